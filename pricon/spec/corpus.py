@@ -1,0 +1,118 @@
+"""Which corpus a job reads and how recordings become windows.
+
+Origins in brackets: [A] marks a number that the abstract of PriCon (arXiv 2508.03729) does not
+give; C-SCL and C-LUPI are the published codes of its two predecessors, named in the README.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from pricon.spec.base import Spec
+
+Affect = Literal["arousal", "valence"]
+
+
+class WindowSpec(Spec):
+    """How a session is cut into windows. All values in seconds."""
+
+    window_s: PositiveFloat
+    """Length of a window."""
+
+    hop_s: PositiveFloat
+    """Distance between the starts of two windows."""
+
+    lag_s: float = Field(0.0, ge=0)
+    """How far the input leads the annotation: window [t, t + window_s) of the trace belongs to
+    input [t - lag_s, t - lag_s + window_s). Windows whose input would start before 0 are dropped."""
+
+
+class GenerateSpec(Spec):
+    """A corpus written from a latent-affect model, in the layout of the real one.
+
+    Numbers from it say nothing about people; every report made from it says so in its title.
+    """
+
+    participants: PositiveInt = 20
+    """How many people are generated."""
+
+    session_s: PositiveFloat = 120.0
+    """Length of a session, seconds (RECOLA's layout is always 300 s long)."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of the generator; the same seed writes the same bytes."""
+
+    privileged_signal: float = Field(1.0, ge=0)
+    """Signal-to-noise ratio of the modalities that only the lab records. 0 makes them pure noise:
+    a world in which no arm can profit from them."""
+
+    available_signal: float = Field(0.35, ge=0)
+    """Signal-to-noise ratio of the modality that is also there in the wild (AGAIN: frames;
+    RECOLA: audio)."""
+
+
+class CorpusSpecBase(Spec):
+    """What every corpus has in common."""
+
+    uri: str = Field(min_length=1)
+    """Where the built corpus lies: a folder (relative to where the command runs) or `s3://bucket/prefix`."""
+
+    source: str | None = None
+    """Folder with the raw recordings. Only needed until the corpus is built."""
+
+    generate: GenerateSpec | None = None
+    """Write generated recordings into `source` first, where that folder does not exist yet."""
+
+    modalities: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Modality name -> patterns of feature names (`*` and `?` as in a shell; a leading `!` takes
+    features out again). Empty: the adapter's own modalities."""
+
+    shard_windows: PositiveInt = 8192
+    """Most windows in one shard; bounds the memory of a build."""
+
+    @model_validator(mode="after")
+    def _generated_recordings_need_a_place(self) -> "CorpusSpecBase":
+        if self.generate is not None and self.source is None:
+            raise ValueError("`generate` writes recordings into `source`, which is not given")
+        return self
+
+
+class AgainSpec(CorpusSpecBase):
+    """AGAIN (Melhart, Liapis, Yannakakis 2021) in its published layout."""
+
+    adapter: Literal["again"]
+    windows: WindowSpec = WindowSpec(window_s=3, hop_s=3, lag_s=1)
+    """3 s windows every 3 s, input one second ahead of the annotation. [A] Standard of the AGAIN
+    papers of the same lab; lag from its ICMI 2023 paper."""
+
+    time_passed: bool = False
+    """Keep `general_time_passed` as a feature. Off by default: it tells the time in the session, with
+    which arousal drifts, so a model can score without looking at the player."""
+
+    stimuli: tuple[str, ...] = ()
+    """Games to build, by key or name; empty means all that the recordings hold."""
+
+
+class AgainDerivedSpec(CorpusSpecBase):
+    """The AGAIN derivative of Affectively-Environments: telemetry averaged over 3 s windows."""
+
+    adapter: Literal["again_derived"]
+    windows: WindowSpec = WindowSpec(window_s=3, hop_s=3, lag_s=0)
+    """The recordings come as averages over 3 s, so nothing finer than 3 s can be asked for."""
+
+    stimuli: tuple[str, ...] = ()
+    """Games to build (Heist, Pirates, Solid); empty means all that the recordings hold."""
+
+
+class RecolaSpec(CorpusSpecBase):
+    """RECOLA (Ringeval et al. 2013); which of its three layouts is found out from the files."""
+
+    adapter: Literal["recola"]
+    windows: WindowSpec = WindowSpec(window_s=4, hop_s=0.4, lag_s=0)
+    """4 s windows every 0.4 s, no lag. [A] C-SCL."""
+
+    any_length: bool = False
+    """Accept recordings whose number of rows is not 7,501 +/- 1 (5 minutes at 25 Hz)."""
+
+
+CorpusSpec = Annotated[AgainSpec | AgainDerivedSpec | RecolaSpec, Field(discriminator="adapter")]

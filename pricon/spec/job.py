@@ -1,0 +1,166 @@
+"""JobSpec: everything that one job file can say.
+
+Owns the shape of `jobs/*.yaml`. Does no input or output (see `spec.load`).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from pricon.spec.base import Spec
+from pricon.spec.corpus import Affect, CorpusSpec
+from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
+from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
+
+Arm = Literal["majority", "e2e", "lupi", "pricon", "all_modalities"]
+Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+def _as_set(value: object) -> object:
+    """One modality may be written without brackets."""
+    return (value,) if isinstance(value, str) else value
+
+
+AvailableSet = Annotated[tuple[Modality, ...], BeforeValidator(_as_set), Field(min_length=1)]
+
+
+class LabelSpec(Spec):
+    """How the affect trace of a window becomes a class.
+
+    High above threshold + margin, low below threshold - margin, otherwise dropped as ambiguous.
+    """
+
+    threshold: float | Literal["session_mean", "training_median"] = "session_mean"
+    """A fixed value, the mean of the window's own session, or the median of the fold's training
+    windows. [A] C-SCL: 0.05 (arousal) and 0.09 (valence) on RECOLA; session mean on AGAIN, ICMI 2023."""
+
+    margin: float = Field(0.05, ge=0)
+    """Half width of the band around the threshold that is dropped. [A] C-LUPI."""
+
+
+class ModalitiesSpec(Spec):
+    """Which modalities there are in the wild, and which only the lab has."""
+
+    available: tuple[AvailableSet, ...] = Field(min_length=1)
+    """What students may see. Each entry (a modality, or a list of them) is a student of its own."""
+
+    privileged: tuple[Modality, ...] = Field(min_length=1)
+    """What only teachers see."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "ModalitiesSpec":
+        for entry in self.available:
+            _refuse_repeats(entry, "available")
+        _refuse_repeats(tuple("+".join(sorted(entry)) for entry in self.available), "available")
+        _refuse_repeats(self.privileged, "privileged")
+        both = {name for entry in self.available for name in entry} & set(self.privileged)
+        if both:
+            raise ValueError(f"`{min(both)}` is named twice: as available and as privileged")
+        return self
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """All modalities of the job (M), sorted: what a teacher sees."""
+        return tuple(sorted({m for entry in self.available for m in entry} | {*self.privileged}))
+
+
+def _refuse_repeats(names: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"`{name}` is named twice in `{where}`")
+
+
+class FoldSpec(Spec):
+    """Participant-wise cross-validation: nobody is in two splits."""
+
+    scheme: Literal["group_k_fold", "leave_one_out", "leave_n_out"] = "group_k_fold"
+    """`count` groups of participants, one participant at a time, or `count` participants at a time."""
+
+    count: int = Field(5, ge=1)
+    """Number of folds (`group_k_fold`, at least 2) or of test participants a fold (`leave_n_out`). [A] C-LUPI: 5 folds."""
+
+    validation_share: float = Field(0.1, ge=0, lt=1)
+    """Share of the training participants held out for early stopping. [A] AGAIN 10 %; RECOLA 0."""
+
+    validation_minimum: PositiveInt = 2
+    """At least so many validation participants. [A] 2 on both corpora."""
+
+    seed: NonNegativeInt = 0
+    """Deals participants to folds. Folds stay the same for all of the job's `seeds`."""
+
+    @model_validator(mode="after")
+    def _two_folds_at_least(self) -> "FoldSpec":
+        if self.scheme == "group_k_fold" and self.count < 2:
+            raise ValueError("`count` must be at least 2 for `group_k_fold`")
+        return self
+
+
+class JobSpec(Spec):
+    """A whole comparison of arms by participant-wise cross-validation."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")
+    """Lower-case letters, digits and hyphens; also the MLflow experiment."""
+
+    corpus: CorpusSpec
+    """Where recordings and corpus lie, and how windows are cut."""
+
+    stimuli: tuple[str, ...] = ()
+    """Stimuli (games, videos) to use; empty means all that the corpus holds."""
+
+    stimulus_models: Literal["each", "pooled"] = "each"
+    """One model for each stimulus, or one over all of them."""
+
+    affect: Affect = "arousal"
+    """The annotated quantity to predict."""
+
+    label: LabelSpec = LabelSpec()
+    """How a trace becomes a class."""
+
+    modalities: ModalitiesSpec
+    """Available and privileged modalities."""
+
+    standardise: Literal["training", "session"] = "training"
+    """z-score by the fold's training windows; `session` z-scores each session by itself first, which
+    looks at the whole session and so is not causal (the report says so)."""
+
+    arms: tuple[Arm, ...] = ("majority", "e2e", "lupi", "pricon", "all_modalities")
+    """Conditions to compare."""
+
+    folds: FoldSpec = FoldSpec()
+    """Cross-validation."""
+
+    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    """A seed changes validation participants, initial weights, dropout and batch order. [A] C-SCL: five."""
+
+    teacher: TeacherSpec = TeacherSpec()
+    """The network that sees privileged modalities."""
+
+    student: StudentSpec = StudentSpec()
+    """The network that does not."""
+
+    optimisation: OptimisationSpec = OptimisationSpec()
+    """How both are trained."""
+
+    resources: ResourcesSpec = ResourcesSpec()
+    """How wide the run is; changes no result."""
+
+    storage: StorageSpec = StorageSpec()
+    """The object store."""
+
+    tracking: TrackingSpec = TrackingSpec()
+    """MLflow."""
+
+    output: str = "runs"
+    """Folder or `s3://bucket/prefix` for everything that runs leave behind."""
+
+    target: Target = "local"
+    """`local` starts Ray on this machine; `inprocess` works without Ray, one lane after the other."""
+
+    @model_validator(mode="after")
+    def _lists_name_things_once(self) -> "JobSpec":
+        if not self.arms:
+            raise ValueError("`arms` is empty; name at least one arm")
+        _refuse_repeats(tuple(self.arms), "arms")
+        _refuse_repeats(tuple(map(str, self.seeds)), "seeds")
+        _refuse_repeats(self.stimuli, "stimuli")
+        return self

@@ -1,0 +1,103 @@
+"""How teachers and students are built and trained.
+
+Origins in brackets: [A] marks a number that the abstract of PriCon (arXiv 2508.03729) does not
+give; C-SCL and C-LUPI are the published codes of its two predecessors, named in the README.
+"""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from pricon.spec.base import Spec
+
+
+class EncoderSpec(Spec):
+    """One encoder a modality, then a fusion over their concatenation."""
+
+    width: PositiveInt = 96
+    """Width of every latent vector (`d`). [A] C-LUPI."""
+
+    depth: PositiveInt = 1
+    """Linear layers in the encoder of a modality. [A] C-LUPI."""
+
+    activation: Literal["relu", "gelu", "tanh"] = "relu"
+    """After every linear layer of encoder and fusion. [A] C-LUPI."""
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of the embedding that is zeroed in front of the class head, in training only. [A] C-LUPI."""
+
+
+class ContrastiveSpec(Spec):
+    """The supervised contrastive loss (Khosla et al. 2020)."""
+
+    temperature: PositiveFloat = 0.1
+    """Softmax temperature (tau), dimensionless. [A] C-SCL."""
+
+    include_self: bool = False
+    """Keep the anchor itself among positives and candidates, as C-SCL does. Khosla et al. leave it out."""
+
+    variant: Literal["out", "in"] = "out"
+    """Sum over positives outside (`out`, eq. 2) or inside (`in`, eq. 3) the logarithm."""
+
+    projection_width: NonNegativeInt = 0
+    """Output width of a two-layer projection head used in the contrastive stage only; 0 means none. [A] C-SCL."""
+
+
+class TeacherSpec(Spec):
+    """The network that sees privileged modalities."""
+
+    encoder: EncoderSpec = EncoderSpec()
+    contrastive: ContrastiveSpec = ContrastiveSpec()
+
+
+class DistillationSpec(Spec):
+    """Student loss (1 - a) CE + a KL(softmax(teacher / T) || softmax(student / T))."""
+
+    weight: float = Field(0.25, ge=0, le=1)
+    """Weight of the teacher in the student's loss (`a`); 0 is end-to-end training. [A] C-LUPI."""
+
+    temperature: PositiveFloat = 0.5
+    """Softmax temperature of both (`T`), dimensionless. [A] C-LUPI."""
+
+    scale_by_temperature_squared: bool = False
+    """Multiply the divergence by T^2, as Hinton et al. 2015 do. [A] C-LUPI does not."""
+
+
+class StudentSpec(Spec):
+    """The network that sees available modalities only."""
+
+    encoder: EncoderSpec = EncoderSpec()
+    distillation: DistillationSpec = DistillationSpec()
+
+
+class StageSpec(Spec):
+    """How long and how fast one kind of stage trains."""
+
+    learning_rate: PositiveFloat
+    """Adam's step size."""
+
+    epochs: PositiveInt
+    """At most this many passes over the training split."""
+
+    patience: PositiveInt
+    """Stop after so many epochs without a better validation loss; the best epoch's weights are kept."""
+
+
+class OptimisationSpec(Spec):
+    """Adam, early stopping on the validation split, best weights kept."""
+
+    batch_size: int = Field(256, ge=2)
+    """Windows in a step over all workers of a lane together; the result does not depend on their number. [A] C-LUPI."""
+
+    contrastive: StageSpec = StageSpec(learning_rate=1e-3, epochs=300, patience=10)
+    """Contrastive pretraining; stops on the validation contrastive loss. [A] C-SCL."""
+
+    probe: StageSpec = StageSpec(learning_rate=1e-3, epochs=100, patience=10)
+    """Linear probe on the frozen encoder. [A] rate and patience C-SCL; epochs ours."""
+
+    supervised: StageSpec = StageSpec(learning_rate=5e-4, epochs=50, patience=5)
+    """Cross-entropy teachers and all students; stops on validation cross-entropy, never on the
+    mixed loss, so that all arms are selected by one criterion. [A] C-LUPI."""
+
+    gradient_clip_norm: PositiveFloat | None = None
+    """Largest gradient norm of one model in a step; null leaves gradients alone. [A] C-LUPI."""
