@@ -24,7 +24,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One stimulus group x fold x seed: everything that must share a lane, because it shares teachers.
+    """One stimulus group x fold x seed: what must share a lane because it shares teachers.
 
     Args:
         stimuli: whose windows the cell's models see.
@@ -76,7 +76,7 @@ class Trial:
     Args:
         id: hash of the arm and of its last stage.
         arm: condition.
-        available: modalities that the deployed model needs, sorted; all of them for `all_modalities`.
+        available: modalities that the deployed model needs, sorted.
         cell: index into the plan's cells.
         stages: ids of its chain, first to last; the last one is evaluated on the test split.
     """

@@ -24,7 +24,8 @@ class WindowSpec(Spec):
 
     lag_s: float = Field(0.0, ge=0)
     """How far the input leads the annotation: window [t, t + window_s) of the trace belongs to
-    input [t - lag_s, t - lag_s + window_s). Windows whose input would start before 0 are dropped."""
+    input [t - lag_s, t - lag_s + window_s). Windows whose input would start before 0 are
+    dropped."""
 
 
 class GenerateSpec(Spec):
@@ -55,7 +56,8 @@ class CorpusSpecBase(Spec):
     """What every corpus has in common."""
 
     uri: str = Field(min_length=1)
-    """Where the built corpus lies: a folder (relative to where the command runs) or `s3://bucket/prefix`."""
+    """Where the built corpus lies: a folder (relative to where the command runs) or
+    `s3://bucket/prefix`."""
 
     source: str | None = None
     """Folder with the raw recordings. Only needed until the corpus is built."""
@@ -86,8 +88,8 @@ class AgainSpec(CorpusSpecBase):
     papers of the same lab; lag from its ICMI 2023 paper."""
 
     time_passed: bool = False
-    """Keep `general_time_passed` as a feature. Off by default: it tells the time in the session, with
-    which arousal drifts, so a model can score without looking at the player."""
+    """Keep `general_time_passed` as a feature. Off by default: it tells the time in the
+    session, with which arousal drifts, so a model can score without looking at the player."""
 
     stimuli: tuple[str, ...] = ()
     """Games to build, by key or name; empty means all that the recordings hold."""

@@ -32,7 +32,8 @@ class LabelSpec(Spec):
 
     threshold: float | Literal["session_mean", "training_median"] = "session_mean"
     """A fixed value, the mean of the window's own session, or the median of the fold's training
-    windows. [A] C-SCL: 0.05 (arousal) and 0.09 (valence) on RECOLA; session mean on AGAIN, ICMI 2023."""
+    windows. [A] C-SCL: 0.05 (arousal) and 0.09 (valence) on RECOLA; session mean on AGAIN,
+    ICMI 2023."""
 
     margin: float = Field(0.05, ge=0)
     """Half width of the band around the threshold that is dropped. [A] C-LUPI."""
@@ -74,10 +75,12 @@ class FoldSpec(Spec):
     """Participant-wise cross-validation: nobody is in two splits."""
 
     scheme: Literal["group_k_fold", "leave_one_out", "leave_n_out"] = "group_k_fold"
-    """`count` groups of participants, one participant at a time, or `count` participants at a time."""
+    """`count` groups of participants, one participant at a time, or `count` participants at a
+    time."""
 
     count: int = Field(5, ge=1)
-    """Number of folds (`group_k_fold`, at least 2) or of test participants a fold (`leave_n_out`). [A] C-LUPI: 5 folds."""
+    """Number of folds (`group_k_fold`, at least 2) or of test participants a fold (`leave_n_out`).
+    [A] C-LUPI: 5 folds."""
 
     validation_share: float = Field(0.1, ge=0, lt=1)
     """Share of the training participants held out for early stopping. [A] AGAIN 10 %; RECOLA 0."""
@@ -120,8 +123,8 @@ class JobSpec(Spec):
     """Available and privileged modalities."""
 
     standardise: Literal["training", "session"] = "training"
-    """z-score by the fold's training windows; `session` z-scores each session by itself first, which
-    looks at the whole session and so is not causal (the report says so)."""
+    """z-score by the fold's training windows; `session` z-scores each session by itself first,
+    which looks at the whole session and so is not causal (the report says so)."""
 
     arms: tuple[Arm, ...] = ("majority", "e2e", "lupi", "pricon", "all_modalities")
     """Conditions to compare."""
@@ -130,7 +133,8 @@ class JobSpec(Spec):
     """Cross-validation."""
 
     seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2, 3, 4), min_length=1)
-    """A seed changes validation participants, initial weights, dropout and batch order. [A] C-SCL: five."""
+    """A seed changes validation participants, initial weights, dropout and batch order. [A] C-SCL:
+    five."""
 
     teacher: TeacherSpec = TeacherSpec()
     """The network that sees privileged modalities."""
@@ -154,7 +158,8 @@ class JobSpec(Spec):
     """Folder or `s3://bucket/prefix` for everything that runs leave behind."""
 
     target: Target = "local"
-    """`local` starts Ray on this machine; `inprocess` works without Ray, one lane after the other."""
+    """`local` starts Ray on this machine; `inprocess` works without Ray, one lane after the
+    other."""
 
     @model_validator(mode="after")
     def _lists_name_things_once(self) -> "JobSpec":

@@ -16,7 +16,8 @@ class ResourcesSpec(Spec):
     """Into how many Ray Train runs the folds and seeds are dealt."""
 
     lanes_at_once: PositiveInt | None = None
-    """Most lanes that run at the same time; null means all of them (they wait where resources lack)."""
+    """Most lanes that run at the same time; null means all of them (they wait where resources
+    lack)."""
 
     workers_per_lane: PositiveInt = 1
     """Processes (torch DDP ranks) in a lane."""
@@ -28,7 +29,8 @@ class ResourcesSpec(Spec):
     """GPUs that Ray reserves for a worker; a fraction lets lanes share one."""
 
     max_failures: NonNegativeInt = 2
-    """How often a lane starts again after losing a worker. A trial that fails by itself is not retried."""
+    """How often a lane starts again after losing a worker. A trial that fails by itself is not
+    retried."""
 
     checkpoint_interval_s: PositiveFloat = 60.0
     """Seconds between two checkpoints of a pack: the most work that a crash can lose."""
@@ -38,7 +40,7 @@ class ResourcesSpec(Spec):
 
 
 class StorageSpec(Spec):
-    """The object store, where one is used. Credentials come from the environment, never from here."""
+    """The object store. Credentials come from the environment, never from here."""
 
     endpoint_url: str | None = Field(None, pattern=r"^https?://")
     """S3 endpoint other than AWS, such as `http://127.0.0.1:8333`."""
@@ -51,4 +53,5 @@ class TrackingSpec(Spec):
     """MLflow."""
 
     uri: str | None = None
-    """Tracking server or `sqlite:///path`; null means `<output>/mlflow.db` where output is a folder."""
+    """Tracking server or `sqlite:///path`; null means `<output>/mlflow.db` where output is a
+    folder."""

@@ -24,7 +24,8 @@ class EncoderSpec(Spec):
     """After every linear layer of encoder and fusion. [A] C-LUPI."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of the embedding that is zeroed in front of the class head, in training only. [A] C-LUPI."""
+    """Share of the embedding that is zeroed in front of the class head, in training only. [A]
+    C-LUPI."""
 
 
 class ContrastiveSpec(Spec):
@@ -34,13 +35,15 @@ class ContrastiveSpec(Spec):
     """Softmax temperature (tau), dimensionless. [A] C-SCL."""
 
     include_self: bool = False
-    """Keep the anchor itself among positives and candidates, as C-SCL does. Khosla et al. leave it out."""
+    """Keep the anchor itself among positives and candidates, as C-SCL does. Khosla et al. leave it
+    out."""
 
     variant: Literal["out", "in"] = "out"
     """Sum over positives outside (`out`, eq. 2) or inside (`in`, eq. 3) the logarithm."""
 
     projection_width: NonNegativeInt = 0
-    """Output width of a two-layer projection head used in the contrastive stage only; 0 means none. [A] C-SCL."""
+    """Output width of a two-layer projection head used in the contrastive stage only; 0 means none.
+    [A] C-SCL."""
 
 
 class TeacherSpec(Spec):
@@ -80,14 +83,16 @@ class StageSpec(Spec):
     """At most this many passes over the training split."""
 
     patience: PositiveInt
-    """Stop after so many epochs without a better validation loss; the best epoch's weights are kept."""
+    """Stop after so many epochs without a better validation loss; the best epoch's weights are
+    kept."""
 
 
 class OptimisationSpec(Spec):
     """Adam, early stopping on the validation split, best weights kept."""
 
     batch_size: int = Field(256, ge=2)
-    """Windows in a step over all workers of a lane together; the result does not depend on their number. [A] C-LUPI."""
+    """Windows in a step over all workers of a lane together; the result does not depend on their
+    number. [A] C-LUPI."""
 
     contrastive: StageSpec = StageSpec(learning_rate=1e-3, epochs=300, patience=10)
     """Contrastive pretraining; stops on the validation contrastive loss. [A] C-SCL."""

@@ -1,0 +1,115 @@
+"""Arms -> chains of stages. The one place that knows what an arm is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pricon.plan.identity import SCIENCE, identity
+from pricon.plan.plan import Cell, Objective, Role, Stage
+from pricon.spec.job import Arm, JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A stage of a chain before it is given to a cell."""
+
+    role: Role
+    objective: Objective
+    modalities: tuple[str, ...]
+    source: "Link | None" = None
+
+
+def chain(arm: Arm, available: tuple[str, ...], everything: tuple[str, ...]) -> Link:
+    """The last stage of an arm; its `source` leads back to the first.
+
+    Args:
+        arm: condition.
+        available: what the student may see, sorted.
+        everything: all modalities of the job, sorted.
+    Source: PriCon, protocol of the comparison: who teaches whom.
+    """
+    supervised = Link("teacher", "cross_entropy", everything)
+    contrastive = Link("teacher", "contrastive", everything)
+    match arm:
+        case "majority":
+            return Link("majority", "majority", ())
+        case "e2e":
+            return Link("student", "distillation", available)
+        case "lupi":
+            return Link("student", "distillation", available, supervised)
+        case "pricon":
+            probe = Link("probe", "cross_entropy", everything, contrastive)
+            return Link("student", "distillation", available, probe)
+        case "all_modalities":
+            return supervised
+
+
+def deployed_modalities(
+    arm: Arm, available: tuple[tuple[str, ...], ...], everything: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    """What the deployed models of an arm need: one entry a trial of a cell."""
+    match arm:
+        case "majority":
+            return ((),)
+        case "all_modalities":
+            return (everything,)
+        case "e2e" | "lupi" | "pricon":
+            return available
+
+
+def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str) -> list[Stage]:
+    """The stages of a chain in one cell, first to last, with their identities."""
+    before = [] if link.source is None else stages_of(link.source, cell, cell_index, job, digest)
+    source = before[-1].id if before else None
+    content = {
+        "science": SCIENCE,
+        "role": link.role,
+        "objective": link.objective,
+        "modalities": link.modalities,
+        "source": source,
+        "corpus": digest,
+        "affect": job.affect,
+        "label": job.label.model_dump(),
+        "stimuli": cell.stimuli,
+        "split": [cell.split.train, cell.split.validation, cell.split.test],
+        **_training_settings(link, job, cell),
+    }
+    stage = Stage(
+        id=identity(content),
+        role=link.role,
+        objective=link.objective,
+        modalities=link.modalities,
+        cell=cell_index,
+        source=source,
+    )
+    return [*before, stage]
+
+
+def _training_settings(link: Link, job: JobSpec, cell: Cell) -> dict[str, Any]:
+    """Job fields that affect a stage; a teacher does not depend on its students."""
+    if link.role == "majority":
+        return {}
+    optimisation = job.optimisation
+    settings: dict[str, Any] = {
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "standardise": job.standardise,
+        "batch_size": optimisation.batch_size,
+        "clip": optimisation.gradient_clip_norm,
+    }
+    match link.role:
+        case "teacher" if link.objective == "contrastive":
+            settings["encoder"] = job.teacher.encoder.model_dump(exclude={"dropout"})
+            settings["contrastive"] = job.teacher.contrastive.model_dump()
+            settings["training"] = optimisation.contrastive.model_dump()
+        case "teacher":
+            settings["encoder"] = job.teacher.encoder.model_dump()
+            settings["training"] = optimisation.supervised.model_dump()
+        case "probe":
+            settings["dropout"] = job.teacher.encoder.dropout
+            settings["training"] = optimisation.probe.model_dump()
+        case "student":
+            settings["encoder"] = job.student.encoder.model_dump()
+            settings["training"] = optimisation.supervised.model_dump()
+            if link.source is not None:
+                settings["distillation"] = job.student.distillation.model_dump()
+    return settings
