@@ -1,0 +1,129 @@
+"""results.json: the report for programs.
+
+Keys (every number may be null: not defined by these trials):
+
+    schema_version   1
+    job, run_id      the job's name and the hash of its trials
+    corpus_digest    SHA-256 of the corpus' manifest
+    generated        true: written by a generator, says nothing about people
+    complete         true: every trial of the whole job finished
+    folds_asked      null, or the folds that were asked for instead of all
+    missing, failed  ids of the trials that are
+    verdict          sentences; empty unless complete
+    arms             one entry a stimulus, available set and arm:
+        stimulus, available, arm, modality, num_participants, num_finished, num_planned
+        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
+        minus_e2e    null, or a comparison
+        gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
+    pricon_minus_lupi  one comparison a stimulus and available set, with those two keys
+    trials           one entry a trial: trial_id, arm, modality, stimulus, fold, seed, status,
+                     error, num_windows, accuracy, balanced_accuracy, macro_f1, auroc
+
+A comparison: arm, reference, difference {mean, low, high}, num_participants, p_value, p_holm,
+p_fold_seed, smallest_detectable (see `summary.Comparison`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import isnan
+from typing import Any
+
+from pricon.report.summary import (
+    ArmSummary,
+    Block,
+    Comparison,
+    Estimate,
+    GapClosed,
+    Report,
+    TrialRow,
+)
+
+SCHEMA_VERSION = 1
+
+
+def to_json(report: Report) -> bytes:
+    """results.json; the same report gives the same bytes."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "job": report.job_name,
+        "run_id": report.run_id,
+        "corpus_digest": report.corpus_digest,
+        "generated": report.generated,
+        "complete": report.complete,
+        "folds_asked": report.folds_asked,
+        "missing": [r.trial.id for r in report.unfinished if r.status == "missing"],
+        "failed": [r.trial.id for r in report.unfinished if r.status == "failed"],
+        "verdict": report.verdict,
+        "arms": [_arm(block, row) for block in report.blocks for row in block.arms],
+        "pricon_minus_lupi": [
+            _place(block) | _comparison(block.pricon_minus_lupi)
+            for block in report.blocks
+            if block.pricon_minus_lupi is not None
+        ],
+        "trials": [trial_columns(row) for row in report.trials],
+    }
+    return (json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n").encode()
+
+
+def trial_columns(row: TrialRow) -> dict[str, str | int | float | None]:
+    """One trial, flat: a row of trials.parquet and an entry of `trials`; NaN where undefined."""
+    trial, cell = row.result.trial, row.result.cell
+    metrics = row.metrics.to_dict() if row.metrics is not None else {}
+    return {
+        "trial_id": trial.id,
+        "arm": trial.arm,
+        "modality": trial.modality,
+        "stimulus": cell.stimulus,
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "status": row.result.status,
+        "error": row.result.error,
+        "num_windows": row.metrics.num_windows if row.metrics is not None else None,
+        "accuracy": metrics.get("accuracy"),
+        "balanced_accuracy": metrics.get("balanced_accuracy"),
+        "macro_f1": metrics.get("macro_f1"),
+        "auroc": metrics.get("auroc"),
+    }
+
+
+def _place(block: Block) -> dict[str, Any]:
+    return {"stimulus": block.stimulus, "available": block.available}
+
+
+def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:
+    return {
+        **_place(block),
+        "arm": row.arm,
+        "modality": row.modality,
+        "num_participants": block.num_participants,
+        "num_finished": row.num_finished,
+        "num_planned": row.num_planned,
+        "metrics": {name: _estimate(seen, "mean") for name, seen in row.metrics.items()},
+        "minus_e2e": None if row.minus_e2e is None else _comparison(row.minus_e2e),
+        "gap_closed": None if row.gap_closed is None else _gap(row.gap_closed),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return asdict(comparison) | {"difference": _estimate(comparison.difference, "mean")}
+
+
+def _gap(gap: GapClosed) -> dict[str, Any]:
+    counts = {"num_without_gap": gap.num_without_gap, "num_resamples": gap.num_resamples}
+    return _estimate(gap.share, "share") | counts
+
+
+def _estimate(seen: Estimate, name: str) -> dict[str, float]:
+    return {name: seen.value, "low": seen.low, "high": seen.high}
+
+
+def _without_nan(value: Any) -> Any:
+    """The same document with null in place of NaN, which JSON does not know."""
+    if isinstance(value, float) and isnan(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value

@@ -1,0 +1,153 @@
+"""report.md: the whole report as a Markdown page, for people."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
+
+from pricon.report import tables
+from pricon.report.metrics import METRICS
+from pricon.report.scores import NUM_RESAMPLES
+from pricon.report.summary import Block, Comparison, FoldSummary, Report
+
+METHOD = f"""\
+Accuracy over all kept windows of a fold's test split, mean over folds, then over seeds.
+Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
+({NUM_RESAMPLES:,} resamples, the same for every arm, so differences are paired).
+AUROC has no interval: ranks do not add up over participants.
+
+`p (participants)` is a two-sided paired Wilcoxon test over participants, each one's accuracy
+averaged over seeds, adjusted by Holm over the comparisons of its table. `p (fold x seed)` is the
+test of earlier papers, over fold x seed pairs, adjusted by Bonferroni. Alone it is weak: seeds
+are not independent replicates, and five folds alone cannot fall below p = 0.0625.
+`detectable` is the smallest difference that this sample finds with 80 % power at alpha 0.05.
+No test is made over windows: neighbouring windows overlap.
+"""
+
+NOT_CAUSAL = (
+    "standardise: each session was z-scored over its whole length, which looks into the future "
+    "of a window; these numbers do not hold for a model that runs while a session goes on."
+)
+
+
+def markdown(report: Report, notes: Mapping[str, str]) -> str:
+    """The page.
+
+    Args:
+        report: what was found.
+        notes: label -> sentence, printed as they come; `standardise: session` is explained.
+    """
+    title, *warnings = tables.headlines(report)
+    lines = [f"# {': '.join([title, *warnings])}", ""]
+    lines += _bullets(tables.unfinished_lines(report))
+    if report.verdict:
+        lines += ["## What the data show", "", *_bullets(report.verdict)]
+    lines += ["## Arms", ""]
+    for block in report.blocks:
+        lines += _block(block, complete=report.complete)
+    lines += ["## How to read this", "", METHOD]
+    lines += ["## Windows and classes of each fold", "", *_folds(report.folds)]
+    lines += ["## Origin", "", *_bullets([*_origin(report), *map(_note, notes.items())])]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _note(note: tuple[str, str]) -> str:
+    return NOT_CAUSAL if note == ("standardise", "session") else f"{note[0]}: {note[1]}"
+
+
+def _origin(report: Report) -> list[str]:
+    return [
+        f"job: {report.job_name}",
+        f"run: {report.run_id}",
+        f"corpus manifest: sha256 {report.corpus_digest}",
+    ]
+
+
+def _block(block: Block, complete: bool) -> Iterator[str]:
+    yield f"### {tables.caption(block)}"
+    yield ""
+    yield from _table(tables.HEADINGS, map(tables.cells, block.arms))
+    others = [name for name in METRICS if name != "accuracy"]
+    yield from _table(
+        ("arm", "sees", *others),
+        [
+            (
+                row.arm,
+                row.modality or tables.NOTHING,
+                *(tables.estimate(row.metrics[name]) for name in others),
+            )
+            for row in block.arms
+        ],
+    )
+    headings = ("comparison", "difference", "p (participants)", "p (fold x seed)", "detectable")
+    if compared := tables.comparisons(block):
+        yield from _table(headings, map(_comparison, compared))
+    if complete:
+        yield from _bullets(_gap_notes(block))
+
+
+def _comparison(c: Comparison) -> tuple[str, ...]:
+    return (
+        f"{c.arm} - {c.reference}",
+        tables.estimate(c.difference, sign="+"),
+        _number(c.p_holm),
+        _number(c.p_fold_seed),
+        _number(c.smallest_detectable),
+    )
+
+
+def _gap_notes(block: Block) -> Iterator[str]:
+    for row in block.arms:
+        gap = row.gap_closed
+        if gap is not None and gap.num_without_gap:
+            consequence = "left out of" if gap.share.has_interval else "too many for"
+            yield (
+                f"gap closed by {row.arm}: {gap.num_without_gap} of {gap.num_resamples:,} "
+                f"resamples have no gap, {consequence} the interval"
+            )
+
+
+def _folds(folds: Sequence[FoldSummary]) -> Iterator[str]:
+    if not folds:
+        yield "No trial told its windows."
+        yield ""
+        return
+    headings = ("fold", "train", "validation", "test", "dropped", "high in train", "high in test")
+    rows = [
+        (
+            f"{fold.stimulus} {fold.fold}",
+            *(_count(fold.num_windows[key]) for key in headings[1:5]),
+            _number(fold.share_high["train"]),
+            _number(fold.share_high["test"]),
+            _number(fold.majority_accuracy),
+        )
+        for fold in folds
+    ]
+    yield from _table((*headings, "majority baseline"), rows)
+    yield "Numbers of windows; means over seeds, which move the validation participants."
+    yield ""
+
+
+def _count(value: float) -> str:
+    return tables.NOTHING if isnan(value) else f"{value:,.0f}"
+
+
+def _number(value: float) -> str:
+    return tables.NOTHING if isnan(value) else f"{value:.3f}"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A Markdown table with aligned columns, so that it also reads well as plain text."""
+    grid = [tuple(headings), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    aligned = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in grid
+    ]
+    yield aligned[0]
+    yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    yield from aligned[1:]
+    yield ""
+
+
+def _bullets(items: Iterable[str]) -> list[str]:
+    bullets = [f"- {item}" for item in items]
+    return [*bullets, ""] if bullets else []

@@ -1,0 +1,82 @@
+"""How good the predictions of one trial are. Owns the metrics, not their averages over trials.
+
+All four are computed over all kept windows of the test split; none averages over batches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
+
+from pricon.report.results import Predictions
+
+OUTCOMES = ("true_low", "false_high", "false_low", "true_high")
+"""The last axis of `count_outcomes`: index = 2 * label + predicted class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Metrics of one trial; NaN where the test split does not define one.
+
+    Args:
+        num_windows: kept windows of the test split.
+        accuracy: share of windows whose class is right.
+        balanced_accuracy: mean recall over the classes that occur.
+        macro_f1: mean F1 over the classes that occur or were predicted.
+        auroc: area under the ROC curve; NaN where only one class occurs.
+    """
+
+    num_windows: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    auroc: float
+
+    def to_dict(self) -> Mapping[str, float]:
+        """The metrics by name, as a tracker records them."""
+        return asdict(self)
+
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+
+
+def predicted_class(predictions: Predictions) -> NDArray[np.int8]:
+    """1 (high) where the predicted probability is at least one half, shape (n,)."""
+    return (predictions.probability_high >= 0.5).astype(np.int8)
+
+
+def measure(predictions: Predictions) -> Metrics:
+    """Metrics of one trial's predictions."""
+    label, predicted = predictions.label, predicted_class(predictions)
+    if label.size == 0:
+        return Metrics(num_windows=0, accuracy=nan, balanced_accuracy=nan, macro_f1=nan, auroc=nan)
+    occurring = np.unique(label)
+    known = np.union1d(label, predicted)
+    two_classes = occurring.size == 2
+    return Metrics(
+        num_windows=int(label.size),
+        accuracy=float(accuracy_score(label, predicted)),
+        balanced_accuracy=float(recall_score(label, predicted, labels=occurring, average="macro")),
+        macro_f1=float(f1_score(label, predicted, labels=known, average="macro", zero_division=0)),
+        auroc=float(roc_auc_score(label, predictions.probability_high)) if two_classes else nan,
+    )
+
+
+def count_outcomes(predictions: Predictions, participants: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Windows of each participant by outcome, shape (participants, 4).
+
+    Args:
+        predictions: of one trial.
+        participants: sorted, without repeats; holds everybody in `predictions`.
+
+    Returns:
+        Last axis as `OUTCOMES`; rows of participants who are not in the test split are zero.
+    """
+    row = np.searchsorted(participants, predictions.participant)
+    outcome = 2 * predictions.label.astype(np.int64) + predicted_class(predictions)
+    num_cells = participants.size * len(OUTCOMES)
+    counts = np.bincount(row * len(OUTCOMES) + outcome, minlength=num_cells)
+    return counts.reshape(participants.size, len(OUTCOMES)).astype(np.int64)

@@ -1,0 +1,271 @@
+"""Trial results -> Report: a table for every stimulus group and available set.
+
+The rules, all of them over participants, are those of `scores` and `significance`; this module
+decides what is compared with what.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import nan
+from typing import get_args
+
+import numpy as np
+
+from pricon.errors import PlanError
+from pricon.plan.plan import Plan
+from pricon.report.metrics import Metrics, measure
+from pricon.report.results import TrialResult
+from pricon.report.scores import NUM_RESAMPLES, Scores, average, make_grid, mean_present, score
+from pricon.report.significance import bonferroni, holm, paired_wilcoxon, smallest_detectable
+from pricon.report.summary import (
+    MACRO_AVERAGE,
+    ArmSummary,
+    Block,
+    Comparison,
+    Estimate,
+    FoldSummary,
+    GapClosed,
+    Report,
+    TrialRow,
+)
+from pricon.report.verdict import pronounce
+from pricon.spec.job import Arm
+
+ARMS: tuple[str, ...] = get_args(Arm)
+"""Order of the rows of a table."""
+
+SHARED_ARMS = ("majority", "all_modalities")
+"""Arms that do not depend on the available set; they belong to every table of their stimulus."""
+
+MOST_WITHOUT_GAP = 0.05
+"""A share of the gap has an interval only if at most this share of resamples has no gap."""
+
+
+def summarise(
+    plan: Plan, results: Sequence[TrialResult], num_resamples: int = NUM_RESAMPLES
+) -> Report:
+    """What the results of a plan come to. Pure: the same results give the same report.
+
+    A trial of the plan without a result counts as missing.
+
+    Raises:
+        PlanError: a result belongs to another plan, or trials of one cell were not evaluated on
+            the same windows.
+    """
+    rows = _one_per_trial(plan, results)
+    _refuse_different_windows(rows)
+    report = Report(
+        job_name=plan.job_name,
+        run_id=plan.run_id,
+        corpus_digest=plan.corpus_digest,
+        generated=plan.generated,
+        folds_asked=None if plan.is_whole else tuple(sorted({c.fold for c in plan.cells})),
+        trials=tuple(TrialRow(result=r, metrics=_metrics(r)) for r in rows),
+        blocks=(),
+        folds=_folds(rows),
+    )
+    blocks = _blocks(rows, report.complete, num_resamples)
+    verdict = pronounce(blocks, plan.generated) if report.complete else ()
+    return replace(report, blocks=blocks, verdict=verdict)
+
+
+def _metrics(result: TrialResult) -> Metrics | None:
+    return None if result.predictions is None else measure(result.predictions)
+
+
+def _one_per_trial(plan: Plan, results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Results in the order of the plan."""
+    by_id = {result.trial.id: result for result in results}
+    strange = sorted(by_id.keys() - {trial.id for trial in plan.trials})
+    if strange:
+        raise PlanError(
+            f"{len(strange)} results are not of run {plan.run_id}, such as trial {strange[0]}",
+            hint="report each run from its own folder",
+        )
+    missing = (
+        TrialResult(
+            trial=trial,
+            cell=plan.cells[trial.cell],
+            status="missing",
+            num_windows={},
+            share_high={},
+        )
+        for trial in plan.trials
+    )
+    rows = [by_id.get(result.trial.id, result) for result in missing]
+    assert all((row.status == "finished") == (row.predictions is not None) for row in rows)
+    return rows
+
+
+def _refuse_different_windows(results: Sequence[TrialResult]) -> None:
+    """Arms are paired window by window; a stale result would break the pairs silently."""
+    first: dict[int, TrialResult] = {}
+    for result in results:
+        if result.predictions is None:
+            continue
+        other = first.setdefault(result.trial.cell, result)
+        assert other.predictions is not None
+        windows = np.sort(result.predictions.window)
+        if not np.array_equal(windows, np.sort(other.predictions.window)):
+            raise PlanError(
+                f"trials {other.trial.id} and {result.trial.id} were evaluated on different "
+                f"windows of {result.cell}; all arms of a cell must share them",
+                hint="run the job again with `--rerun`",
+            )
+
+
+def _blocks(
+    results: Sequence[TrialResult], complete: bool, num_resamples: int
+) -> tuple[Block, ...]:
+    grid = make_grid(results, num_resamples)
+    stimuli = list(dict.fromkeys(r.cell.stimulus for r in results))
+    scored: dict[tuple[str, str, str], Scores] = {}
+    ordered = sorted(results, key=_condition)
+    for condition, members in groupby(ordered, key=_condition):
+        scored[condition] = score(list(members), grid)
+    blocks = []
+    for available in _available_sets(results):
+        tables = {s: _rows_of(scored, s, available) for s in stimuli}
+        if len(stimuli) > 1:
+            tables[MACRO_AVERAGE] = _macro(list(tables.values()))
+        blocks += [_block(s, available, rows, complete) for s, rows in tables.items()]
+    return tuple(blocks)
+
+
+def _condition(result: TrialResult) -> tuple[str, str, str]:
+    return result.cell.stimulus, result.trial.arm, result.trial.modality
+
+
+def _available_sets(results: Sequence[TrialResult]) -> list[str]:
+    """Available sets of the students in the order of the plan; one table where there are none."""
+    students = [r.trial.modality for r in results if r.trial.arm not in SHARED_ARMS]
+    return list(dict.fromkeys(students)) or [results[0].trial.modality] if results else []
+
+
+_Row = tuple[str, str]
+"""Arm and modality."""
+
+
+def _rows_of(
+    scored: Mapping[tuple[str, str, str], Scores], stimulus: str, available: str
+) -> dict[_Row, Scores]:
+    """Scores of one table, in the order of its rows."""
+    rows: dict[_Row, Scores] = {}
+    for arm in ARMS:
+        modalities = [m for s, a, m in scored if (s, a) == (stimulus, arm)]
+        if arm in SHARED_ARMS and available not in modalities:
+            modalities = modalities[:1]
+        else:
+            modalities = [m for m in modalities if m == available]
+        rows |= {(arm, m): scored[stimulus, arm, m] for m in modalities}
+    return rows
+
+
+def _macro(tables: Sequence[Mapping[_Row, Scores]]) -> dict[_Row, Scores]:
+    """Average over stimuli; the modalities of all of them name a row."""
+    shared = [row for row in tables[0] if all(row in table for table in tables)]
+    return {row: average([table[row] for table in tables]) for row in shared}
+
+
+def _block(stimulus: str, available: str, rows: Mapping[_Row, Scores], complete: bool) -> Block:
+    by_arm = {arm: scores for (arm, _), scores in rows.items()}
+    pairs = [(arm, "e2e") for arm in by_arm if arm != "e2e"] + [("pricon", "lupi")]
+    comparisons = _compare(by_arm, pairs)
+    tested = [~np.isnan(scores.by_participant) for scores in rows.values()]
+    return Block(
+        stimulus=stimulus,
+        available=available,
+        num_participants=int(np.any(tested, axis=0).sum()) if tested else 0,
+        arms=tuple(
+            ArmSummary(
+                arm=arm,
+                modality=modality,
+                num_finished=len(scores.cells),
+                num_planned=scores.num_planned,
+                metrics={name: Estimate.of(draws) for name, draws in scores.draws.items()},
+                minus_e2e=comparisons.get((arm, "e2e")),
+                gap_closed=_gap_closed(by_arm, arm) if complete else None,
+            )
+            for (arm, modality), scores in rows.items()
+        ),
+        pricon_minus_lupi=comparisons.get(("pricon", "lupi")),
+    )
+
+
+def _compare(
+    by_arm: Mapping[str, Scores], pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Comparison]:
+    """Comparisons of one table; p values are adjusted over all of them."""
+    possible = [
+        (arm, reference)
+        for arm, reference in pairs
+        if {arm, reference} <= by_arm.keys()
+        and by_arm[arm].cells == by_arm[reference].cells != frozenset()
+    ]
+    between = [(by_arm[arm], by_arm[reference]) for arm, reference in possible]
+    differences = [a.draws["accuracy"] - b.draws["accuracy"] for a, b in between]
+    over_people = [a.by_participant - b.by_participant for a, b in between]
+    over_pairs = [(a.by_fold - b.by_fold).ravel() for a, b in between]
+    p_values = [paired_wilcoxon(d) for d in over_people]
+    adjusted = holm(p_values)
+    p_fold_seed = bonferroni([paired_wilcoxon(d) for d in over_pairs])
+    return {
+        (arm, reference): Comparison(
+            arm=arm,
+            reference=reference,
+            difference=Estimate.of(differences[i]),
+            num_participants=int((~np.isnan(over_people[i])).sum()),
+            p_value=p_values[i],
+            p_holm=adjusted[i],
+            p_fold_seed=p_fold_seed[i],
+            smallest_detectable=smallest_detectable(over_people[i]),
+        )
+        for i, (arm, reference) in enumerate(possible)
+    }
+
+
+def _gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
+    if arm not in ("lupi", "pricon") or not {"e2e", "all_modalities"} <= by_arm.keys():
+        return None
+    e2e = by_arm["e2e"].draws["accuracy"]
+    gap = by_arm["all_modalities"].draws["accuracy"] - e2e
+    if not gap[0] > 0:
+        return None
+    share = np.full(gap.size, nan)
+    np.divide(by_arm[arm].draws["accuracy"] - e2e, gap, out=share, where=gap > 0)
+    num_without_gap = int((gap[1:] <= 0).sum())
+    if num_without_gap > MOST_WITHOUT_GAP * (gap.size - 1):
+        share[1:] = nan
+    return GapClosed(
+        share=Estimate.of(share), num_without_gap=num_without_gap, num_resamples=gap.size - 1
+    )
+
+
+def _folds(results: Sequence[TrialResult]) -> tuple[FoldSummary, ...]:
+    """Windows and classes of each fold; a seed counts once, however many arms it has."""
+    by_fold: dict[tuple[str, int], dict[int, TrialResult]] = {}
+    for r in results:
+        if r.num_windows:
+            by_fold.setdefault((r.cell.stimulus, r.cell.fold), {}).setdefault(r.cell.seed, r)
+    return tuple(_fold(*key, list(seeds.values())) for key, seeds in by_fold.items())
+
+
+def _fold(stimulus: str, fold: int, seeds: Sequence[TrialResult]) -> FoldSummary:
+    def mean(values: list[float]) -> float:
+        return float(mean_present(np.array(values, dtype=np.float64), axis=0))
+
+    shares = [r.share_high for r in seeds]
+    majority = [
+        share["test"] if share["train"] >= 0.5 else 1 - share["test"]
+        for share in shares
+        if {"train", "test"} <= share.keys()
+    ]
+    windows = ("train", "validation", "test", "dropped")
+    return FoldSummary(
+        stimulus=stimulus,
+        fold=fold,
+        num_windows={k: mean([r.num_windows.get(k, nan) for r in seeds]) for k in windows},
+        share_high={k: mean([share.get(k, nan) for share in shares]) for k in windows[:3]},
+        majority_accuracy=mean(majority),
+    )

@@ -1,0 +1,205 @@
+"""Report and its parts: what the numbers of a run come to, as frozen data.
+
+NaN means "these trials do not define it"; files write it as null, tables as `-`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan, nan
+
+import numpy as np
+
+from pricon.report.metrics import Metrics
+from pricon.report.results import TrialResult
+from pricon.report.scores import Draws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value and the 95 % interval of its participant-level bootstrap (percentiles).
+
+    Args:
+        value: seen in the data.
+        low: 2.5 % of the resamples lie below; NaN without an interval.
+        high: 2.5 % of the resamples lie above; NaN without an interval.
+    """
+
+    value: float
+    low: float = nan
+    high: float = nan
+
+    @staticmethod
+    def of(draws: Draws) -> "Estimate":
+        """The value seen and its interval over the resamples that define it."""
+        resampled = draws[1:][~np.isnan(draws[1:])]
+        if isnan(draws[0]) or not resampled.size:
+            return Estimate(value=float(draws[0]))
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        return Estimate(value=float(draws[0]), low=float(low), high=float(high))
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether an interval could be given."""
+        return not isnan(self.low)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Accuracy of one arm minus that of another on the same test windows.
+
+    Args:
+        arm: minuend.
+        reference: subtrahend.
+        difference: paired; both arms under the same resamples.
+        num_participants: who were tested under both.
+        p_value: two-sided paired Wilcoxon over participants (accuracy averaged over seeds).
+        p_holm: the same, adjusted by Holm over the comparisons of the table.
+        p_fold_seed: two-sided paired Wilcoxon over fold x seed pairs, adjusted by Bonferroni over
+            the comparisons of the table. As in earlier papers; weak alone, because seeds are not
+            independent replicates.
+        smallest_detectable: difference that this sample would find with 80 % power at alpha 0.05.
+    """
+
+    arm: str
+    reference: str
+    difference: Estimate
+    num_participants: int
+    p_value: float
+    p_holm: float
+    p_fold_seed: float
+    smallest_detectable: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapClosed:
+    """(arm - e2e) / (all_modalities - e2e) in accuracy; exists only where that gap is positive.
+
+    Args:
+        share: 1 means as good as with all modalities; without an interval where more than 5 % of
+            the resamples have no gap.
+        num_without_gap: resamples in which the gap was zero or negative; left out of the interval.
+        num_resamples: of all.
+    """
+
+    share: Estimate
+    num_without_gap: int
+    num_resamples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSummary:
+    """One row of a table.
+
+    Args:
+        arm: condition.
+        modality: what its deployed model needs, in one word; empty for `majority`.
+        num_finished: trials behind the numbers.
+        num_planned: trials that the plan holds.
+        metrics: name -> mean over folds, then seeds.
+        minus_e2e: None for `e2e` itself, and where the two arms did not finish the same cells.
+        gap_closed: None where the report is incomplete or there is no gap, and for arms other than
+            `lupi` and `pricon`.
+    """
+
+    arm: str
+    modality: str
+    num_finished: int
+    num_planned: int
+    metrics: Mapping[str, Estimate]
+    minus_e2e: Comparison | None
+    gap_closed: GapClosed | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One table: the arms that share a stimulus group and an available set.
+
+    Args:
+        stimulus: the group in one word, or `MACRO_AVERAGE`.
+        available: modalities in the wild, in one word.
+        num_participants: participants tested.
+        arms: in the order majority, e2e, lupi, pricon, all_modalities.
+        pricon_minus_lupi: None where one of them is absent or they did not finish the same cells.
+    """
+
+    stimulus: str
+    available: str
+    num_participants: int
+    arms: tuple[ArmSummary, ...]
+    pricon_minus_lupi: Comparison | None
+
+    def arm(self, name: str) -> ArmSummary | None:
+        """The row of an arm, None where the table has none."""
+        return next((row for row in self.arms if row.arm == name), None)
+
+
+MACRO_AVERAGE = "macro average over stimuli"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldSummary:
+    """Windows and classes of one fold, averaged over seeds (which move validation participants).
+
+    Args:
+        stimulus: the group in one word.
+        fold: index from 0.
+        num_windows: kept windows by split, and `dropped` as ambiguous; NaN where no trial tells.
+        share_high: share of class `high` by split.
+        majority_accuracy: test accuracy of always predicting the training majority.
+    """
+
+    stimulus: str
+    fold: int
+    num_windows: Mapping[str, float]
+    share_high: Mapping[str, float]
+    majority_accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """One trial with its metrics; None unless it finished."""
+
+    result: TrialResult
+    metrics: Metrics | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found. `str()` is one line; `tables` and `markdown` show all of it.
+
+    Args:
+        job_name: the job's name.
+        run_id: the plan's.
+        corpus_digest: SHA-256 of the corpus' manifest.
+        generated: whether the recordings were written by a generator.
+        folds_asked: None when the whole job was planned, else the folds that were.
+        trials: one a trial of the plan, in its order.
+        blocks: tables.
+        folds: windows and classes of each fold.
+        verdict: sentences that the numbers allow; empty while incomplete.
+    """
+
+    job_name: str
+    run_id: str
+    corpus_digest: str
+    generated: bool
+    folds_asked: tuple[int, ...] | None
+    trials: tuple[TrialRow, ...]
+    blocks: tuple[Block, ...]
+    folds: tuple[FoldSummary, ...]
+    verdict: tuple[str, ...] = ()
+
+    @property
+    def unfinished(self) -> tuple[TrialResult, ...]:
+        """Trials that are missing or failed."""
+        return tuple(row.result for row in self.trials if row.result.status != "finished")
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial of the whole job finished."""
+        return self.folds_asked is None and not self.unfinished
+
+    def __str__(self) -> str:
+        finished = len(self.trials) - len(self.unfinished)
+        state = "complete" if self.complete else "INCOMPLETE"
+        return f"{self.job_name} {self.run_id}: {finished} of {len(self.trials)} trials, {state}"

@@ -1,0 +1,117 @@
+"""A report for the terminal: title, one table a block, verdict. Owns the wording of the title.
+
+Fits 80 columns and does without colour. `markdown` shows the same rows in a file.
+"""
+
+from collections.abc import Sequence
+from math import isnan
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pricon.report.results import TrialResult
+from pricon.report.summary import ArmSummary, Block, Comparison, Estimate, Report
+
+NAMED_AT_MOST = 10
+"""So many unfinished trials are named; the rest is counted."""
+
+HEADINGS = ("arm", "accuracy", "minus e2e (paired)", "gap closed")
+NOTHING = "-"
+
+
+def terminal(report: Report) -> RenderableType:
+    """All that a terminal shows of a report; hand it to a rich console."""
+    parts: list[RenderableType] = [Text(line, style="bold") for line in headlines(report)]
+    parts += [Text(line) for line in unfinished_lines(report)]
+    for block in report.blocks:
+        parts += [Text(), Text(caption(block)), _table(block)]
+    if report.blocks:
+        parts += [Text(), Text(LEGEND, style="dim")]
+    if report.unfinished:
+        parts.append(Text(LEGEND_UNFINISHED, style="dim"))
+    if report.verdict:
+        parts += [Text(), *(Text(sentence) for sentence in report.verdict)]
+    return Group(*parts)
+
+
+LEGEND = "Accuracy: mean over folds, then seeds. [low, high]: 95 % over participants."
+LEGEND_UNFINISHED = "(k/n): k of n trials finished; arms with different trials are not subtracted."
+
+
+def headlines(report: Report) -> list[str]:
+    """What the numbers are worth, before any of them: title, generated data, incompleteness."""
+    lines = [f"{report.job_name} (run {report.run_id})"]
+    if report.generated:
+        lines.append("generated data: says nothing about people")
+    if report.unfinished:
+        num = f"{len(report.unfinished)} of {len(report.trials)}"
+        lines.append(f"INCOMPLETE: {num} trials missing or failed")
+    if report.folds_asked is not None:
+        folds = ", ".join(map(str, report.folds_asked))
+        lines.append(f"INCOMPLETE: only folds {folds} of the job were asked for")
+    return lines
+
+
+def unfinished_lines(report: Report) -> list[str]:
+    """Unfinished trials, one a line, at most `NAMED_AT_MOST` of them."""
+    unfinished = report.unfinished
+    lines = [_describe(result) for result in unfinished[:NAMED_AT_MOST]]
+    if len(unfinished) > NAMED_AT_MOST:
+        lines.append(f"... and {len(unfinished) - NAMED_AT_MOST} more")
+    return lines
+
+
+def _describe(result: TrialResult) -> str:
+    trial = result.trial
+    arm = f"{trial.arm} ({trial.modality})" if trial.modality else trial.arm
+    what = f"{result.status} {trial.id}: {arm}, {result.cell}"
+    return what if result.error is None else f"{what}: {result.error}"
+
+
+def caption(block: Block) -> str:
+    """What a table is about, in one line."""
+    return f"{block.stimulus}, available: {block.available}, {block.num_participants} participants"
+
+
+def cells(row: ArmSummary) -> tuple[str, ...]:
+    """A row of a table under `HEADINGS`."""
+    arm = row.arm
+    if row.num_finished < row.num_planned:
+        arm = f"{row.arm} ({row.num_finished}/{row.num_planned})"
+    difference = NOTHING if row.minus_e2e is None else estimate(row.minus_e2e.difference, sign="+")
+    share = NOTHING if row.gap_closed is None else percent(row.gap_closed.share)
+    return arm, estimate(row.metrics["accuracy"]), difference, share
+
+
+def estimate(seen: Estimate, sign: str = "") -> str:
+    """Value and interval with three decimals, such as `0.712 [0.690, 0.733]`."""
+    if isnan(seen.value):
+        return NOTHING
+    number = f"{seen.value:{sign}.3f}"
+    if not seen.has_interval:
+        return number
+    return f"{number} [{seen.low:{sign}.3f}, {seen.high:{sign}.3f}]"
+
+
+def percent(seen: Estimate) -> str:
+    """A share in percent with its interval, such as `63% [21, 104]`."""
+    number = f"{100 * seen.value:.0f}%"
+    if not seen.has_interval:
+        return number
+    return f"{number} [{100 * seen.low:.0f}, {100 * seen.high:.0f}]"
+
+
+def comparisons(block: Block) -> Sequence[Comparison]:
+    """Every comparison of a table; the p values are adjusted over exactly these."""
+    found = (*(row.minus_e2e for row in block.arms), block.pricon_minus_lupi)
+    return [comparison for comparison in found if comparison is not None]
+
+
+def _table(block: Block) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=heading == "arm")
+    for row in block.arms:
+        table.add_row(*cells(row))
+    return table

@@ -1,0 +1,63 @@
+"""results.json: documented keys, no NaN."""
+
+import json
+
+from pricon.report.document import to_json
+from pricon.report.statistics import summarise
+from tests.report.grids import Grid, always, fail, make_run
+from tests.report.test_statistics import ARMS, LARGE
+
+
+def test_keys_and_numbers() -> None:
+    document = json.loads(to_json(summarise(*make_run(LARGE))))
+    assert document["complete"] is True
+    assert document["missing"] == document["failed"] == []
+    by_arm = {entry["arm"]: entry for entry in document["arms"]}
+    assert list(by_arm) == list(ARMS)
+    pricon = by_arm["pricon"]
+    assert pricon["stimulus"] == "heist"
+    assert pricon["available"] == "audio"
+    assert pricon["metrics"]["accuracy"]["mean"] == 0.8
+    assert pricon["metrics"]["auroc"]["low"] is None
+    assert round(pricon["minus_e2e"]["difference"]["mean"], 9) == 0.15
+    assert round(pricon["gap_closed"]["share"], 9) == 0.6
+    assert by_arm["e2e"]["minus_e2e"] is None
+    assert document["pricon_minus_lupi"][0]["arm"] == "pricon"
+    assert document["trials"][3] == {
+        "trial_id": "pricon-audio-heist-0-0",
+        "arm": "pricon",
+        "modality": "audio",
+        "stimulus": "heist",
+        "fold": 0,
+        "seed": 0,
+        "status": "finished",
+        "error": None,
+        "num_windows": 40,
+        "accuracy": 0.8,  # each of four people: one low and one high of ten windows wrong
+        "balanced_accuracy": 0.8,
+        "macro_f1": 0.8,
+        "auroc": 0.8,
+    }
+
+
+def test_an_incomplete_run_names_what_is_missing() -> None:
+    plan, results = make_run(LARGE)
+    report = summarise(plan, [fail(results[0]), *results[2:]])
+    document = json.loads(to_json(report))
+    assert document["complete"] is False
+    assert document["failed"] == ["majority-heist-0-0"]
+    assert document["missing"] == ["e2e-audio-heist-0-0"]
+    assert document["verdict"] == []
+    assert document["trials"][0]["error"] == "loss is not finite in epoch 3"
+    assert document["trials"][0]["accuracy"] is None
+
+
+def test_some_folds_are_named() -> None:
+    report = summarise(*make_run(Grid(arms={"e2e": always(1)}, asked=(1,))))
+    assert json.loads(to_json(report))["folds_asked"] == [1]
+
+
+def test_same_report_same_bytes() -> None:
+    first, second = (to_json(summarise(*make_run(LARGE))) for _ in range(2))
+    assert first == second
+    assert b"NaN" not in first

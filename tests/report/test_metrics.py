@@ -1,0 +1,66 @@
+"""Metrics against values worked out by hand."""
+
+from math import isnan
+
+import numpy as np
+import pytest
+
+from pricon.report.metrics import count_outcomes, measure, predicted_class
+from pricon.report.results import Predictions
+
+
+def make(label: list[int], probability_high: list[float], participant: list[str]) -> Predictions:
+    n = len(label)
+    return Predictions(
+        window=np.arange(n),
+        participant=np.array(participant, dtype=np.str_),
+        session=np.array(participant, dtype=np.str_),
+        t_start_s=np.arange(n, dtype=np.float64),
+        label=np.array(label, dtype=np.int8),
+        probability_high=np.array(probability_high, dtype=np.float32),
+    )
+
+
+def test_the_class_is_high_from_one_half_on() -> None:
+    probability = [0.0, np.nextafter(np.float32(0.5), np.float32(0)), 0.5, 1.0]
+    assert predicted_class(make([0] * 4, probability, ["a"] * 4)).tolist() == [0, 0, 1, 1]
+
+
+def test_values_by_hand() -> None:
+    # label      1    1    1    0    0    0
+    # predicted  1    1    0    1    0    0   4 of 6 right
+    metrics = measure(make([1, 1, 1, 0, 0, 0], [0.9, 0.8, 0.3, 0.6, 0.2, 0.1], ["a"] * 6))
+    assert metrics.num_windows == 6
+    assert metrics.accuracy == pytest.approx(4 / 6)
+    assert metrics.balanced_accuracy == pytest.approx((2 / 3 + 2 / 3) / 2)
+    assert metrics.macro_f1 == pytest.approx(2 / 3)  # tp 2, fp 1, fn 1 for either class
+    assert metrics.auroc == pytest.approx(8 / 9)  # of 9 high-low pairs only (0.3, 0.6) is wrong
+
+
+def test_unequal_classes_by_hand() -> None:
+    # label      1  0  0  0  0 ; predicted all low
+    metrics = measure(make([1, 0, 0, 0, 0], [0.4, 0.3, 0.2, 0.1, 0.4], ["a"] * 5))
+    assert metrics.accuracy == pytest.approx(0.8)
+    assert metrics.balanced_accuracy == pytest.approx(0.5)
+    assert metrics.macro_f1 == pytest.approx((8 / 9 + 0) / 2)
+    assert metrics.auroc == pytest.approx(3.5 / 4)  # the tie at 0.4 counts one half
+
+
+def test_one_class_has_no_auroc_and_warns_nobody() -> None:
+    metrics = measure(make([1, 1], [0.9, 0.1], ["a", "b"]))
+    assert isnan(metrics.auroc)
+    assert metrics.accuracy == metrics.balanced_accuracy == 0.5
+    assert metrics.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_no_window_defines_nothing() -> None:
+    metrics = measure(make([], [], []))
+    assert metrics.num_windows == 0
+    assert isnan(metrics.accuracy)
+
+
+def test_counts_of_each_participant() -> None:
+    seen = make([1, 1, 0, 0, 1], [0.9, 0.1, 0.9, 0.1, 0.7], ["b", "b", "b", "d", "d"])
+    counts = count_outcomes(seen, np.array(["a", "b", "c", "d"]))
+    #                          low  false high  false low  high
+    assert counts.tolist() == [[0, 0, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]

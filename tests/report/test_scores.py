@@ -1,0 +1,102 @@
+"""The vectorised bootstrap against a slow loop, and the rule of the mean by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+from pricon.report.metrics import predicted_class
+from pricon.report.results import TrialResult
+from pricon.report.scores import average, make_grid, score
+from tests.report.grids import Grid, always, fail, make_run
+
+
+def uneven(participant: int, seed: int) -> int:
+    return (3 * participant + 2 * seed) % 7
+
+
+def slow_score(results: list[TrialResult], drawn: list[str]) -> tuple[float, float, float]:
+    """Metrics of one resample, with windows copied out as often as their person was drawn."""
+    over_seeds = []
+    for seed in sorted({r.cell.seed for r in results}):
+        over_folds = []
+        for result in (r for r in results if r.cell.seed == seed):
+            seen = result.predictions
+            assert seen is not None
+            rows = [i for p in drawn for i in np.flatnonzero(seen.participant == p)]
+            if rows:
+                label, predicted = seen.label[rows], predicted_class(seen)[rows]
+                over_folds.append(
+                    (
+                        accuracy_score(label, predicted),
+                        balanced_accuracy_score(label, predicted),
+                        f1_score(label, predicted, average="macro"),
+                    )
+                )
+        over_seeds.append(np.mean(over_folds, axis=0))
+    accuracy, balanced, f1 = np.mean(over_seeds, axis=0)
+    return float(accuracy), float(balanced), float(f1)
+
+
+def test_bootstrap_equals_a_slow_loop() -> None:
+    _, results = make_run(Grid(arms={"e2e": uneven}, num_folds=3, per_fold=2))
+    grid = make_grid(results, num_resamples=40)
+    draws = score(results, grid).draws
+    for i, weights in enumerate(grid.weights.astype(int)):
+        drawn = [
+            p for p, n in zip(grid.participants.tolist(), weights, strict=True) for _ in range(n)
+        ]
+        expected = slow_score(results, drawn)
+        got = [draws[name][i] for name in ("accuracy", "balanced_accuracy", "macro_f1")]
+        assert got == pytest.approx(expected), f"resample {i}"
+
+
+def test_first_row_is_the_sample_and_every_resample_draws_as_many_people() -> None:
+    _, results = make_run(Grid(arms={"e2e": always(1)}))
+    weights = make_grid(results).weights
+    assert weights.shape == (2001, 6)
+    assert (weights[0] == 1).all()
+    assert (weights.sum(axis=1) == 6).all()
+    assert np.array_equal(weights, make_grid(results[::-1]).weights)
+
+
+def test_folds_count_the_same_whatever_their_size() -> None:
+    # Fold 0: one participant, all right. Fold 1: the same people as usual, all wrong.
+    _, results = make_run(Grid(arms={"e2e": lambda p, s: 0 if p < 3 else 10}, seeds=(0,)))
+    scores = score(results, make_grid(results, 1))
+    assert scores.draws["accuracy"][0] == 0.5
+    assert scores.by_fold.tolist() == [[1.0, 0.0]]
+    assert scores.by_participant.tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_participants_average_over_seeds() -> None:
+    _, results = make_run(Grid(arms={"e2e": lambda p, s: 4 * s}, seeds=(0, 1)))
+    scores = score(results, make_grid(results, 1))
+    assert scores.by_participant == pytest.approx(np.full(6, 0.8))  # mean of 1.0 and 0.6
+
+
+def test_a_missing_trial_leaves_holes_and_not_zeros() -> None:
+    _, results = make_run(Grid(arms={"e2e": always(2)}, seeds=(0,)))
+    results[1] = fail(results[1])
+    scores = score(results, make_grid(results, 5))
+    assert scores.draws["accuracy"][0] == pytest.approx(0.8)
+    assert np.isnan(scores.by_fold[0, 1])
+    assert scores.num_planned == 2
+    assert scores.cells == {("heist", 0, 0)}
+
+
+def test_auroc_is_averaged_but_has_no_draws() -> None:
+    _, results = make_run(Grid(arms={"e2e": always(0)}))
+    auroc = score(results, make_grid(results, 3)).draws["auroc"]
+    assert auroc[0] == 1.0
+    assert np.isnan(auroc[1:]).all()
+
+
+def test_stimuli_count_the_same_in_their_average() -> None:
+    _, results = make_run(Grid(arms={"e2e": always(2)}, stimuli=("heist", "solid")))
+    grid = make_grid(results, 5)
+    heist = score([r for r in results if r.cell.stimulus == "heist"], grid)
+    _, worse = make_run(Grid(arms={"e2e": always(4)}, stimuli=("solid",)))
+    both = average([heist, score(worse, grid)])
+    assert both.draws["accuracy"] == pytest.approx(np.full(6, 0.7))
+    assert both.num_planned == 8
+    assert {stimulus for stimulus, *_ in both.cells} == {"heist", "solid"}

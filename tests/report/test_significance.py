@@ -1,0 +1,52 @@
+"""Tests and power against tables and hand calculation."""
+
+from math import isnan, nan, sqrt
+
+import numpy as np
+import pytest
+
+from pricon.report.significance import bonferroni, holm, paired_wilcoxon, smallest_detectable
+
+
+def test_five_pairs_cannot_fall_below_one_in_sixteen() -> None:
+    assert paired_wilcoxon(np.array([1.0, 2, 3, 4, 5])) == pytest.approx(2 / 2**5)
+
+
+def test_one_sign_against_six_by_enumeration() -> None:
+    # Ranks 1..6, the smallest negative: of 2^6 sign patterns 2 reach a rank sum <= 1; two-sided 4.
+    assert paired_wilcoxon(np.array([-1.0, 2, 3, 4, 5, 6])) == pytest.approx(4 / 64)
+
+
+def test_no_difference_at_all_speaks_against_nothing() -> None:
+    assert paired_wilcoxon(np.zeros(8)) == 1.0
+    # 0.1 + 0.2 - 0.3 is not exactly zero; it must not count as a positive difference.
+    assert paired_wilcoxon(np.array([0.1 + 0.2 - 0.3, 0.0])) == 1.0
+
+
+def test_missing_pairs_are_left_out() -> None:
+    whole = np.array([1.0, 2, 3, 4, 5])
+    assert paired_wilcoxon(np.append(whole, nan)) == paired_wilcoxon(whole)
+    assert isnan(paired_wilcoxon(np.array([nan, nan])))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert holm([0.6, 0.7]) == (1.0, 1.0)
+    assert holm([]) == ()
+
+
+def test_undefined_p_values_do_not_count_as_comparisons() -> None:
+    first, second = holm([nan, 0.04])
+    assert isnan(first)
+    assert second == 0.04
+    assert bonferroni([0.04, nan, 0.5])[0] == pytest.approx(0.08)
+
+
+def test_smallest_detectable_by_table() -> None:
+    # sd 1, n 10: t(0.975; 9) = 2.2622, t(0.8; 9) = 0.8834
+    differences = np.array([-1.0, 1.0] * 5) * sqrt(9 / 10)
+    assert smallest_detectable(differences) == pytest.approx((2.2622 + 0.8834) / sqrt(10), abs=1e-4)
+
+
+def test_one_pair_can_detect_nothing() -> None:
+    assert isnan(smallest_detectable(np.array([0.3, nan])))

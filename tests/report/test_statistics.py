@@ -1,0 +1,180 @@
+"""What is compared with what, and when a report refuses."""
+
+import time
+
+import numpy as np
+import pytest
+
+from pricon.errors import PlanError
+from pricon.report.statistics import summarise
+from pricon.report.summary import MACRO_AVERAGE, Block
+from pricon.spec.job import Arm
+from tests.report.grids import Grid, Wrong, always, fail, make_run
+
+ARMS: dict[Arm, Wrong] = {
+    "majority": always(5),
+    "e2e": lambda p, s: 4 if p % 2 else 3,
+    "lupi": always(3),
+    "pricon": always(2),
+    "all_modalities": always(1),
+}
+LARGE = Grid(arms=ARMS, per_fold=4)
+
+
+def only_block(grid: Grid) -> Block:
+    (block,) = summarise(*make_run(grid)).blocks
+    return block
+
+
+def test_accuracies_and_differences_by_hand() -> None:
+    block = only_block(LARGE)
+    assert [row.arm for row in block.arms] == list(ARMS)
+    assert [row.metrics["accuracy"].value for row in block.arms] == pytest.approx(
+        [0.5, 0.65, 0.7, 0.8, 0.9]
+    )
+    differences = [row.minus_e2e.difference.value for row in block.arms if row.minus_e2e]
+    assert differences == pytest.approx([-0.15, 0.05, 0.15, 0.25])
+    assert block.pricon_minus_lupi is not None
+    assert block.pricon_minus_lupi.difference.value == pytest.approx(0.1)
+
+
+def test_a_constant_difference_has_an_interval_without_width() -> None:
+    """The arms share their draws; independent draws would give the difference a width."""
+    grid = Grid(arms={"e2e": lambda p, s: p % 5 + 1, "pricon": lambda p, s: p % 5})
+    row = only_block(grid).arm("pricon")
+    assert row is not None
+    assert row.minus_e2e is not None
+    difference = row.minus_e2e.difference
+    assert (difference.low, difference.high) == pytest.approx((0.1, 0.1))
+    assert row.metrics["accuracy"].low < row.metrics["accuracy"].high
+
+
+def test_holm_runs_over_all_comparisons_of_the_table() -> None:
+    # Eight participants, all differences of one sign and tied: the smallest p there is.
+    block = only_block(LARGE)
+    assert block.pricon_minus_lupi is not None
+    compared = [row.minus_e2e for row in block.arms if row.minus_e2e] + [block.pricon_minus_lupi]
+    smallest = min(c.p_value for c in compared)
+    assert min(c.p_holm for c in compared) == pytest.approx(5 * smallest)
+    assert all(c.num_participants == 8 for c in compared)
+
+
+def test_gap_closed_by_hand() -> None:
+    block = only_block(LARGE)
+    closed = {row.arm: row.gap_closed for row in block.arms}
+    assert closed["pricon"] is not None
+    assert closed["pricon"].share.value == pytest.approx(0.15 / 0.25)
+    assert closed["pricon"].num_without_gap == 0
+    assert closed["pricon"].share.has_interval
+    assert closed["lupi"] is not None
+    assert closed["lupi"].share.value == pytest.approx(0.05 / 0.25)
+    assert [closed[arm] for arm in ("majority", "e2e", "all_modalities")] == [None] * 3
+
+
+def test_without_a_positive_gap_there_is_no_share() -> None:
+    block = only_block(Grid(arms={**ARMS, "all_modalities": always(6)}))
+    assert all(row.gap_closed is None for row in block.arms)
+
+
+def test_a_gap_that_many_resamples_lack_has_no_interval() -> None:
+    # One participant of six carries the whole gap: about a third of the resamples miss them.
+    arms = {**ARMS, "e2e": always(3), "all_modalities": lambda p, s: 0 if p == 0 else 3}
+    row = only_block(Grid(arms=arms)).arm("pricon")
+    assert row is not None
+    assert row.gap_closed is not None
+    gap = row.gap_closed
+    assert gap.num_without_gap / gap.num_resamples == pytest.approx((5 / 6) ** 6, abs=0.04)
+    assert not gap.share.has_interval
+
+
+def test_each_available_set_has_a_table_with_the_shared_arms() -> None:
+    report = summarise(*make_run(Grid(arms=ARMS, available=("audio", "telemetry"))))
+    assert [block.available for block in report.blocks] == ["audio", "telemetry"]
+    rows = [(row.arm, row.modality) for row in report.blocks[1].arms]
+    assert rows == [
+        ("majority", ""),
+        ("e2e", "telemetry"),
+        ("lupi", "telemetry"),
+        ("pricon", "telemetry"),
+        ("all_modalities", "audio+telemetry"),
+    ]
+
+
+def test_several_stimuli_end_in_their_macro_average() -> None:
+    report = summarise(*make_run(Grid(arms=ARMS, stimuli=("heist", "solid"))))
+    assert [block.stimulus for block in report.blocks] == ["heist", "solid", MACRO_AVERAGE]
+    macro = report.blocks[2]
+    assert [row.num_planned for row in macro.arms] == [8] * 5
+    row = macro.arm("pricon")
+    assert row is not None
+    assert row.metrics["accuracy"].value == pytest.approx(0.8)
+    assert all("averaged over stimuli" in s for s in report.verdict[:-1])
+    assert len([s for s in report.verdict if "pricon minus e2e" in s]) == 1
+
+
+def test_an_unfinished_trial_makes_the_report_incomplete() -> None:
+    plan, results = make_run(LARGE)
+    results[2] = fail(results[2])  # lupi in the first cell
+    report = summarise(plan, results[:-1])
+    assert not report.complete
+    assert [r.status for r in report.unfinished] == ["failed", "missing"]
+    assert report.verdict == ()
+    (block,) = report.blocks
+    assert all(row.gap_closed is None for row in block.arms)
+    compared = {row.arm: row.minus_e2e is not None for row in block.arms}
+    # Arms are only subtracted where both finished the same cells.
+    assert compared == {
+        "majority": True,
+        "e2e": False,
+        "lupi": False,
+        "pricon": True,
+        "all_modalities": False,
+    }
+    assert block.pricon_minus_lupi is None
+
+
+def test_some_folds_are_not_the_whole_job() -> None:
+    report = summarise(*make_run(Grid(arms=ARMS, asked=(1,))))
+    assert report.folds_asked == (1,)
+    assert not report.complete
+    assert report.verdict == ()
+
+
+def test_nothing_finished_still_makes_a_report() -> None:
+    plan, _ = make_run(LARGE)
+    report = summarise(plan, [])
+    assert len(report.unfinished) == len(plan.trials)
+    assert np.isnan(report.blocks[0].arms[0].metrics["accuracy"].value)
+
+
+def test_a_result_of_another_run_is_refused() -> None:
+    plan, _ = make_run(Grid(arms={"e2e": always(1)}))
+    _, results = make_run(Grid(arms={"pricon": always(1)}))
+    with pytest.raises(PlanError, match="4 results are not of run run0, such as trial pricon-"):
+        summarise(plan, results)
+
+
+def test_arms_evaluated_on_different_windows_are_refused() -> None:
+    plan, results = make_run(Grid(arms=ARMS))
+    assert results[0].predictions is not None
+    results[0].predictions.window[0] = 999_999
+    with pytest.raises(
+        PlanError, match="were evaluated on different windows of heist fold 0 seed 0"
+    ):
+        summarise(plan, results)
+
+
+def test_folds_tell_windows_classes_and_the_majority_baseline() -> None:
+    report = summarise(*make_run(LARGE))
+    assert [fold.fold for fold in report.folds] == [0, 1]
+    fold = report.folds[0]
+    assert fold.num_windows == {"train": 20, "validation": 10, "test": 30, "dropped": 4}
+    assert fold.majority_accuracy == 0.5
+
+
+def test_a_large_run_is_summarised_in_seconds() -> None:
+    grid = Grid(arms=ARMS, stimuli=("a", "b", "c"), num_folds=5, per_fold=24, seeds=(0, 1, 2))
+    plan, results = make_run(grid)
+    start = time.process_time()
+    summarise(plan, results)
+    assert time.process_time() - start < 10

@@ -1,0 +1,70 @@
+"""The terminal's report: 80 columns, no colour needed, warnings first."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from pricon.report.statistics import summarise
+from pricon.report.summary import Estimate, Report
+from pricon.report.tables import estimate, percent, terminal
+from tests.report.grids import Grid, always, fail, make_run
+from tests.report.test_statistics import ARMS, LARGE
+
+
+def shown(report: Report, width: int = 80) -> str:
+    console = Console(file=StringIO(), width=width, color_system=None)
+    console.print(terminal(report))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_estimates_in_words() -> None:
+    assert estimate(Estimate(value=0.7123, low=0.69, high=0.7334)) == "0.712 [0.690, 0.733]"
+    assert estimate(Estimate(value=-0.01, low=-0.02, high=0.0), sign="+") == (
+        "-0.010 [-0.020, +0.000]"
+    )
+    assert estimate(Estimate(value=0.5)) == "0.500"
+    assert estimate(Estimate(value=float("nan"))) == "-"
+    assert percent(Estimate(value=0.634, low=0.21, high=1.04)) == "63% [21, 104]"
+    assert percent(Estimate(value=0.634)) == "63%"
+
+
+def test_a_complete_table_fits_80_columns() -> None:
+    lines = shown(summarise(*make_run(LARGE))).splitlines()
+    assert max(map(len, lines)) <= 80
+    header = next(i for i, line in enumerate(lines) if line.startswith("arm"))
+    assert lines[header].split("  ")[0] == "arm"
+    rows = [line.split()[0] for line in lines[header + 1 : header + 6]]
+    assert rows == list(ARMS)
+    assert any("pricon minus e2e is +0.150" in line for line in lines)
+    assert "INCOMPLETE" not in "".join(lines)
+
+
+def test_generated_data_is_said_before_any_number() -> None:
+    lines = shown(summarise(*make_run(Grid(arms=ARMS, generated=True)))).splitlines()
+    assert lines[1] == "generated data: says nothing about people"
+
+
+def test_an_incomplete_report_names_ten_and_counts_the_rest() -> None:
+    plan, results = make_run(Grid(arms=ARMS, seeds=(0, 1, 2)))
+    report = summarise(plan, [fail(results[0]), *results[1:-11]])
+    text = shown(report, width=200)
+    assert "INCOMPLETE: 12 of 30 trials missing or failed" in text
+    assert (
+        "failed majority-heist-0-0: majority, heist fold 0 seed 0: "
+        "loss is not finite in epoch 3" in text
+    )
+    assert text.count("\nmissing ") == 9
+    assert "... and 2 more" in text
+    assert "minus e2e is" not in text
+    assert "majority (3/6)" in text
+
+
+def test_an_incomplete_table_still_fits_80_columns() -> None:
+    plan, results = make_run(LARGE)
+    assert max(map(len, shown(summarise(plan, results[:-1])).splitlines())) <= 80
+
+
+def test_some_folds_are_said_to_be_some() -> None:
+    text = shown(summarise(*make_run(Grid(arms={"e2e": always(1)}, asked=(1,)))))
+    assert "INCOMPLETE: only folds 1 of the job were asked for" in text
