@@ -1,0 +1,106 @@
+"""Writes a report into the folder of its run: report.md, results.json and two Parquet files."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pricon.plan.plan import Plan
+from pricon.report.document import to_json, trial_columns
+from pricon.report.markdown import markdown
+from pricon.report.results import TrialResult
+from pricon.report.statistics import summarise
+from pricon.report.summary import Report
+from pricon.storage import Storage
+
+REPORT = "report.md"
+RESULTS = "results.json"
+TRIALS = "trials.parquet"
+PREDICTIONS = "predictions.parquet"
+
+_TRIALS_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("trial_id", "arm", "modality", "stimulus")),
+        *((name, pa.int64()) for name in ("fold", "seed")),
+        *((name, pa.string()) for name in ("status", "error")),
+        ("num_windows", pa.int64()),
+        *((name, pa.float64()) for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")),
+    ]
+)
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_PREDICTIONS_SCHEMA = pa.schema(
+    [
+        *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus")),
+        *((name, pa.int64()) for name in ("fold", "seed", "window")),
+        *((name, _WORD) for name in ("participant", "session")),
+        ("t_start_s", pa.float64()),
+        ("label", pa.int8()),
+        ("probability_high", pa.float32()),
+    ]
+)
+
+
+def write_report(
+    storage: Storage, plan: Plan, results: Sequence[TrialResult], notes: Mapping[str, str]
+) -> Report:
+    """Writes the four files, results.json last, and returns what they say.
+
+    The same plan, results and notes write the same bytes.
+
+    Args:
+        storage: the run's folder.
+        plan: what was to run.
+        results: what became of it; trials without a result count as missing.
+        notes: label -> sentence for report.md, such as how features were standardised.
+
+    Raises:
+        PlanError: a result does not fit the plan (see `statistics.summarise`).
+        StorageError: the store did not take a file.
+    """
+    report = summarise(plan, results)
+    storage.write(REPORT, markdown(report, notes).encode())
+    storage.write(TRIALS, _parquet(_trials(report)))
+    storage.write(PREDICTIONS, _parquet(_predictions(report)))
+    storage.write(RESULTS, to_json(report))
+    return report
+
+
+def _trials(report: Report) -> pa.Table:
+    return pa.Table.from_pylist([trial_columns(r) for r in report.trials], schema=_TRIALS_SCHEMA)
+
+
+def _predictions(report: Report) -> pa.Table:
+    """One row a test window of every finished trial."""
+    tables = [_predictions_of(row.result) for row in report.trials if row.metrics is not None]
+    return pa.concat_tables([_PREDICTIONS_SCHEMA.empty_table(), *tables]).unify_dictionaries()
+
+
+def _predictions_of(result: TrialResult) -> pa.Table:
+    trial, cell, seen = result.trial, result.cell, result.predictions
+    assert seen is not None
+    same = {
+        "trial_id": trial.id,
+        "arm": trial.arm,
+        "modality": trial.modality,
+        "stimulus": cell.stimulus,
+        "fold": cell.fold,
+        "seed": cell.seed,
+    }
+    columns = {name: np.full(seen.window.size, value) for name, value in same.items()}
+    columns |= {
+        "window": seen.window,
+        "participant": seen.participant,
+        "session": seen.session,
+        "t_start_s": seen.t_start_s,
+        "label": seen.label,
+        "probability_high": seen.probability_high,
+    }
+    arrays = [pa.array(columns[field.name].tolist(), field.type) for field in _PREDICTIONS_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=_PREDICTIONS_SCHEMA)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())

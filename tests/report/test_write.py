@@ -1,0 +1,45 @@
+"""The four files of a report, read back."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pricon.report.write import PREDICTIONS, REPORT, RESULTS, TRIALS, write_report
+from pricon.storage import open_storage
+from tests.report.grids import fail, make_run
+from tests.report.test_statistics import LARGE
+
+
+def test_files_read_back(tmp_path: Path) -> None:
+    plan, results = make_run(LARGE)
+    results[-1] = fail(results[-1])
+    report = write_report(open_storage(str(tmp_path)), plan, results, {"affect": "arousal"})
+    assert not report.complete
+    assert "- affect: arousal" in (tmp_path / REPORT).read_text()
+    assert json.loads((tmp_path / RESULTS).read_bytes())["failed"] == [results[-1].trial.id]
+    trials = pq.read_table(tmp_path / TRIALS).to_pylist()
+    assert [row["trial_id"] for row in trials] == [trial.id for trial in plan.trials]
+    assert trials[-1]["status"] == "failed"
+    assert trials[-1]["accuracy"] is None
+    windows = pq.read_table(tmp_path / PREDICTIONS)
+    assert windows.num_rows == 19 * 40
+    of_first = windows.slice(0, 40)
+    seen = results[0].predictions
+    assert seen is not None
+    assert of_first["participant"].to_pylist() == seen.participant.tolist()
+    assert of_first["probability_high"].to_pylist() == seen.probability_high.tolist()
+    assert of_first["label"].to_pylist() == seen.label.tolist()
+
+
+def test_nothing_finished_writes_all_files(tmp_path: Path) -> None:
+    plan, _ = make_run(LARGE)
+    write_report(open_storage(str(tmp_path)), plan, [], {})
+    assert pq.read_table(tmp_path / PREDICTIONS).num_rows == 0
+
+
+def test_same_results_same_bytes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_report(open_storage(str(tmp_path / folder)), *make_run(LARGE), {})
+    for name in (REPORT, RESULTS, TRIALS, PREDICTIONS):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
