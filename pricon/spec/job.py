@@ -88,6 +88,10 @@ class FoldSpec(Spec):
     validation_minimum: PositiveInt = 2
     """At least so many validation participants. [A] 2 on both corpora."""
 
+    require_all_classes: bool = True
+    """Refuse a fold whose validation or test split lacks a class. The training split always needs
+    both; leave-one-out folds may have to go without."""
+
     seed: NonNegativeInt = 0
     """Deals participants to folds. Folds stay the same for all of the job's `seeds`."""
 

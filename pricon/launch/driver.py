@@ -1,0 +1,173 @@
+"""run_plan: what a run does from first lane to report, the same on every target."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pricon.corpus.reader import Corpus, WindowIndex
+from pricon.errors import TrainingError
+from pricon.launch.events import Event, LaneDone, StagesDone
+from pricon.launch.runner import LaneRunner
+from pricon.launch.worker import Assignment
+from pricon.plan.plan import Cell, Lane, Plan, Trial
+from pricon.report.results import Curve, Predictions, TrialResult
+from pricon.spec.job import JobSpec
+from pricon.train.records import Records, StageFacts, StageRecord
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What is known of every trial; the records in storage are the truth, this is its reading.
+
+    Args:
+        plan: what runs.
+        corpus: whose windows the predictions are about.
+        records: finished stages.
+        failures: stage id -> why it failed for good.
+        lane_errors: lane -> why it ended early.
+    """
+
+    plan: Plan
+    corpus: Corpus
+    records: Records
+    results: dict[str, TrialResult] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    lane_errors: dict[int, str] = field(default_factory=dict)
+    _facts: dict[str, StageFacts] = field(default_factory=dict)
+    _indices: dict[tuple[str, ...], WindowIndex] = field(default_factory=dict)
+
+    def collect(self, trials: Iterable[Trial]) -> list[TrialResult]:
+        """Results of those of `trials` that have finished since they were last looked at."""
+        new = []
+        for trial in trials:
+            if trial.id in self.results:
+                continue
+            record = self.records.load(trial.stages[-1])
+            if record is not None:
+                self.results[trial.id] = self._result(trial, record)
+                new.append(self.results[trial.id])
+        return new
+
+    def unfinished_lanes(self) -> tuple[Lane, ...]:
+        """Lanes with a trial that has no result."""
+        cells = {trial.cell for trial in self.plan.trials if trial.id not in self.results}
+        return tuple(lane for lane in self.plan.lanes if cells.intersection(lane.cells))
+
+    def all_results(self) -> list[TrialResult]:
+        """One result a trial, in the order of the plan, whatever became of it."""
+        return [self.results.get(trial.id) or self._absent(trial) for trial in self.plan.trials]
+
+    def _result(self, trial: Trial, record: StageRecord) -> TrialResult:
+        cell = self.plan.cells[trial.cell]
+        self._facts[record.facts.stage_id] = record.facts
+        return TrialResult(
+            trial=trial,
+            cell=cell,
+            status="finished",
+            predictions=self._predictions(cell, record),
+            curves=self._curves(trial),
+            num_windows=record.facts.num_windows,
+            share_high=record.facts.share_high,
+        )
+
+    def _predictions(self, cell: Cell, record: StageRecord) -> Predictions:
+        if cell.stimuli not in self._indices:
+            self._indices[cell.stimuli] = self.corpus.index(cell.stimuli)
+        index = self._indices[cell.stimuli]
+        window = record.arrays["test_window"]
+        rows = np.searchsorted(index.window, window)
+        foreign = {*map(str, index.participant[rows])} - {*cell.split.test}
+        if foreign:
+            raise TrainingError(
+                f"leak: stage {record.facts.stage_id} of {cell} was tested on {min(foreign)}, "
+                "who is not in its test split",
+                f"remove `stages/{record.facts.stage_id}.json` from the output and submit again",
+            )
+        return Predictions(
+            window=window,
+            participant=index.participant[rows],
+            session=index.session[rows],
+            t_start_s=index.t_start_s[rows],
+            label=record.arrays["test_label"],
+            probability_high=record.arrays["test_probability_high"],
+        )
+
+    def _curves(self, trial: Trial) -> tuple[Curve, ...]:
+        curves = []
+        for stage_id in trial.stages:
+            if stage_id not in self._facts and (record := self.records.load(stage_id)):
+                self._facts[stage_id] = record.facts
+            facts = self._facts.get(stage_id)
+            if facts is not None and facts.best_epoch is not None:
+                curves.append(
+                    Curve(
+                        stage=facts.role,
+                        stage_id=stage_id,
+                        values=facts.curves,
+                        best_epoch=facts.best_epoch,
+                    )
+                )
+        return tuple(curves)
+
+    def _absent(self, trial: Trial) -> TrialResult:
+        reasons = [self.failures[stage] for stage in trial.stages if stage in self.failures]
+        lane = next(lane.index for lane in self.plan.lanes if trial.cell in lane.cells)
+        if not reasons and lane in self.lane_errors:
+            reasons = [f"lane {lane}: {self.lane_errors[lane]}"]
+        return TrialResult(
+            trial=trial,
+            cell=self.plan.cells[trial.cell],
+            status="failed" if reasons else "missing",
+            error=reasons[0] if reasons else None,
+            num_windows={},
+            share_high={},
+        )
+
+
+def run_plan(
+    ledger: Ledger,
+    job: JobSpec,
+    runner: LaneRunner,
+    listen: Callable[[Event], None],
+    finished: Callable[[TrialResult], None],
+) -> list[TrialResult]:
+    """Run what has not finished yet; the result of every trial, in the order of the plan.
+
+    Args:
+        ledger: knows the plan and what storage holds of it.
+        job: settings.
+        runner: where lanes run.
+        listen: told everything that lanes say.
+        finished: told every trial once, when its result is committed (or was, before this run).
+
+    Raises:
+        LaunchError: nothing could be started.
+        TrainingError: a committed result was tested on the wrong participants.
+    """
+    trials_by_last: dict[str, list[Trial]] = {}
+    for trial in ledger.plan.trials:
+        trials_by_last.setdefault(trial.stages[-1], []).append(trial)
+
+    def hear(event: Event) -> None:
+        match event:
+            case StagesDone(committed=committed, failed=failed):
+                ledger.failures.update(failed)
+                for stage_id in committed:
+                    for result in ledger.collect(trials_by_last.get(stage_id, ())):
+                        finished(result)
+            case LaneDone(lane=lane, error=error) if error is not None:
+                ledger.lane_errors[lane] = error
+        listen(event)
+
+    for result in ledger.collect(ledger.plan.trials):
+        finished(result)
+    lanes = [
+        Assignment(job=job, plan=ledger.plan, lane=lane.index) for lane in ledger.unfinished_lanes()
+    ]
+    if lanes:
+        runner.run(lanes, hear)
+        # A worker that died between its commit and its message has still finished its trial.
+        for result in ledger.collect(ledger.plan.trials):
+            finished(result)
+    return ledger.all_results()

@@ -1,0 +1,45 @@
+"""What a result was made with: versions, commit, hardware."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pricon
+
+_PACKAGES = ("torch", "ray", "mlflow", "numpy", "pyarrow", "scikit-learn", "scipy", "pydantic")
+
+
+def environment() -> dict[str, str]:
+    """Name -> value, for `environment.json` and tags. Holds no secret and no host name."""
+    facts = {
+        "pricon": pricon.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": str(os.cpu_count()),
+        "git_commit": _git_commit(),
+    }
+    for package in _PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return facts
+
+
+def _git_commit() -> str:
+    """Commit of the code, with `+changes` where the tree differs from it; `unknown` outside git."""
+    folder = Path(pricon.__file__).parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--", ".") else commit
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

@@ -1,0 +1,47 @@
+"""What a lane tells the driver while it works."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochDone:
+    """A pack has trained one more epoch.
+
+    Args:
+        lane: index of the lane.
+        pack: what trains, in words.
+        epoch: epochs done.
+        epochs: most epochs.
+        live: members that go on.
+        members: members of the pack.
+        validation_loss: mean over the members that were judged, or None.
+    """
+
+    lane: int
+    pack: str
+    epoch: int
+    epochs: int
+    live: int
+    members: int
+    validation_loss: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagesDone:
+    """Stages were committed, or failed for good: stage id -> reason."""
+
+    lane: int
+    committed: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneDone:
+    """A lane has ended; `error` says why where it did not finish its work."""
+
+    lane: int
+    error: str | None = None
+
+
+Event = EpochDone | StagesDone | LaneDone

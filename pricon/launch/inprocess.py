@@ -1,0 +1,25 @@
+"""Lanes in this process, one after the other: for debuggers, tests and notebooks."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from pricon.errors import PriconError
+from pricon.launch.events import Event, LaneDone
+from pricon.launch.worker import Assignment, run_lane
+from pricon.train.ranks import Ranks
+
+
+class InprocessRunner:
+    """The same worker as everywhere, without Ray."""
+
+    def run(self, lanes: Sequence[Assignment], listen: Callable[[Event], None]) -> None:
+        """See `LaneRunner`."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        for assignment in lanes:
+            error = None
+            try:
+                run_lane(assignment, Ranks.current(), device, listen)
+            except PriconError as err:
+                error = str(err)
+            listen(LaneDone(lane=assignment.lane, error=error))

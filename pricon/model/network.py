@@ -1,0 +1,180 @@
+"""Encoder, fusion and heads of many models as one stacked program.
+
+Every parameter of a pack lives in one tensor of shape (members, size): layers are slices of it.
+That makes gradient exchange, optimizer state, best weights and compaction operations on rows. A
+pack of one member is the ordinary model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from pricon.model.keyed import derive, dropout_mask, uniform
+from pricon.spec.training import EncoderSpec
+
+EMBEDDING = "embedding"
+"""Name of the input of a probe: the output of a frozen encoder, in a modality's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One linear layer: d_in x d_out weights, row by row, then d_out biases."""
+
+    name: str
+    d_in: int
+    d_out: int
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return (self.d_in + 1) * self.d_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which layers a network has. Models of equal layout fit into one pack.
+
+    Args:
+        widths: input width of each modality, sorted by name.
+        encoder: shape of encoders and fusion.
+        head: `classes` (logits of low and high), `projection` (of a contrastive stage), or `none`.
+        projection_width: output width of the projection head.
+        is_probe: the input is an embedding; there is only a class head.
+    """
+
+    widths: tuple[tuple[str, int], ...]
+    encoder: EncoderSpec
+    head: Literal["classes", "projection", "none"]
+    projection_width: int = 0
+    is_probe: bool = False
+    layers: tuple[Layer, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        layers = [] if self.is_probe else [*self._encoders(), *self._fusion()]
+        object.__setattr__(self, "layers", (*layers, *self._head()))
+
+    @property
+    def size(self) -> int:
+        """Parameters of one member."""
+        return sum(layer.size for layer in self.layers)
+
+    def _encoders(self) -> list[Layer]:
+        width = self.encoder.width
+        return [
+            Layer(f"encoder.{name}.{depth}", width if depth else d_in, width)
+            for name, d_in in self.widths
+            for depth in range(self.encoder.depth)
+        ]
+
+    def _fusion(self) -> list[Layer]:
+        width = self.encoder.width
+        return [Layer("fusion", width * len(self.widths), width)] if len(self.widths) > 1 else []
+
+    def _head(self) -> list[Layer]:
+        width = self.encoder.width
+        match self.head:
+            case "classes":
+                return [Layer("head", width, 2)]
+            case "projection":
+                hidden = Layer("projection.0", width, width)
+                return [hidden, Layer("projection.1", width, self.projection_width)]
+            case "none":
+                return []
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Which dropout to draw: one key a member for this epoch, and the windows of the batch."""
+
+    keys: Int64[Tensor, " members"]
+    windows: Int64[Tensor, "members batch"]
+
+
+class PackedNetwork(nn.Module):
+    """Networks of one layout, one a row of `parameters_by_member`."""
+
+    def __init__(self, layout: Layout, parameters: Float[Tensor, "members size"]) -> None:
+        super().__init__()
+        self.layout = layout
+        self.parameters_by_member = nn.Parameter(parameters)
+        self._activation = {"relu": torch.relu, "gelu": nn.functional.gelu, "tanh": torch.tanh}[
+            layout.encoder.activation
+        ]
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], dropout: Dropout | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Embedding and scores, shapes (members, batch, width) and (members, batch, d_out).
+
+        Scores are logits, a projection, or the embedding itself, by the layout's head.
+
+        Args:
+            inputs: modality -> standardised features, shape (members, batch, d_in).
+            dropout: what to drop in front of the class head; None in evaluation.
+        """
+        weights = self._weights()
+        embedding = inputs[EMBEDDING] if self.layout.is_probe else self._embed(weights, inputs)
+        return embedding, self._score(weights, embedding, dropout)
+
+    def _weights(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Layer name -> weight (members, d_in, d_out) and bias (members, 1, d_out)."""
+        layers = self.layout.layers
+        sizes = [size for layer in layers for size in (layer.d_in * layer.d_out, layer.d_out)]
+        slices = torch.split(self.parameters_by_member, sizes, dim=1)
+        return {
+            layer.name: (weight.view(-1, layer.d_in, layer.d_out), bias.unsqueeze(1))
+            for layer, weight, bias in zip(layers, slices[::2], slices[1::2], strict=True)
+        }
+
+    def _embed(
+        self, weights: Mapping[str, tuple[Tensor, Tensor]], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        encoded = []
+        for name, _ in self.layout.widths:
+            hidden = inputs[name]
+            for depth in range(self.layout.encoder.depth):
+                hidden = self._activation(_linear(hidden, weights[f"encoder.{name}.{depth}"]))
+            encoded.append(hidden)
+        if len(encoded) == 1:
+            return encoded[0]
+        return self._activation(_linear(torch.cat(encoded, dim=2), weights["fusion"]))
+
+    def _score(
+        self,
+        weights: Mapping[str, tuple[Tensor, Tensor]],
+        embedding: Tensor,
+        dropout: Dropout | None,
+    ) -> Tensor:
+        match self.layout.head:
+            case "classes":
+                rate = self.layout.encoder.dropout
+                if dropout is not None and rate > 0:
+                    width = embedding.shape[2]
+                    mask = dropout_mask(dropout.keys, dropout.windows, width, rate)
+                    embedding = embedding * mask
+                return _linear(embedding, weights["head"])
+            case "projection":
+                hidden = self._activation(_linear(embedding, weights["projection.0"]))
+                return _linear(hidden, weights["projection.1"])
+            case "none":
+                return embedding
+
+
+def _linear(inputs: Tensor, weight_and_bias: tuple[Tensor, Tensor]) -> Tensor:
+    weight, bias = weight_and_bias
+    return torch.baddbmm(bias, inputs, weight)
+
+
+def initial_parameters(
+    layout: Layout, keys: Int64[Tensor, " members"]
+) -> Float[Tensor, "members size"]:
+    """Uniform in +- 1 / sqrt(d_in) for weights and biases, as torch's own linear layer has it."""
+    parts = []
+    for layer in layout.layers:
+        draws = uniform(derive(keys, f"initial {layer.name}"), layer.size)
+        parts.append((2.0 * draws - 1.0) * layer.d_in**-0.5)
+    return torch.cat(parts, dim=1)

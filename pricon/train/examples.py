@@ -1,0 +1,186 @@
+"""What a pack reads: windows on the device, and every member's own batches of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from pricon.model.keyed import bits, derive
+from pricon.model.network import EMBEDDING, Dropout
+from pricon.train.ranks import Ranks
+
+Part = Literal["train", "validation"]
+PADDING = -1
+"""Row number where a member has fewer windows than others of its pack."""
+
+
+class Inputs(Protocol):
+    """Where a batch's network inputs come from."""
+
+    def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
+        """Input name -> float32, shape (m, b, d_in)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Raw features that all members share, standardised for each member's own fold on the way.
+
+    Args:
+        raw: modality -> float32, shape (windows, d_in); NaN where nothing was recorded.
+        mean: modality -> float32, shape (members, d_in).
+        scale: modality -> float32, shape (members, d_in).
+    """
+
+    raw: Mapping[str, Float32[Tensor, "windows d_in"]]
+    mean: Mapping[str, Float32[Tensor, "members d_in"]]
+    scale: Mapping[str, Float32[Tensor, "members d_in"]]
+
+    def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
+        """Standardised features; see `Inputs`."""
+        return {
+            name: (
+                (raw[rows] - self.mean[name][members, None]) * self.scale[name][members, None]
+            ).nan_to_num_(nan=0.0)
+            for name, raw in self.raw.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Outputs of each member's frozen encoder, float32, shape (members, windows, width)."""
+
+    values: Float32[Tensor, "members windows width"]
+
+    def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
+        """Embeddings; see `Inputs`."""
+        return {EMBEDDING: self.values[members[:, None], rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's windows, for all live members of a pack.
+
+    Shapes: m live members, b windows of this rank, g = ranks * b windows of the global batch.
+
+    Args:
+        members: positions of the live members in the pack, shape (m,).
+        inputs: name -> standardised features of this rank's windows, shape (m, b, d_in).
+        labels: of the global batch, shape (m, g).
+        valid: windows of the global batch that are not padding, shape (m, g).
+        first: where this rank's windows start in the global batch.
+        teacher: the teacher's logits for this rank's windows, shape (m, b, 2), or None.
+        dropout: None outside training.
+        has_windows: whether a member has any window in the global batch.
+    """
+
+    members: Int64[Tensor, " m"]
+    inputs: dict[str, Tensor]
+    labels: Int64[Tensor, "m g"]
+    valid: Bool[Tensor, "m g"]
+    first: int
+    teacher: Float32[Tensor, "m b c"] | None
+    dropout: Dropout | None
+    has_windows: tuple[bool, ...]
+
+    @property
+    def own(self) -> slice:
+        """This rank's windows in the global batch."""
+        return slice(self.first, self.first + self.labels.shape[1] // self.num_ranks)
+
+    @property
+    def num_ranks(self) -> int:
+        """Ranks that share the global batch."""
+        width = next(iter(self.inputs.values())).shape[1]
+        return self.labels.shape[1] // width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Everything that a pack trains on.
+
+    Args:
+        inputs: features or embeddings.
+        windows: identity of each window in the corpus, shape (windows,).
+        labels: 1 high, 0 low, -1 dropped, by member, int8, shape (members, windows).
+        rows: rows of each member's splits, padded with -1, shape (members, most windows).
+        counts: rows of each member's splits that are not padding.
+        keys: random key of each member, shape (members,).
+        teacher: logits of each member's teacher, shape (members, windows, 2), NaN outside its
+            fold's training split, so that a leak cannot go unseen; None where nobody has one.
+        batch_size: windows of the global batch.
+        ranks: who shares it.
+    """
+
+    inputs: Inputs
+    windows: Int64[Tensor, " windows"]
+    labels: Tensor
+    rows: Mapping[Part, Int64[Tensor, "members most"]]
+    counts: Mapping[Part, tuple[int, ...]]
+    keys: Int64[Tensor, " members"]
+    teacher: Float32[Tensor, "members windows c"] | None
+    batch_size: int
+    ranks: Ranks
+
+    def training(self, live: tuple[int, ...], epoch: int) -> Iterator[Batch]:
+        """Every training window of every live member once, in an order of this epoch."""
+        dropout = derive(self.keys, "dropout", epoch)
+        yield from self._batches(live, "train", epoch, dropout)
+
+    def validation(self, live: tuple[int, ...]) -> Iterator[Batch]:
+        """Every validation window of every live member once, in the same batches in all epochs."""
+        yield from self._batches(live, "validation", 0, None)
+
+    def _batches(
+        self, live: tuple[int, ...], part: Part, epoch: int, dropout: Tensor | None
+    ) -> Iterator[Batch]:
+        members = torch.tensor(live, device=self.keys.device)
+        order = self._order(members, part, epoch)
+        counts = [self.counts[part][member] for member in live]
+        for start in range(0, max(counts), self.batch_size):
+            has_windows = tuple(start < count for count in counts)
+            rows = order[:, start : start + self.batch_size]
+            yield self._batch(members, rows, dropout, has_windows)
+
+    def _order(self, members: Tensor, part: Part, epoch: int) -> Int64[Tensor, "m most"]:
+        """Rows of each member, shuffled by its own key; padding comes last."""
+        rows = self.rows[part][members]
+        keys = derive(self.keys[members], f"{part} order", epoch)
+        draws = bits(keys[:, None], self.windows[rows.clamp(min=0)])
+        draws = draws.masked_fill(rows == PADDING, torch.iinfo(torch.int64).max)
+        return rows.gather(1, draws.argsort(dim=1))
+
+    def _batch(
+        self,
+        members: Tensor,
+        rows: Int64[Tensor, "m g"],
+        dropout: Tensor | None,
+        has_windows: tuple[bool, ...],
+    ) -> Batch:
+        size = -(-rows.shape[1] // self.ranks.size)
+        missing = size * self.ranks.size - rows.shape[1]
+        rows = torch.nn.functional.pad(rows, (0, missing), value=PADDING)
+        valid = rows != PADDING
+        rows = rows.clamp(min=0)
+        first = self.ranks.index * size
+        own = rows[:, first : first + size]
+        column = members[:, None]
+        return Batch(
+            members=members,
+            inputs=self.inputs.gather(members, own),
+            labels=self.labels[column, rows].long().clamp(min=0),
+            valid=valid,
+            first=first,
+            teacher=self._taught(column, own, valid[:, first : first + size]),
+            dropout=None if dropout is None else Dropout(dropout[members], self.windows[own]),
+            has_windows=has_windows,
+        )
+
+    def _taught(self, column: Tensor, rows: Tensor, valid: Tensor) -> Tensor | None:
+        """Teacher's logits; padding repeats row 0, whose NaN must not reach a gradient."""
+        if self.teacher is None:
+            return None
+        return self.teacher[column, rows].masked_fill(~valid[:, :, None], 0.0)

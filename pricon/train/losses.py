@@ -1,0 +1,109 @@
+"""The losses, for all members of a pack at once.
+
+Shapes: m members, b windows of this rank, g windows of the global batch, d width, c classes.
+Padded windows are marked in `valid` and count nowhere.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from pricon.spec.training import ContrastiveSpec
+
+
+def cross_entropy(
+    logits: Float[Tensor, "m b c"], labels: Int64[Tensor, "m b"]
+) -> Float[Tensor, "m b"]:
+    """Cross-entropy of each window, nats."""
+    return functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+
+
+def divergence(
+    student: Float[Tensor, "m b c"], teacher: Float[Tensor, "m b c"], temperature: float
+) -> Float[Tensor, "m b"]:
+    """KL(softmax(teacher / T) || softmax(student / T)) of each window, nats; 0 for equal logits.
+
+    Args:
+        student: logits; gradients flow here only.
+        teacher: logits of the frozen teacher.
+        temperature: T, dimensionless, > 0.
+    Source: the distillation loss of C-LUPI, which averages over windows and has no factor T^2.
+    """
+    log_student = functional.log_softmax(student / temperature, dim=2)
+    log_teacher = functional.log_softmax(teacher.detach() / temperature, dim=2)
+    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=2)
+
+
+def distillation(
+    supervised: Float[Tensor, "m b"],
+    from_teacher: Float[Tensor, "m b"],
+    weight: Float[Tensor, " m"],
+) -> Float[Tensor, "m b"]:
+    """(1 - a) CE + a KL of each window, with one `weight` (a) a member; a = 0 is CE, exactly."""
+    share = weight[:, None]
+    return (1.0 - share) * supervised + share * from_teacher
+
+
+def supervised_contrastive(
+    anchors: Float[Tensor, "m b d"],
+    candidates: Float[Tensor, "m g d"],
+    labels: Int64[Tensor, "m g"],
+    valid: Bool[Tensor, "m g"],
+    first_anchor: int,
+    spec: ContrastiveSpec,
+) -> tuple[Float[Tensor, "m b"], Bool[Tensor, "m b"]]:
+    """Supervised contrastive loss of each anchor of this rank against the global batch.
+
+    Anchors without a positive are skipped, not counted as zero: they would pull the mean down.
+
+    Args:
+        anchors: embeddings of this rank's windows; their length does not matter.
+        candidates: embeddings of the global batch, in the order of ranks.
+        labels: classes of the global batch.
+        valid: windows of the global batch that are not padding.
+        first_anchor: where this rank's windows start in the global batch.
+        spec: temperature, variant, and whether an anchor is its own positive.
+
+    Returns:
+        Loss in nats, 0 where skipped, and which anchors count.
+    Source: Khosla et al. 2020, eq. 2 (`out`) and eq. 3 (`in`).
+    """
+    own = slice(first_anchor, first_anchor + anchors.shape[1])
+    others = _not_self(anchors.shape[1], labels.shape[1], first_anchor, anchors.device)
+    allowed = valid[:, None, :] & (others | spec.include_self)
+    positive = allowed & (labels[:, own, None] == labels[:, None, :])
+    counts = positive.sum(dim=2)
+    counted = valid[:, own] & (counts > 0)
+
+    similarity = torch.bmm(_unit(anchors), _unit(candidates).transpose(1, 2)) / spec.temperature
+    nothing = torch.finfo(similarity.dtype).min / 2
+    similarity = similarity.masked_fill(~allowed, nothing)
+    log_all = torch.logsumexp(similarity, dim=2)
+    num = counts.clamp(min=1).to(similarity.dtype)
+    if spec.variant == "out":
+        attraction = similarity.masked_fill(~positive, 0.0).sum(dim=2) / num
+    else:
+        log_positive = torch.logsumexp(similarity.masked_fill(~positive, nothing), dim=2)
+        attraction = log_positive - num.log()
+    return (log_all - attraction).masked_fill(~counted, 0.0), counted
+
+
+def num_anchors(
+    labels: Int64[Tensor, "m g"], valid: Bool[Tensor, "m g"], include_self: bool
+) -> Int64[Tensor, " m"]:
+    """Anchors of the global batch that have a positive, for each member; needs no communication."""
+    total = torch.zeros(labels.shape[0], dtype=torch.int64, device=labels.device)
+    for label in (0, 1):
+        count = (valid & (labels == label)).sum(dim=1)
+        total += count if include_self else torch.where(count > 1, count, 0)
+    return total
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return functional.normalize(rows, dim=2, eps=1e-8)
+
+
+def _not_self(num: int, total: int, first: int, device: torch.device) -> Tensor:
+    anchors = torch.arange(first, first + num, device=device)
+    return (anchors[:, None] != torch.arange(total, device=device))[None]

@@ -1,0 +1,114 @@
+"""What a stage minimises, and what it is selected by. The only thing in which stages differ."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from pricon.spec.training import ContrastiveSpec, DistillationSpec
+from pricon.train.examples import Batch
+from pricon.train.losses import (
+    cross_entropy,
+    distillation,
+    divergence,
+    num_anchors,
+    supervised_contrastive,
+)
+from pricon.train.ranks import Ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Loss of a batch, by live member (m of them).
+
+    Args:
+        total: sum over this rank's examples, shape (m,).
+        count: examples of the global batch that count, shape (m,).
+    """
+
+    total: Tensor
+    count: Tensor
+
+
+class Objective(Protocol):
+    """Losses of one kind of stage."""
+
+    def training(self, network: nn.Module, batch: Batch) -> Loss:
+        """What gradients are taken of."""
+        ...
+
+    def validation(self, network: nn.Module, batch: Batch) -> Loss:
+        """What early stopping looks at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contrastive:
+    """Supervised contrastive loss over the global batch."""
+
+    spec: ContrastiveSpec
+    ranks: Ranks
+
+    def training(self, network: nn.Module, batch: Batch) -> Loss:
+        """See `Objective`."""
+        _, projection = network(batch.inputs)
+        candidates = self.ranks.gather(projection)
+        losses, counted = supervised_contrastive(
+            projection, candidates, batch.labels, batch.valid, batch.first, self.spec
+        )
+        count = num_anchors(batch.labels, batch.valid, self.spec.include_self)
+        return Loss(losses.masked_fill(~counted, 0.0).sum(dim=1), count)
+
+    def validation(self, network: nn.Module, batch: Batch) -> Loss:
+        """See `Objective`."""
+        return self.training(network, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossEntropy:
+    """Cross-entropy of the class head."""
+
+    def training(self, network: nn.Module, batch: Batch) -> Loss:
+        """See `Objective`."""
+        _, logits = network(batch.inputs, batch.dropout)
+        return _over_windows(cross_entropy(logits, batch.labels[:, batch.own]), batch)
+
+    def validation(self, network: nn.Module, batch: Batch) -> Loss:
+        """See `Objective`."""
+        return self.training(network, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """All students of one shape: cross-entropy and, by `weight`, what the member's teacher says.
+
+    Args:
+        spec: temperature and scale of the divergence.
+        weight: a of every member of the pack, float32, shape (members,); 0 is end to end.
+    """
+
+    spec: DistillationSpec
+    weight: Float32[Tensor, " members"]
+
+    def training(self, network: nn.Module, batch: Batch) -> Loss:
+        """See `Objective`."""
+        _, logits = network(batch.inputs, batch.dropout)
+        supervised = cross_entropy(logits, batch.labels[:, batch.own])
+        if batch.teacher is None:
+            return _over_windows(supervised, batch)
+        temperature = self.spec.temperature
+        taught = divergence(logits, batch.teacher, temperature)
+        if self.spec.scale_by_temperature_squared:
+            taught = taught * temperature**2
+        mixed = distillation(supervised, taught, self.weight[batch.members])
+        return _over_windows(mixed, batch)
+
+    def validation(self, network: nn.Module, batch: Batch) -> Loss:
+        """Cross-entropy alone, so that all arms are selected by one criterion."""
+        return CrossEntropy().validation(network, batch)
+
+
+def _over_windows(losses: Float32[Tensor, "m b"], batch: Batch) -> Loss:
+    losses = losses.masked_fill(~batch.valid[:, batch.own], 0.0)
+    return Loss(losses.sum(dim=1), batch.valid.sum(dim=1))

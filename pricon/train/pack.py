@@ -1,0 +1,161 @@
+"""A pack while it trains: stacked parameters, one Adam a member, early stopping, best weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from pricon.model.network import Layout, PackedNetwork, initial_parameters
+from pricon.spec.training import StageSpec
+from pricon.train.ranks import Ranks
+
+
+@dataclass(slots=True)
+class Progress:
+    """What early stopping knows of one member.
+
+    Args:
+        training: training loss after each epoch.
+        validation: validation loss after each epoch.
+        best_epoch: epoch of the lowest validation loss, from 0; -1 before the first.
+        failure: why the member cannot be used, or None.
+    """
+
+    training: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    best_epoch: int = -1
+    failure: str | None = None
+
+    def judge(self, training: float, validation: float, patience: int) -> tuple[bool, bool]:
+        """Take in one epoch; whether it is the best so far, and whether to go on."""
+        epoch = len(self.validation)
+        self.training.append(training)
+        self.validation.append(validation)
+        if not (validation < float("inf")):
+            self.failure = f"validation loss is {validation} after epoch {epoch}"
+            return False, False
+        is_best = self.best_epoch < 0 or validation < self.validation[self.best_epoch]
+        if is_best:
+            self.best_epoch = epoch
+        return is_best, epoch - self.best_epoch < patience
+
+
+class Pack:
+    """Members of one layout that train together and stop each for itself.
+
+    A member that stops leaves the stacked parameters at once, so that nothing is computed for it
+    any more; `best` keeps its weights. What a member computes does not depend on the others.
+
+    Args:
+        layout: shape of the networks.
+        keys: random key of each member, shape (members,).
+        stage: learning rate, epochs, patience.
+        clip_norm: largest gradient norm of one member in a step, or None.
+        ranks: processes that share the pack.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        keys: Int64[Tensor, " members"],
+        stage: StageSpec,
+        clip_norm: float | None,
+        ranks: Ranks,
+    ) -> None:
+        self.layout = layout
+        self.stage = stage
+        self.clip_norm = clip_norm
+        self.ranks = ranks
+        self.live = tuple(range(len(keys)))
+        self.members = [Progress() for _ in self.live]
+        self.best = initial_parameters(layout, keys)
+        self._stack(self.best.clone(), [{} for _ in self.live])
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that the members still alive have behind them."""
+        return max(len(member.validation) for member in self.members)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every member has stopped or had all its epochs."""
+        return not self.live or self.num_epochs >= self.stage.epochs
+
+    def step(self, losses: Float[Tensor, " live"], has_windows: Sequence[bool]) -> None:
+        """One Adam step for each live member that has windows in this batch.
+
+        Args:
+            losses: what each member minimises; members do not share parameters, so the gradient
+                of the sum is the gradient of each.
+            has_windows: members without any are left as they are: no decay, no step counted.
+        """
+        losses.sum().backward()  # type: ignore[no-untyped-call]  # torch has no types here
+        gradient = self._raw.parameters_by_member.grad
+        if gradient is None:
+            raise RuntimeError("no loss reaches the parameters of the pack")
+        if self.clip_norm is not None:
+            norm = gradient.norm(dim=1, keepdim=True)
+            gradient.mul_((self.clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
+        for row, own, takes_part in zip(self._rows, gradient, has_windows, strict=True):
+            row.grad = own if takes_part else None
+        self._adam.step()
+        self._raw.parameters_by_member.grad = None
+
+    def judge(self, training: Sequence[float], validation: Sequence[float]) -> None:
+        """Close an epoch: keep the best weights, let members stop, drop them from the stack."""
+        going_on = []
+        for row, member in enumerate(self.live):
+            is_best, goes_on = self.members[member].judge(
+                training[row], validation[row], self.stage.patience
+            )
+            if is_best:
+                self.best[member] = self._rows[row].detach()
+            if goes_on:
+                going_on.append(row)
+        if len(going_on) < len(self.live):
+            self._keep(going_on)
+
+    def _keep(self, rows: list[int]) -> None:
+        self.live = tuple(self.live[row] for row in rows)
+        states = [self._adam.state[self._rows[row]] for row in rows]
+        self._stack(self._raw.parameters_by_member.detach()[rows], states)
+
+    def _stack(
+        self, parameters: Float32[Tensor, "live size"], states: list[dict[str, Any]]
+    ) -> None:
+        """Make `parameters` the pack's own, with one optimizer entry a row.
+
+        Rows are leaf tensors that share memory with the stack: the library's own Adam then counts
+        steps for each member, and passes over a row that has no gradient.
+        """
+        self._raw = PackedNetwork(self.layout, parameters)
+        self.network = self.ranks.parallel(self._raw) if len(parameters) else self._raw
+        self._rows = [row.requires_grad_() for row in self._raw.parameters_by_member.detach()]
+        rate = self.stage.learning_rate
+        self._adam = torch.optim.Adam(self._rows or [torch.empty(0)], lr=rate, fused=True)
+        for row, state in zip(self._rows, states, strict=True):
+            self._adam.state[row] = state
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on, as tensors and plain values."""
+        states = [self._adam.state[row] for row in self._rows]
+        return {
+            "live": list(self.live),
+            "members": [[m.training, m.validation, m.best_epoch, m.failure] for m in self.members],
+            "best": self.best,
+            "parameters": self._raw.parameters_by_member.detach(),
+            "adam": states,
+        }
+
+    def restore(self, state: dict[str, Any], members: Sequence[int]) -> None:
+        """Go on from `state`, of which only `members` (positions in it) are taken."""
+        position = {old: new for new, old in enumerate(members)}
+        rows = [row for row, old in enumerate(state["live"]) if old in position]
+        self.live = tuple(position[state["live"][row]] for row in rows)
+        self.members = [Progress(*state["members"][old]) for old in members]
+        self.best = state["best"][list(members)].to(self.best.device)
+        parameters = state["parameters"][rows].to(self.best.device)
+        self._stack(parameters, [state["adam"][row] for row in rows])

@@ -1,0 +1,74 @@
+"""The ranks of a lane, and the two collectives that training needs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among the processes of its lane; index 0 writes, the others only compute."""
+
+    index: int = 0
+    size: int = 1
+
+    @staticmethod
+    def current() -> "Ranks":
+        """The ranks of the process group, or a lone one where none was started."""
+        if dist.is_available() and dist.is_initialized():
+            return Ranks(dist.get_rank(), dist.get_world_size())
+        return Ranks()
+
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """`network` with gradients averaged over ranks in every backward pass."""
+        return network if self.size == 1 else DistributedDataParallel(network)
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Rows of all ranks, in the order of ranks, with exact gradients.
+
+        Args:
+            rows: shape (members, batch, d), equal on all ranks.
+
+        Returns:
+            Shape (members, size * batch, d). Its backward pass adds what every rank's loss says
+            about this rank's rows; without that, the gradient of a contrastive loss is wrong
+            (each rank would treat the others' embeddings as constants).
+        """
+        if self.size == 1:
+            return rows
+        gathered: Tensor = _Gather.apply(rows, self)  # type: ignore[no-untyped-call]  # torch has no types here
+        return gathered
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over ranks, equal to the bit on all of them, so that they decide alike."""
+        if self.size > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
+    def wait(self) -> None:
+        """Return when all ranks have come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+class _Gather(torch.autograd.Function):
+    """All-gather along the batch whose backward is a sum over ranks of the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks = ranks
+        parts = [torch.empty_like(rows) for _ in range(ranks.size)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        own: Tensor = total.chunk(ctx.ranks.size, dim=1)[ctx.ranks.index]
+        return own, None

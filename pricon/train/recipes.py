@@ -1,0 +1,181 @@
+"""How a teacher, a probe and a student are trained: network, inputs, loss, schedule.
+
+The only place where kinds of stage differ; the loop sees none of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricon.model.network import EMBEDDING, Layout, PackedNetwork
+from pricon.plan.plan import Cell, Stage
+from pricon.spec.job import JobSpec
+from pricon.spec.training import EncoderSpec, StageSpec
+from pricon.train.examples import Embeddings, Features, Inputs
+from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.ranks import Ranks
+from pricon.train.records import StageRecord
+from pricon.train.windows import GroupWindows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackWork:
+    """One pack to train.
+
+    Args:
+        stages: its members; equal in role, objective and modalities.
+        cells: the cell of each member.
+        sources: the record of each member's source; None where it has none.
+        windows: what there is to read.
+        job: settings.
+        ranks: processes that share the pack.
+        device: where tensors live.
+    """
+
+    stages: Sequence[Stage]
+    cells: Sequence[Cell]
+    sources: Sequence[StageRecord | None]
+    windows: GroupWindows
+    job: JobSpec
+    ranks: Ranks
+    device: torch.device
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the members may see."""
+        return self.stages[0].modalities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one pack is trained."""
+
+    layout: Layout
+    inputs: Inputs
+    objective: Objective
+    training: StageSpec
+
+
+def recipe_for(work: PackWork) -> Recipe:
+    """The recipe of a pack's stages."""
+    match work.stages[0].role, work.stages[0].objective:
+        case "teacher", "contrastive":
+            return contrastive_teacher(work)
+        case "teacher", _:
+            return supervised_teacher(work)
+        case "probe", _:
+            return probe(work)
+        case _:
+            return student(work)
+
+
+def contrastive_teacher(work: PackWork) -> Recipe:
+    """Encoder of all modalities under the supervised contrastive loss; no class head yet."""
+    return Recipe(
+        layout=_contrastive_layout(work),
+        inputs=_features(work),
+        objective=Contrastive(work.job.teacher.contrastive, work.ranks),
+        training=work.job.optimisation.contrastive,
+    )
+
+
+def supervised_teacher(work: PackWork) -> Recipe:
+    """Encoder of all modalities and class head under cross-entropy."""
+    return Recipe(
+        layout=_classifier_layout(work, work.job.teacher.encoder),
+        inputs=_features(work),
+        objective=CrossEntropy(),
+        training=work.job.optimisation.supervised,
+    )
+
+
+def probe(work: PackWork) -> Recipe:
+    """A class head on what the frozen contrastive encoder makes of each window."""
+    encoder = work.job.teacher.encoder
+    return Recipe(
+        layout=Layout(
+            widths=((EMBEDDING, encoder.width),), encoder=encoder, head="classes", is_probe=True
+        ),
+        inputs=Embeddings(_frozen_embeddings(work)),
+        objective=CrossEntropy(),
+        training=work.job.optimisation.probe,
+    )
+
+
+def student(work: PackWork) -> Recipe:
+    """Encoder of the available modalities and class head; a member without teacher has a = 0."""
+    distillation = work.job.student.distillation
+    weights = [0.0 if source is None else distillation.weight for source in work.sources]
+    return Recipe(
+        layout=_classifier_layout(work, work.job.student.encoder),
+        inputs=_features(work),
+        objective=Distillation(distillation, torch.tensor(weights, device=work.device)),
+        training=work.job.optimisation.supervised,
+    )
+
+
+def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:
+    return tuple((name, work.windows.raw(name).shape[1]) for name in work.modalities)
+
+
+def _classifier_layout(work: PackWork, encoder: EncoderSpec) -> Layout:
+    return Layout(widths=_widths(work), encoder=encoder, head="classes")
+
+
+def _contrastive_layout(work: PackWork) -> Layout:
+    projection_width = work.job.teacher.contrastive.projection_width
+    return Layout(
+        widths=_widths(work),
+        encoder=work.job.teacher.encoder,
+        head="projection" if projection_width else "none",
+        projection_width=projection_width,
+    )
+
+
+def _features(work: PackWork) -> Features:
+    """Features of the pack's modalities on its device; no other modality is fetched."""
+    raw, mean, scale = {}, {}, {}
+    for name in work.modalities:
+        fitted = [work.windows.standardiser(cell, name) for cell in work.cells]
+        raw[name] = torch.from_numpy(work.windows.raw(name)).to(work.device)
+        mean[name] = torch.from_numpy(np.stack([one.mean for one in fitted])).to(work.device)
+        scale[name] = torch.from_numpy(np.stack([one.scale for one in fitted])).to(work.device)
+    return Features(raw, mean, scale)
+
+
+@torch.no_grad()
+def _frozen_embeddings(work: PackWork) -> Tensor:
+    """Embeddings of all windows by each member's encoder, shape (members, windows, width)."""
+    parameters = [source.arrays["parameters"] for source in work.sources if source is not None]
+    stacked = torch.from_numpy(np.stack(parameters)).to(work.device)
+    encoders = PackedNetwork(_contrastive_layout(work), stacked)
+    embeddings, _ = evaluate(encoders, _features(work), len(work.windows.index.window))
+    return embeddings
+
+
+@torch.no_grad()
+def evaluate(
+    network: PackedNetwork, inputs: Inputs, num_windows: int, chunk: int = 1024
+) -> tuple[Tensor, Tensor]:
+    """Embeddings and scores of all windows by all members, without dropout.
+
+    Args:
+        network: members m.
+        inputs: where windows come from.
+        num_windows: n; windows are rows 0 to n - 1.
+        chunk: windows at a time; bounds memory.
+
+    Returns:
+        Shapes (m, n, width) and (m, n, d_out).
+    """
+    num_members = network.parameters_by_member.shape[0]
+    device = network.parameters_by_member.device
+    members = torch.arange(num_members, device=device)
+    parts = []
+    for rows in torch.split(torch.arange(num_windows, device=device), chunk):
+        parts.append(network(inputs.gather(members, rows.expand(num_members, -1))))
+    embeddings, scores = zip(*parts, strict=True)
+    return torch.cat(embeddings, dim=1), torch.cat(scores, dim=1)

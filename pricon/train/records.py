@@ -1,0 +1,108 @@
+"""What a finished stage leaves in storage, and when it counts.
+
+`<stage id>.safetensors` holds arrays, `<stage id>.json` is the commit record: facts and the SHA-256
+of the arrays, written last. A stage without a record that verifies has not happened.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from safetensors.numpy import load, save
+
+from pricon.errors import CorpusError
+from pricon.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+
+class StageFacts(BaseModel):
+    """The readable half of a record.
+
+    Args:
+        participants: who is in the kept windows, by split: what the leakage guard compares.
+        num_windows: kept windows by split, and `dropped`.
+        share_high: share of class high by split.
+        curves: name -> one value an epoch.
+        best_epoch: whose weights were kept, from 0; None for a majority class.
+        layers: name, inputs, outputs of each layer, in the order of the parameters.
+        seconds: wall time of the pack that the stage was a member of.
+        members: size of that pack.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage_id: str
+    role: str
+    objective: str
+    modalities: tuple[str, ...]
+    source: str | None
+    participants: Mapping[str, tuple[str, ...]]
+    num_windows: Mapping[str, int]
+    share_high: Mapping[str, float]
+    curves: Mapping[str, tuple[float, ...]]
+    best_epoch: int | None
+    layers: tuple[tuple[str, int, int], ...]
+    seconds: float
+    members: int
+
+
+class StageRecord(BaseModel):
+    """A finished stage.
+
+    Arrays, where the stage has them:
+        parameters: float32, shape (size,), in the order of `facts.layers`.
+        mean.<modality>, scale.<modality>: float32, shape (width,); the standardiser.
+        test_window, test_label, test_probability_high: int64, int8, float32, shape (kept test
+            windows,).
+        train_window, train_logits: int64 (n,) and float32 (n, 2); what a student learns from.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    facts: StageFacts
+    arrays: dict[str, NDArray[Any]]
+
+
+class Records:
+    """Records of stages in one folder of storage, shared by all runs below one output."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def commit(self, record: StageRecord) -> None:
+        """Write arrays, then the commit record. From then on the stage is finished."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in record.arrays.items()}
+        payload = save(arrays)
+        name = record.facts.stage_id
+        commit = {
+            "sha256": hashlib.sha256(payload).hexdigest(),
+            "facts": record.facts.model_dump(mode="json"),
+        }
+        self.storage.write(f"{name}.safetensors", payload)
+        self.storage.write(f"{name}.json", json.dumps(commit, indent=1).encode())
+
+    def load(self, stage_id: str) -> StageRecord | None:
+        """The record of a finished stage; None where there is none that verifies."""
+        if not self.storage.exists(f"{stage_id}.json"):
+            return None
+        try:
+            commit = json.loads(self.storage.read(f"{stage_id}.json"))
+            payload = self.storage.read(f"{stage_id}.safetensors")
+            if hashlib.sha256(payload).hexdigest() != commit["sha256"]:
+                raise ValueError("the arrays do not match their SHA-256")
+            facts = StageFacts.model_validate(commit["facts"])
+        except (CorpusError, ValueError, KeyError) as err:
+            _log.warning("damaged record is passed over, its stage will run again: %s", err)
+            return None
+        return StageRecord(facts=facts, arrays=load(payload))
+
+    def forget(self, stage_id: str) -> None:
+        """Remove a record, its commit first."""
+        self.storage.delete(f"{stage_id}.json")
+        self.storage.delete(f"{stage_id}.safetensors")

@@ -1,0 +1,202 @@
+"""Packs of stages: guard, train, evaluate, record. `train_pack` is the whole story of a pack."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pricon.errors import TrainingError
+from pricon.model.keyed import key_of
+from pricon.model.network import Layout, PackedNetwork
+from pricon.plan.plan import Cell, Stage
+from pricon.train.checkpoint import Checkpoints
+from pricon.train.examples import PADDING, Examples, Part
+from pricon.train.loop import fit
+from pricon.train.pack import Pack
+from pricon.train.recipes import PackWork, Recipe, evaluate, recipe_for
+from pricon.train.records import StageFacts, StageRecord
+from pricon.train.windows import GroupWindows
+
+
+def train_pack(
+    work: PackWork, checkpoints: Checkpoints, listen: Callable[[Pack], None]
+) -> list[StageRecord | TrainingError]:
+    """Train and evaluate a pack; for each member its record, or why it failed.
+
+    Raises:
+        TrainingError: a source saw participants that it must not have seen; nothing is trained.
+    """
+    started = time.monotonic()
+    _guard(work)
+    recipe = recipe_for(work)
+    examples = _examples(work, recipe)
+    clip_norm = work.job.optimisation.gradient_clip_norm
+    pack = Pack(recipe.layout, examples.keys, recipe.training, clip_norm, work.ranks)
+    fit(pack, examples, recipe.objective, checkpoints, listen)
+    arrays = _arrays(work, recipe, pack)
+    seconds = time.monotonic() - started
+    results: list[StageRecord | TrainingError] = []
+    for position, (stage, cell) in enumerate(zip(work.stages, work.cells, strict=True)):
+        member = pack.members[position]
+        if member.failure is not None:
+            results.append(TrainingError(f"{stage.role} of {cell} failed: {member.failure}"))
+            continue
+        facts = StageFacts(
+            **_provenance(stage, cell, work.windows),
+            curves={
+                "training_loss": tuple(member.training),
+                "validation_loss": tuple(member.validation),
+            },
+            best_epoch=member.best_epoch,
+            layers=_layers(recipe.layout),
+            seconds=seconds,
+            members=len(work.stages),
+        )
+        results.append(StageRecord(facts=facts, arrays=arrays[position]))
+    return results
+
+
+def count_majority(stage: Stage, cell: Cell, windows: GroupWindows) -> StageRecord:
+    """The record of the majority class: the training split's share of high, for every window."""
+    share = windows.share_high(cell)["train"]
+    probability = np.full(len(windows.rows(cell, "test")), share, np.float32)
+    facts = StageFacts(
+        **_provenance(stage, cell, windows),
+        curves={},
+        best_epoch=None,
+        layers=(),
+        seconds=0.0,
+        members=1,
+    )
+    return StageRecord(facts=facts, arrays=_test_arrays(windows, cell, probability))
+
+
+def _guard(work: PackWork) -> None:
+    """Refuse the leak that only privileged learning has: a teacher that knows the test people."""
+    for stage, cell, source in zip(work.stages, work.cells, work.sources, strict=True):
+        if source is None:
+            continue
+        seen = {*source.facts.participants["train"], *source.facts.participants["validation"]}
+        foreign = seen - {*cell.split.train, *cell.split.validation}
+        if source.facts.stage_id != stage.source or foreign:
+            raise TrainingError(
+                f"leak: {source.facts.role} {source.facts.stage_id} of {cell} was trained on "
+                f"participants of another split: {', '.join(sorted(foreign)[:5]) or 'unknown'}",
+                f"remove `stages/{source.facts.stage_id}.json` from the output and submit again",
+            )
+
+
+def _examples(work: PackWork, recipe: Recipe) -> Examples:
+    windows = work.windows
+    rows: dict[Part, torch.Tensor] = {}
+    counts: dict[Part, tuple[int, ...]] = {}
+    parts: tuple[Part, ...] = ("train", "validation")
+    for part in parts:
+        by_member = [windows.rows(cell, part) for cell in work.cells]
+        counts[part] = tuple(map(len, by_member))
+        padded = [
+            np.pad(one, (0, max(counts[part]) - len(one)), constant_values=PADDING)
+            for one in by_member
+        ]
+        rows[part] = torch.from_numpy(np.stack(padded)).to(work.device)
+    labels = np.stack([windows.labels(cell) for cell in work.cells])
+    return Examples(
+        inputs=recipe.inputs,
+        windows=torch.from_numpy(windows.index.window).to(work.device),
+        labels=torch.from_numpy(labels).to(work.device),
+        rows=rows,
+        counts=counts,
+        keys=torch.tensor(_keys(work), device=work.device),
+        teacher=_teacher_logits(work),
+        batch_size=work.job.optimisation.batch_size,
+        ranks=work.ranks,
+    )
+
+
+def _keys(work: PackWork) -> list[int]:
+    """Random keys. No teacher in them: all students of a cell start and shuffle alike."""
+    return [
+        key_of(stage.role, stage.objective, *stage.modalities, cell.stimulus, cell.fold, cell.seed)
+        for stage, cell in zip(work.stages, work.cells, strict=True)
+    ]
+
+
+def _teacher_logits(work: PackWork) -> torch.Tensor | None:
+    """What teachers say, NaN where they must not be asked; 0 for members without a teacher."""
+    if work.stages[0].role != "student" or not any(work.sources):
+        return None
+    windows = work.windows.index.window
+    logits = np.zeros((len(work.stages), len(windows), 2), dtype=np.float32)
+    for position, source in enumerate(work.sources):
+        if source is not None:
+            logits[position] = np.nan
+            rows = np.searchsorted(windows, source.arrays["train_window"])
+            logits[position, rows] = source.arrays["train_logits"]
+    return torch.from_numpy(logits).to(work.device)
+
+
+def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArray[Any]]]:
+    """What each member leaves behind, besides facts."""
+    network = PackedNetwork(recipe.layout, pack.best)
+    arrays: list[dict[str, NDArray[Any]]] = [
+        {"parameters": best.cpu().numpy(), **_standardisers(work, cell)}
+        for best, cell in zip(pack.best, work.cells, strict=True)
+    ]
+    if recipe.layout.head != "classes":
+        return arrays
+    windows = work.windows
+    _, scores = evaluate(network, recipe.inputs, len(windows.index.window))
+    logits = scores.cpu().numpy()
+    probability = scores.softmax(dim=2)[..., 1].cpu().numpy()
+    for position, cell in enumerate(work.cells):
+        test = windows.rows(cell, "test")
+        arrays[position] |= _test_arrays(windows, cell, probability[position, test])
+        if work.stages[0].role != "student":
+            train = windows.rows(cell, "train")
+            arrays[position]["train_window"] = windows.index.window[train]
+            arrays[position]["train_logits"] = logits[position, train]
+    return arrays
+
+
+def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
+    arrays = {}
+    for name in work.modalities:
+        fitted = work.windows.standardiser(cell, name)
+        arrays[f"mean.{name}"] = fitted.mean
+        arrays[f"scale.{name}"] = fitted.scale
+    return arrays
+
+
+def _test_arrays(
+    windows: GroupWindows, cell: Cell, probability_high: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    rows = windows.rows(cell, "test")
+    return {
+        "test_window": windows.index.window[rows],
+        "test_label": windows.labels(cell)[rows],
+        "test_probability_high": probability_high,
+    }
+
+
+def _provenance(stage: Stage, cell: Cell, windows: GroupWindows) -> dict[str, Any]:
+    return {
+        "stage_id": stage.id,
+        "role": stage.role,
+        "objective": stage.objective,
+        "modalities": stage.modalities,
+        "source": stage.source,
+        "participants": {
+            "train": windows.participants(cell, "train"),
+            "validation": windows.participants(cell, "validation"),
+            "test": windows.participants(cell, "test"),
+        },
+        "num_windows": windows.counts(cell),
+        "share_high": windows.share_high(cell),
+    }
+
+
+def _layers(layout: Layout) -> tuple[tuple[str, int, int], ...]:
+    return tuple((layer.name, layer.d_in, layer.d_out) for layer in layout.layers)

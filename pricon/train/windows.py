@@ -1,0 +1,73 @@
+"""The windows of one stimulus group as a lane reads them: labels, rows and features by cell."""
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricon.corpus.labels import DROPPED, label_windows
+from pricon.corpus.reader import Corpus
+from pricon.corpus.standardise import Standardiser, fit_standardiser, standardise_sessions
+from pricon.plan.plan import Cell
+from pricon.spec.job import JobSpec
+
+SplitPart = Literal["train", "validation", "test"]
+
+
+class GroupWindows:
+    """Windows of one stimulus group; a modality is fetched when it is first asked for.
+
+    Everything that is fitted here (thresholds, means, deviations, constant features) is fitted on
+    a cell's training windows.
+    """
+
+    def __init__(self, corpus: Corpus, job: JobSpec, stimuli: tuple[str, ...]) -> None:
+        self.corpus = corpus
+        self.job = job
+        self.stimuli = stimuli
+        self.index = corpus.index(stimuli)
+        self.labels = lru_cache(maxsize=None)(self._labels)
+        self.rows = lru_cache(maxsize=None)(self._rows)
+        self.raw = lru_cache(maxsize=None)(self._raw)
+        self.standardiser = lru_cache(maxsize=None)(self._standardiser)
+
+    def _labels(self, cell: Cell) -> NDArray[np.int8]:
+        """1 high, 0 low, -1 dropped under the cell's label rule. Shape (windows,)."""
+        training = np.isin(self.index.participant, cell.split.train)
+        return label_windows(self.index, self.job.label, self.job.affect, training)
+
+    def _rows(self, cell: Cell, part: SplitPart) -> NDArray[np.int64]:
+        """Rows of the kept windows of one split, rising."""
+        people: tuple[str, ...] = getattr(cell.split, part)
+        inside = np.isin(self.index.participant, people)
+        rows: NDArray[np.int64] = np.flatnonzero(inside & (self.labels(cell) != DROPPED))
+        return rows
+
+    def _raw(self, modality: str) -> NDArray[np.float32]:
+        """Features of a modality before the fold's standardisation. Shape (windows, width)."""
+        features: NDArray[np.float32] = self.corpus.features(modality, self.stimuli)
+        if self.job.standardise == "session":
+            return standardise_sessions(features, self.index.session)
+        return features
+
+    def _standardiser(self, cell: Cell, modality: str) -> Standardiser:
+        """Fitted on the kept training windows of the cell."""
+        return fit_standardiser(self.raw(modality)[self.rows(cell, "train")])
+
+    def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
+        """Who really is in the kept windows of a split, sorted."""
+        return tuple(sorted({*map(str, self.index.participant[self.rows(cell, part)])}))
+
+    def counts(self, cell: Cell) -> dict[str, int]:
+        """Kept windows by split, and `dropped` ones of all three together."""
+        counts = {part: len(self.rows(cell, part)) for part in ("train", "validation", "test")}
+        return {**counts, "dropped": int((self.labels(cell) == DROPPED).sum())}
+
+    def share_high(self, cell: Cell) -> dict[str, float]:
+        """Share of class high among the kept windows, by split."""
+        labels = self.labels(cell)
+        return {
+            part: float(labels[self.rows(cell, part)].mean())
+            for part in ("train", "validation", "test")
+        }

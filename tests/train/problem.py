@@ -1,0 +1,89 @@
+"""A small learnable problem for packs: 600 windows of 20 people, members with folds of their own."""
+
+from collections.abc import Sequence
+
+import torch
+
+from pricon.model.keyed import key_of
+from pricon.model.network import Layout
+from pricon.spec.training import ContrastiveSpec, DistillationSpec, EncoderSpec, StageSpec
+from pricon.train.checkpoint import Checkpoints
+from pricon.train.examples import PADDING, Examples, Features, Part
+from pricon.train.loop import fit
+from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.pack import Pack
+from pricon.train.ranks import Ranks
+
+NUM_WINDOWS = 600
+WIDTHS = {"player": 7, "hud": 5}
+ENCODER = EncoderSpec(width=16)
+STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
+
+
+def layout(kind: str) -> Layout:
+    modalities = ("player",) if kind == "distillation" else ("hud", "player")
+    widths = tuple((name, WIDTHS[name]) for name in modalities)
+    return Layout(widths=widths, encoder=ENCODER, head="none" if kind == "contrastive" else "classes")
+
+
+def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
+    if kind == "contrastive":
+        return Contrastive(ContrastiveSpec(), ranks)
+    if kind == "cross_entropy":
+        return CrossEntropy()
+    weights = torch.tensor([0.25 if member % 2 else 0.0 for member in members])
+    return Distillation(DistillationSpec(), weights)
+
+
+def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 64) -> Examples:
+    """What `members` read; a member's part does not depend on who else is in the list."""
+    generator = torch.Generator().manual_seed(0)
+    raw = {
+        name: torch.randn(NUM_WINDOWS, width, generator=generator) * 3 + 1
+        for name, width in WIDTHS.items()
+    }
+    noise = torch.randn(NUM_WINDOWS, generator=generator)
+    labels = (raw["player"][:, 0] + raw["hud"][:, 0] - 2 + 4 * noise > 0).to(torch.int8)
+    rows: dict[Part, list[torch.Tensor]] = {"train": [], "validation": []}
+    for member in members:
+        people = torch.randperm(20, generator=torch.Generator().manual_seed(100 + member))
+        num_train = 8 + member % 7
+        person = torch.arange(NUM_WINDOWS) % 20
+        rows["train"].append(torch.isin(person, people[:num_train]).nonzero()[:, 0])
+        rows["validation"].append(torch.isin(person, people[num_train : num_train + 3]).nonzero()[:, 0])
+    shown = {name: raw[name] for name, _ in layout(kind).widths}
+    scale = torch.tensor([[1 / 3 + member / 1000] for member in members])
+    teacher = torch.randn(50, NUM_WINDOWS, 2, generator=generator)[list(members)]
+    return Examples(
+        inputs=Features(
+            shown,
+            {name: torch.ones(len(members), WIDTHS[name]) for name in shown},
+            {name: scale.expand(-1, WIDTHS[name]) for name in shown},
+        ),
+        windows=torch.arange(NUM_WINDOWS) * 3 + 5,
+        labels=labels.repeat(len(members), 1),
+        rows={
+            part: torch.nn.utils.rnn.pad_sequence(some, batch_first=True, padding_value=PADDING)
+            for part, some in rows.items()
+        },
+        counts={part: tuple(len(one) for one in some) for part, some in rows.items()},
+        keys=torch.tensor([key_of("member", member) for member in members]),
+        teacher=teacher if kind == "distillation" else None,
+        batch_size=batch_size,
+        ranks=ranks,
+    )
+
+
+def train(
+    kind: str,
+    members: Sequence[int],
+    ranks: Ranks | None = None,
+    checkpoints: Checkpoints | None = None,
+    stage: StageSpec = STAGE,
+) -> Pack:
+    ranks = ranks or Ranks()
+    data = examples(kind, members, ranks)
+    pack = Pack(layout(kind), data.keys, stage, None, ranks)
+    none = Checkpoints(None, [str(member) for member in members], 1e9)
+    fit(pack, data, objective(kind, members, ranks), checkpoints or none, lambda _: None)
+    return pack

@@ -1,0 +1,100 @@
+"""Two gloo ranks give what one rank gives: losses, gradients, trained weights."""
+
+import multiprocessing
+import queue
+import socket
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from pricon.train.pack import Pack
+from pricon.train.ranks import Ranks
+from tests.train.problem import STAGE, examples, layout, objective, train
+
+MEMBERS = [0, 3, 11]
+KINDS = ("contrastive", "cross_entropy", "distillation")
+
+
+def first_steps(kind: str, ranks: Ranks, batch_size: int) -> dict[str, torch.Tensor]:
+    """Losses and gradients of the first two steps; the second batch of member 0 is short."""
+    data = examples(kind, MEMBERS, ranks, batch_size)
+    pack = Pack(layout(kind), data.keys, STAGE, None, ranks)
+    losses, gradients = [], []
+    batches = list(data.training(pack.live, epoch=0))
+    for batch in (batches[0], batches[-1]):
+        loss = objective(kind, MEMBERS, ranks).training(pack.network, batch)
+        share = ranks.size * loss.total / loss.count.clamp(min=1)
+        losses.append(ranks.sum(loss.total.detach()) / loss.count.clamp(min=1))
+        share.sum().backward()  # type: ignore[no-untyped-call]
+        parameter = next(pack.network.parameters())
+        assert parameter.grad is not None
+        gradients.append(parameter.grad.clone())
+        parameter.grad = None
+    return {"losses": torch.stack(losses), "gradients": torch.stack(gradients)}
+
+
+def answer(rank: int, port: int, results: Any) -> None:
+    """What one of two ranks computes, sent to the test by rank 0."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
+    )
+    ranks = Ranks.current()
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        # 63 does not divide by two: the ranks' slices are padded.
+        for batch_size in (64, 63):
+            steps = first_steps(kind, ranks, batch_size)
+            found |= {f"{kind} {batch_size} {name}": steps[name].numpy() for name in steps}
+        pack = train(kind, MEMBERS, ranks)
+        found[f"{kind} best"] = pack.best.numpy()
+        found[f"{kind} epochs"] = [m.best_epoch for m in pack.members]
+    if rank == 0:
+        results.put(found)
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_ranks() -> dict[str, Any]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    spawn = multiprocessing.get_context("spawn")
+    results = spawn.Queue()
+    processes = [spawn.Process(target=answer, args=(rank, port, results)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    try:
+        found: dict[str, Any] = results.get(timeout=180)
+    except queue.Empty:
+        pytest.fail("the ranks did not answer")
+    finally:
+        for process in processes:
+            process.join(timeout=30)
+            process.kill()
+    return found
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch_size", [64, 63])
+def test_losses_and_gradients_are_those_of_one_rank(
+    two_ranks: dict[str, Any], kind: str, batch_size: int
+) -> None:
+    alone = first_steps(kind, Ranks(), batch_size)
+    for name in ("losses", "gradients"):
+        both = torch.from_numpy(two_ranks[f"{kind} {batch_size} {name}"])
+        assert torch.allclose(both, alone[name], rtol=0, atol=1e-6)
+    assert alone["gradients"].abs().max() > 1e-2
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("kind", KINDS)
+def test_trained_models_are_those_of_one_rank(two_ranks: dict[str, Any], kind: str) -> None:
+    alone = train(kind, MEMBERS)
+    assert two_ranks[f"{kind} epochs"] == [m.best_epoch for m in alone.members]
+    both = torch.from_numpy(two_ranks[f"{kind} best"])
+    assert torch.allclose(both, alone.best, rtol=0, atol=1e-4)
