@@ -1,0 +1,150 @@
+"""Cuts a session into windows. Owns which windows there are and what a mean over one is.
+
+Knows neither labels (they depend on the fold) nor files.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricon.corpus.session import Channel, Session, Trace
+from pricon.spec.corpus import Affect, WindowSpec
+
+_TOLERANCE_S = 1e-6
+"""Far above the rounding error of a time in seconds, far below the distance of two ticks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionWindows:
+    """The windows of one session, in time order.
+
+    Args:
+        t_start_s: start of the annotated window, shape (n,); its input starts `lag_s` earlier.
+        t_end_s: end of the annotated window (exclusive), shape (n,).
+        features: mean of every feature over the input window, shape (n, f); NaN where a feature
+            was not recorded anywhere in the window.
+        feature_names: names of the columns of `features`, channel by channel.
+        affect: mean of every trace over the annotated window, each of shape (n,).
+        trace_mean: mean of every whole trace, annotated parts outside all windows included.
+    """
+
+    t_start_s: NDArray[np.float64]
+    t_end_s: NDArray[np.float64]
+    features: NDArray[np.float32]
+    feature_names: tuple[str, ...]
+    affect: Mapping[Affect, NDArray[np.float64]]
+    trace_mean: Mapping[Affect, float]
+
+
+def cut(session: Session, windows: WindowSpec) -> SessionWindows:
+    """The full windows of a session, each averaged over its ticks.
+
+    Annotation window [t, t + window_s) belongs to input [t - lag_s, t - lag_s + window_s); t runs
+    over the multiples of `hop_s`. A window is left out if its input would start before 0, if it
+    is not inside every trace and channel (half a tick of slack, as stamps of real recordings
+    jitter), if some trace or channel has no tick in it, or if nothing in it was annotated.
+    """
+    starts = _full_starts(session, windows)
+    affect_ticks = {
+        name: _ticks_inside(trace.times_s, starts, windows.window_s)
+        for name, trace in session.traces.items()
+    }
+    input_ticks = [
+        _ticks_inside(channel.times_s, starts - windows.lag_s, windows.window_s)
+        for channel in session.channels
+    ]
+    affect = {
+        name: _mean(trace.values[:, None], affect_ticks[name])[:, 0]
+        for name, trace in session.traces.items()
+    }
+    keep = np.zeros(len(starts), dtype=bool)
+    for values in affect.values():
+        keep |= ~np.isnan(values)
+    for ticks in (*affect_ticks.values(), *input_ticks):
+        keep &= ticks[:, 0] < ticks[:, 1]
+    means = [
+        _mean(channel.values, ticks[keep])
+        for channel, ticks in zip(session.channels, input_ticks, strict=True)
+    ]
+    starts = starts[keep]
+    empty = np.empty((len(starts), 0))
+    return SessionWindows(
+        t_start_s=starts,
+        t_end_s=np.round(starts + windows.window_s, 9),
+        features=np.concatenate([empty, *means], axis=1).astype(np.float32),
+        feature_names=tuple(name for channel in session.channels for name in channel.features),
+        affect={name: values[keep] for name, values in affect.items()},
+        trace_mean={name: _whole_mean(trace) for name, trace in session.traces.items()},
+    )
+
+
+def _full_starts(session: Session, windows: WindowSpec) -> NDArray[np.float64]:
+    """Starts of the annotated windows that lie inside all traces and, led by the lag, channels."""
+    spans = list(_spans(session, windows.lag_s))
+    if not spans:
+        return np.empty(0)
+    first_s = max(windows.lag_s, *(start for start, _ in spans)) - _TOLERANCE_S
+    last_s = min(end for _, end in spans) - windows.window_s + _TOLERANCE_S
+    if first_s > last_s:
+        return np.empty(0)
+    first, last = np.ceil(first_s / windows.hop_s), np.floor(last_s / windows.hop_s)
+    return np.round(np.arange(first, last + 1) * windows.hop_s, 9)
+
+
+def _spans(session: Session, lag_s: float) -> Iterator[tuple[float, float]]:
+    """Start and end of every trace and channel, on the clock of the annotated windows.
+
+    A tick stands for the time up to the next one; the slack is half that time on either side.
+    """
+    clocks: list[tuple[Trace | Channel, float]] = [(trace, 0) for trace in session.traces.values()]
+    clocks += [(channel, lag_s) for channel in session.channels]
+    for clock, shift_s in clocks:
+        times_s = clock.times_s
+        if len(times_s) == 0:
+            yield np.inf, -np.inf
+            continue
+        tick_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+        yield times_s[0] - tick_s / 2 + shift_s, times_s[-1] + 1.5 * tick_s + shift_s
+
+
+def _ticks_inside(
+    times_s: NDArray[np.float64], starts_s: NDArray[np.float64], window_s: float
+) -> NDArray[np.intp]:
+    """First tick inside and first tick after each window, shape (n, 2)."""
+    edges = np.stack([starts_s, starts_s + window_s], axis=1) - _TOLERANCE_S
+    return np.searchsorted(times_s, edges)
+
+
+def _mean(
+    values: NDArray[np.float32] | NDArray[np.float64], ticks: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Means over ranges of rows, NaN left out, shape (n, columns); NaN where nothing is left.
+
+    Sums each range on its own: differences of one running sum would let a huge value spoil every
+    window after it.
+    """
+    if len(ticks) == 0:
+        return np.empty((0, values.shape[1]))
+    known = ~np.isnan(values)
+    total = _sums(np.where(known, values, 0), ticks)
+    count = _sums(known, ticks)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
+
+
+def _sums(
+    values: NDArray[np.float32] | NDArray[np.float64] | NDArray[np.bool_], ticks: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    padded = np.concatenate([values, np.zeros_like(values[:1])])
+    rows = np.minimum(ticks.ravel(), len(values))
+    sums: NDArray[np.float64] = np.add.reduceat(padded, rows, axis=0, dtype=np.float64)[::2]
+    sums[ticks[:, 0] == ticks[:, 1]] = 0
+    return sums
+
+
+def _whole_mean(trace: Trace) -> float:
+    known = trace.values[~np.isnan(trace.values)]
+    return float(known.mean()) if len(known) else float("nan")
