@@ -1,0 +1,86 @@
+"""RECOLA, in whichever of its three layouts: sessions of five minutes at 25 Hz, two affects."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pricon.corpus.adapters.recola_frames import MODALITIES, Frames, check_same_length
+from pricon.corpus.adapters.recola_layouts import AFFECTS, find_layout
+from pricon.corpus.session import Session, Unit
+from pricon.errors import CorpusError
+from pricon.spec.corpus import Affect, RecolaSpec, WindowSpec
+
+
+class RecolaAdapter:
+    """Reads RECOLA.
+
+    Args:
+        spec: the corpus as the job describes it.
+        source: folder with the recordings.
+    """
+
+    affects: tuple[Affect, ...] = AFFECTS
+
+    def __init__(self, spec: RecolaSpec, source: Path) -> None:
+        self._source = source
+        self._any_length = spec.any_length
+
+    def units(self) -> list[Unit]:
+        """One unit a participant.
+
+        Raises:
+            CorpusError: the folder has no known layout, no annotation, or not all files that go
+                with one.
+        """
+        layout = find_layout(self._source)
+        return [Unit(name=who, paths=layout.paths(who)) for who in layout.participants()]
+
+    def features(self) -> tuple[str, ...]:
+        """Features of the first participant; everyone has the same."""
+        layout = find_layout(self._source)
+        return _names(layout.features(layout.participants()[0]))
+
+    def modalities(self) -> Mapping[str, Sequence[str]]:
+        """Those of audio, video, ecg and eda that the files have."""
+        features = self.features()
+        return {
+            modality: [f"{modality}.*"]
+            for modality in MODALITIES
+            if any(name.startswith(f"{modality}.") for name in features)
+        }
+
+    def check_windows(self, windows: WindowSpec) -> None:
+        """Nothing to refuse: at 25 frames a second any window can be cut."""
+
+    def sessions(self, unit: Unit) -> Iterator[Session]:
+        """The one session of a participant.
+
+        Raises:
+            CorpusError: a file is cut, not five minutes at 25 Hz long, or lacks columns that
+                others have.
+        """
+        layout = find_layout(self._source)
+        frames = layout.features(unit.name)
+        expected, found = self.features(), _names(frames)
+        if found != expected:
+            odd = sorted({*expected} ^ {*found}) or ["their order"]
+            raise CorpusError(
+                f"{frames[0].table.path}: not the features of the other participants; differs in "
+                f"{len(odd)}, first {odd[0]}"
+            )
+        channels = tuple(some.channel(any_length=self._any_length) for some in frames)
+        traces = {
+            affect: some.trace(any_length=self._any_length)
+            for affect, some in layout.raters(unit.name).items()
+        }
+        check_same_length(frames[0].table.path, channels, traces.values())
+        yield Session(
+            id=unit.name,
+            participant=unit.name,
+            stimulus="recola",
+            channels=channels,
+            traces=traces,
+        )
+
+
+def _names(frames: Sequence[Frames]) -> tuple[str, ...]:
+    return tuple(name for some in frames for name in some.names.values())
