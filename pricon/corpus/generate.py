@@ -1,0 +1,71 @@
+"""Generated recordings: written once, whole or not at all, and recognisable for ever.
+
+The folder gets a file `GENERATED.json` with the settings; whoever reports on it finds it there.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from pricon.corpus.generate_again import generate_again
+from pricon.corpus.generate_recola import generate_recola
+from pricon.errors import CorpusError
+from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, RecolaSpec
+
+MARKER = "GENERATED.json"
+
+
+def generate_recordings(spec: CorpusSpec) -> None:
+    """Write the recordings that `spec.generate` describes into `spec.source`.
+
+    They are written beside it and moved there when complete, so an interruption leaves no folder
+    that looks like recordings.
+
+    Raises:
+        CorpusError: the job does not ask for it, the folder holds something, or it cannot be
+            written.
+    """
+    if spec.generate is None or spec.source is None:
+        raise CorpusError(
+            f"nothing to generate for {spec.uri}",
+            "set `corpus.generate` and `corpus.source`",
+        )
+    source = Path(spec.source).absolute()
+    if source.exists() and (not source.is_dir() or any(source.iterdir())):
+        raise CorpusError(
+            f"not overwritten: {source} is there already and is not an empty folder",
+            "remove it, or set `corpus.source` to a new folder",
+        )
+    partial = source.parent / f".{source.name}.{os.getpid()}.partial"
+    try:
+        partial.mkdir(parents=True)
+        _write(spec, partial)
+        partial.rename(source)
+    except OSError as err:
+        raise CorpusError(f"recordings cannot be written to {source}: {err}") from err
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_generated(source: Path) -> bool:
+    """Whether the recordings in a folder were written by `generate_recordings`."""
+    return (source / MARKER).is_file()
+
+
+def _write(spec: CorpusSpec, folder: Path) -> None:
+    assert spec.generate is not None  # checked by the caller
+    settings: dict[str, object] = {"adapter": spec.adapter, **spec.generate.model_dump()}
+    match spec:
+        case AgainSpec():
+            settings["stimuli"] = list(spec.stimuli)
+            generate_again(folder, spec.generate, spec.stimuli)
+        case RecolaSpec():
+            generate_recola(folder, spec.generate, "merged")
+        case AgainDerivedSpec():
+            raise CorpusError(
+                "no generator for `again_derived`: it exists as real recordings only",
+                "remove `corpus.generate`, or set `corpus.adapter: again`",
+            )
+    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    (folder / MARKER).write_text(text, encoding="utf-8")

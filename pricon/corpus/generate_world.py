@@ -1,0 +1,158 @@
+"""The latent-affect model behind generated recordings. Owns what can be known from what.
+
+Affect is a sum of *shared* factors, which every modality sees, and *private* factors, which only
+the privileged modalities see, plus a drift over the session. A modality mixes the factors that it
+sees into its features and adds noise as slow as the factors themselves, so that averaging over a
+window does not wash it out. A rater follows affect late, smoothed, and with noise.
+
+    factors -> affect -> rated
+    factors -> features of a modality
+
+At a privileged signal of 0 the privileged modalities are independent of affect.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_NUM_SHARED, _NUM_PRIVATE, _NUM_DISTURBING = 3, 3, 4
+_SHARED_VARIANCE = 0.5
+"""Part of the variance of affect that the available modality could explain at best."""
+_FACTOR_S = 4.0
+_DRIFT = 0.2
+_PERSONAL_WEIGHTS = 0.25
+_PERSONAL_LOADINGS = 0.25
+_RATER_DELAY_S = (0.7, 1.3)
+_RATER_SMOOTHING_S = 0.5
+_RATER_NOISE = 0.9
+_RATER_NOISE_S = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is the same for everyone: how factors make affect.
+
+    Args:
+        shared: weight of every shared factor, shape (shared,).
+        private: weight of every private factor, shape (private,).
+    """
+
+    shared: Floats
+    private: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What happens in one session, on its finest clock.
+
+    Args:
+        shared: factors that every modality sees, shape (ticks, shared).
+        private: factors that only the privileged modalities see, shape (ticks, private).
+        affect: about zero mean and unit variance, shape (ticks,).
+    """
+
+    shared: Floats
+    private: Floats
+    affect: Floats
+
+
+def draw_world(rng: np.random.Generator) -> World:
+    """Weights of the factors, all of similar size, with random signs."""
+
+    def weights(count: int, variance: float) -> Floats:
+        raw = rng.choice([-1.0, 1.0], count) * rng.uniform(0.7, 1.3, count)
+        scaled: Floats = raw * np.sqrt(variance / (raw**2).sum())
+        return scaled
+
+    return World(
+        shared=weights(_NUM_SHARED, _SHARED_VARIANCE),
+        private=weights(_NUM_PRIVATE, 1 - _SHARED_VARIANCE),
+    )
+
+
+def draw_sources(rng: np.random.Generator, world: World, num_ticks: int, tick_s: float) -> Sources:
+    """Factors and affect of one session of one person, who weighs the factors in their own way."""
+    shared = wander(rng, num_ticks, _NUM_SHARED, _FACTOR_S / tick_s)
+    private = wander(rng, num_ticks, _NUM_PRIVATE, _FACTOR_S / tick_s)
+    drift = np.linspace(-1, 1, num_ticks) * _DRIFT * rng.normal(1, 0.5)
+    return Sources(
+        shared=shared,
+        private=private,
+        affect=shared @ _personal(rng, world.shared)
+        + private @ _personal(rng, world.private)
+        + drift,
+    )
+
+
+def wander(rng: np.random.Generator, num_ticks: int, width: int, memory_ticks: float) -> Floats:
+    """Independent unit-variance random walks that return to zero, shape (ticks, width).
+
+    Their correlation falls to 1/e in `memory_ticks` ticks.
+    """
+    keep = float(np.exp(-1 / memory_ticks))
+    steps = rng.normal(0, np.sqrt(1 - keep**2), (num_ticks, width))
+    steps[0] = rng.normal(0, 1, width)
+    walks: Floats = scipy.signal.lfilter([1.0], [1.0, -keep], steps, axis=0)
+    return walks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """A modality: how factors and disturbances get into its features.
+
+    Args:
+        loadings: shape (factors, features); columns have unit norm.
+        disturbing: shape (disturbances, features); columns have unit norm.
+        signal: signal-to-noise ratio, of standard deviations.
+    """
+
+    loadings: Floats
+    disturbing: Floats
+    signal: float
+
+    def record(self, rng: np.random.Generator, factors: Floats, tick_s: float) -> Floats:
+        """Features of one session of one person, shape (ticks, features); about unit variance."""
+        num_ticks, width = len(factors), self.loadings.shape[1]
+        memory_ticks = _FACTOR_S / tick_s
+        spread = rng.normal(0, _PERSONAL_LOADINGS, self.loadings.shape)
+        own = self.loadings + spread / np.sqrt(len(self.loadings))
+        common = wander(rng, num_ticks, len(self.disturbing), memory_ticks) @ self.disturbing
+        noise = np.sqrt(0.5) * (common + wander(rng, num_ticks, width, memory_ticks))
+        recorded: Floats = (self.signal * factors @ own + noise) / np.sqrt(1 + self.signal**2)
+        return recorded
+
+
+def draw_sensor(
+    rng: np.random.Generator, *, num_features: int, privileged: bool, signal: float
+) -> Sensor:
+    """A modality that sees the shared factors, and the private ones too if it is privileged."""
+    num_factors = _NUM_SHARED + (_NUM_PRIVATE if privileged else 0)
+
+    def columns(rows: int) -> Floats:
+        raw = rng.normal(0, 1, (rows, num_features))
+        unit: Floats = raw / np.linalg.norm(raw, axis=0)
+        return unit
+
+    return Sensor(loadings=columns(num_factors), disturbing=columns(_NUM_DISTURBING), signal=signal)
+
+
+def rate(rng: np.random.Generator, affect: Floats, tick_s: float) -> Floats:
+    """One rater's trace of a session: late, smoothed, noisy, with their own offset and gain."""
+    delay = round(rng.uniform(*_RATER_DELAY_S) / tick_s)
+    late = np.concatenate([np.full(delay, affect[0]), affect])[: len(affect)]
+    keep = float(np.exp(-tick_s / _RATER_SMOOTHING_S))
+    start = scipy.signal.lfiltic([1 - keep], [1, -keep], late[:1])
+    smooth, _ = scipy.signal.lfilter([1 - keep], [1, -keep], late, zi=start)
+    noise = wander(rng, len(affect), 1, _RATER_NOISE_S / tick_s)[:, 0]
+    gain, offset = rng.uniform(0.7, 1.3), rng.normal(0, 0.3)
+    rated: Floats = gain * (smooth + _RATER_NOISE * noise) + offset
+    return rated
+
+
+def _personal(rng: np.random.Generator, weights: Floats) -> Floats:
+    scale = _PERSONAL_WEIGHTS * np.abs(weights).mean()
+    return weights + rng.normal(0, scale, len(weights))
