@@ -11,7 +11,7 @@ from pathlib import Path
 from pricon.corpus.generate_again import generate_again
 from pricon.corpus.generate_recola import generate_recola
 from pricon.errors import CorpusError
-from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, RecolaSpec
+from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, GenerateSpec, RecolaSpec
 
 MARKER = "GENERATED.json"
 
@@ -40,7 +40,7 @@ def generate_recordings(spec: CorpusSpec) -> None:
     partial = source.parent / f".{source.name}.{os.getpid()}.partial"
     try:
         partial.mkdir(parents=True)
-        _write(spec, partial)
+        _write(spec, spec.generate, partial)
         partial.rename(source)
     except OSError as err:
         raise CorpusError(f"recordings cannot be written to {source}: {err}") from err
@@ -53,15 +53,14 @@ def is_generated(source: Path) -> bool:
     return (source / MARKER).is_file()
 
 
-def _write(spec: CorpusSpec, folder: Path) -> None:
-    assert spec.generate is not None  # checked by the caller
-    settings: dict[str, object] = {"adapter": spec.adapter, **spec.generate.model_dump()}
+def _write(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> None:
+    settings: dict[str, object] = {"adapter": spec.adapter, **generate.model_dump()}
     match spec:
         case AgainSpec():
             settings["stimuli"] = list(spec.stimuli)
-            generate_again(folder, spec.generate, spec.stimuli)
+            generate_again(folder, generate, spec.stimuli)
         case RecolaSpec():
-            generate_recola(folder, spec.generate, "merged")
+            generate_recola(folder, generate, "merged")
         case AgainDerivedSpec():
             raise CorpusError(
                 "no generator for `again_derived`: it exists as real recordings only",

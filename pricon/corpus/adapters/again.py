@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pricon.corpus.adapters.again_clock import tick_times
-from pricon.corpus.adapters.again_frames import FrameFeatures
+from pricon.corpus.adapters.again_frames import FrameFeatures, find_frames
 from pricon.corpus.adapters.again_games import find_game
 from pricon.corpus.adapters.table import Table, matrix, numbers, open_table, unique_names
 from pricon.corpus.session import Channel, Session, Trace, Unit
@@ -72,18 +72,18 @@ class AgainAdapter:
         Raises:
             CorpusError: the table of the recordings is not where it should be.
         """
-        paths = (self._table_path(), *self._frames().files())
+        paths = (self._table_path(), *self._frames().files)
         return [Unit(name="again", paths=paths)]
 
     def features(self) -> tuple[str, ...]:
         """Names from the header of the table and of the first frame file."""
         columns = self._columns(open_table(self._table_path()))
-        return columns.names + self._frames().features()
+        return columns.names + self._frames().names
 
     def modalities(self) -> Mapping[str, Sequence[str]]:
         """`telemetry`, and `frames` where frame features lie beside it."""
         own = {"telemetry": ["telemetry.*"]}
-        return own | {"frames": ["frames.*"]} if self._frames().files() else own
+        return own | {"frames": ["frames.*"]} if self._frames().files else own
 
     def check_windows(self, windows: WindowSpec) -> None:
         """Nothing to refuse: at four rows a second any window can be cut."""
@@ -98,12 +98,12 @@ class AgainAdapter:
         table = open_table(self._table_path())
         columns = self._columns(table)
         frames = self._frames()
-        found = False
+        found: set[str] = set()
         for line, key, rows in _contiguous(table, columns):
             game = find_game(key[1], f"{table.path}:{line}")
+            found.add(game.key)
             if self._games and game.key not in self._games:
                 continue
-            found = True
             stem = f"{key[0]}_{game.key}_{key[2]}"
             channels = [_telemetry(rows, columns), *frames.channels(stem)]
             trace = Trace(
@@ -117,9 +117,12 @@ class AgainAdapter:
                 channels=tuple(channels),
                 traces={"arousal": trace},
             )
-        if not found:
-            asked = ", ".join(sorted(self._games)) or "any game"
-            raise CorpusError(f"{table.path}: no session of {asked}")
+        if missing := sorted(self._games - found) or ([] if found else ["any game"]):
+            raise CorpusError(
+                f"{table.path}: no session of {', '.join(missing)}; games in it: "
+                f"{', '.join(sorted(found)) or 'none'}",
+                "take them out of `corpus.stimuli`" if found else None,
+            )
 
     def _table_path(self) -> Path:
         places = (self._source / "clean_data" / "clean_data.csv", self._source / "clean_data.csv")
@@ -132,7 +135,7 @@ class AgainAdapter:
         )
 
     def _frames(self) -> FrameFeatures:
-        return FrameFeatures(folder=self._source / "frames")
+        return find_frames(self._source / "frames")
 
     def _columns(self, table: Table) -> _Columns:
         indices, names = [], []
@@ -208,7 +211,7 @@ def _scattered(table: Table, line: int, key: _Key, first_line: int) -> CorpusErr
         f"{table.path}:{line}: session {key[2]} of player {key[0]} ({key[1]}) goes on here, but "
         f"other rows stand between it and its start in line {first_line}; expected its rows "
         "one after another",
-        "sort the table by `[control]player_id`, `[control]session_id` and `[control]time_index`",
+        "sort the table by `[control]player_id`, `[control]game`, `[control]session_id` and time",
     )
 
 

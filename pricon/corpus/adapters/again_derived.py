@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pricon.corpus.adapters.again_games import letters, unknown_game
 from pricon.corpus.adapters.table import Table, matrix, numbers, open_table, unique_names
@@ -133,9 +134,7 @@ def _features(table: Table) -> dict[int, str]:
     }
 
 
-def _check_rising(
-    table: Table, line: int, steps: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> None:
+def _check_rising(table: Table, line: int, steps: NDArray[np.float64]) -> None:
     bad = np.flatnonzero(~(np.diff(steps, prepend=-1) > 0) | (steps != np.round(steps)))
     if len(bad):
         raise CorpusError(

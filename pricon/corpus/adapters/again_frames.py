@@ -15,18 +15,17 @@ _TIME = "time_s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameFeatures:
-    """The `frames` folder beside the telemetry; all is empty where there is none."""
+    """The `frames` folder beside the telemetry; all is empty where there is none.
+
+    Args:
+        folder: where they lie.
+        files: its files in a fixed order.
+        names: names of the features, the same for every file.
+    """
 
     folder: Path
-
-    def files(self) -> tuple[Path, ...]:
-        """Its files in a fixed order."""
-        return tuple(sorted(self.folder.glob("*.csv")))
-
-    def features(self) -> tuple[str, ...]:
-        """Names of the features, from the first file."""
-        files = self.files()
-        return _names(files[0]) if files else ()
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
 
     def channels(self, stem: str) -> tuple[Channel, ...]:
         """The channel of one session; none where the corpus has no frame features.
@@ -38,26 +37,37 @@ class FrameFeatures:
             CorpusError: other sessions have frame features and this one has none, or others, or
                 its times do not rise.
         """
-        files = self.files()
-        if not files:
+        if not self.files:
             return ()
         path = self.folder / f"{stem}.csv"
         if not path.is_file():
             raise CorpusError(
                 f"session {stem} has no frame features: expected {path}",
-                f"extract them as for the other {len(files)} sessions, or move `frames` away to "
-                "go without",
+                f"extract them as for the other {len(self.files)} sessions, or move `frames` away "
+                "to go without",
             )
-        names = _names(path)
-        if names != _names(files[0]):
-            raise CorpusError(f"{path}:1: features differ from those of {files[0].name}")
+        if _names(path) != self.names:
+            raise CorpusError(f"{path}:1: features differ from those of {self.files[0].name}")
         values = matrix(pa.Table.from_batches(list(open_table(path).blocks())))
         times_s = values[:, 0]
-        late = np.flatnonzero(~(np.diff(times_s) > 0))
-        if len(late) or not np.isfinite(times_s).all():
-            line = int(late[0]) + 3 if len(late) else 2
-            raise CorpusError(f"{path}:{line}: `{_TIME}` does not rise from row to row")
-        return (Channel(times_s=times_s, features=names, values=values[:, 1:].astype(np.float32)),)
+        late = np.flatnonzero(~(np.diff(times_s, prepend=-np.inf) > 0))
+        if len(late):
+            raise CorpusError(
+                f"{path}:{int(late[0]) + 2}: `{_TIME}` is {times_s[late[0]]:g}, expected a time "
+                "after that of the row above"
+            )
+        features = values[:, 1:].astype(np.float32)
+        return (Channel(times_s=times_s, features=self.names, values=features),)
+
+
+def find_frames(folder: Path) -> FrameFeatures:
+    """What a folder holds, read from the names and the first header of its files.
+
+    Raises:
+        CorpusError: the first file has no times or no features.
+    """
+    files = tuple(sorted(folder.glob("*.csv")))
+    return FrameFeatures(folder=folder, files=files, names=_names(files[0]) if files else ())
 
 
 def _names(path: Path) -> tuple[str, ...]:

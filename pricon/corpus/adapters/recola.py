@@ -32,7 +32,14 @@ class RecolaAdapter:
                 with one.
         """
         layout = find_layout(self._source)
-        return [Unit(name=who, paths=layout.paths(who)) for who in layout.participants()]
+        units = [Unit(name=who, paths=layout.paths(who)) for who in layout.participants()]
+        for path in (path for unit in units for path in unit.paths):
+            if not path.is_file():
+                raise CorpusError(
+                    f"{path} is missing: expected a file for every participant and affect",
+                    "fetch it again, or remove the participant's other files",
+                )
+        return units
 
     def features(self) -> tuple[str, ...]:
         """Features of the first participant; everyone has the same."""

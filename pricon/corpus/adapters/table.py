@@ -3,6 +3,7 @@
 Cells are read as text because columns of real recordings mix types; `numbers` converts them.
 """
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -122,7 +123,7 @@ def open_table(path: Path, delimiter: str = ",") -> Table:
         raise CorpusError(f"{path}: cannot be read: {err}") from err
     if not line.strip():
         raise CorpusError(f"{path}:1: no header, expected the names of the columns")
-    names = (name.strip("\r\n").strip('"') for name in line.split(delimiter))
+    names = next(csv.reader([line], delimiter=delimiter))
     return Table(path=path, columns=tuple(names), delimiter=delimiter)
 
 
