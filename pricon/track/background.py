@@ -1,0 +1,141 @@
+"""A thread that delivers records, so that training neither waits nor dies for a tracking server.
+
+What cannot be delivered goes into a journal, which is tried again every half minute, at the end,
+and at the next start. Delivering twice must be harmless: see `Recorder.apply`.
+"""
+
+import logging
+from collections.abc import Callable
+from queue import Full, Queue
+from threading import Thread
+from time import monotonic
+from typing import Protocol
+
+from pricon.errors import LaunchError
+from pricon.track.journal import Journal
+from pricon.track.records import Record
+
+_log = logging.getLogger(__name__)
+
+THREAD_NAME = "pricon-tracking"
+QUEUE_RECORDS = 512
+RETRY_AFTER_S = 30.0
+
+
+class RecordRefusedError(ValueError):
+    """The server is well and does not want this record; trying again would not help."""
+
+
+class Recorder(Protocol):
+    """Talks with a tracking server, one record after the other. Used by one thread."""
+
+    def apply(self, record: Record) -> None:
+        """Records it; what the server holds already is not added again.
+
+        Raises:
+            LaunchError: the server failed; what it has seen of the record is unknown.
+            RecordRefusedError: this record cannot be recorded.
+        """
+        ...
+
+
+class BackgroundSink:
+    """Delivers records to a recorder from a thread of its own.
+
+    Args:
+        make_recorder: called in the thread, because importing MLflow and making its database take
+            seconds; again after every failure, so that nothing remembered of the server is stale.
+        journal: where undelivered records wait.
+        check: what `Tracker.check` calls; runs in the caller's thread.
+        retry_after_s: pause before a server that failed is tried again.
+    """
+
+    def __init__(
+        self,
+        make_recorder: Callable[[], Recorder],
+        journal: Journal,
+        check: Callable[[str], None],
+        retry_after_s: float = RETRY_AFTER_S,
+    ) -> None:
+        self._make_recorder = make_recorder
+        self._journal = journal
+        self._check = check
+        self._retry_after_s = retry_after_s
+        self._queue: Queue[Record | None] = Queue(QUEUE_RECORDS)
+        self._recorder: Recorder | None = None
+        self._retry_at = 0.0
+        self._has_warned = False
+        self._thread = Thread(target=self._work, name=THREAD_NAME, daemon=True)
+
+    def check(self, job_name: str) -> None:
+        """Raises LaunchError where nothing could be recorded."""
+        self._check(job_name)
+
+    def put(self, record: Record) -> None:
+        """Leaves the record to the thread, or to the journal where the thread lags far behind."""
+        if not self._thread.is_alive():
+            self._thread.start()
+        try:
+            self._queue.put_nowait(record)
+        except Full:
+            self._journal.append(record)
+
+    def close(self) -> None:
+        """Returns when the queue is empty; what is not delivered then is in the journal."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+        if self._journal:
+            _log.warning(
+                "some records are not in the tracking server yet; the next start of this run "
+                "delivers them   journal=%s",
+                self._journal.path,
+            )
+
+    def _work(self) -> None:
+        while (record := self._queue.get()) is not None:
+            if not (self._may_try() and self._replay() and self._deliver(record)):
+                self._journal.append(record)
+        self._replay()
+
+    def _may_try(self) -> bool:
+        return monotonic() >= self._retry_at
+
+    def _replay(self) -> bool:
+        """Delivers the journal, oldest first; False where the server fails again."""
+        if not self._journal:
+            return True
+        waiting = self._journal.read()
+        delivered = []
+        for record in waiting:
+            if not self._deliver(record):
+                break
+            delivered.append(record)
+        self._journal.drop(delivered)
+        return len(delivered) == len(waiting)
+
+    def _deliver(self, record: Record) -> bool:
+        """Whether the record needs no further attempt."""
+        try:
+            if self._recorder is None:
+                self._recorder = self._make_recorder()
+            self._recorder.apply(record)
+        except RecordRefusedError as err:
+            _log.warning("the tracking server refused a record, which is left out: %s", err)
+        except LaunchError as err:
+            self._fail(err.message)
+            return False
+        except Exception as err:  # the edge of a thread: anything else would end it silently
+            _log.debug("recording failed", exc_info=True)
+            self._fail(f"{type(err).__name__}: {err}")
+            return False
+        return True
+
+    def _fail(self, reason: str) -> None:
+        self._recorder = None
+        self._retry_at = monotonic() + self._retry_after_s
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "tracking failed, training goes on: %s   journal=%s", reason, self._journal.path
+            )

@@ -1,0 +1,295 @@
+"""MLflow, imported here and nowhere else: experiment = job, run = submission, child run = trial.
+
+Everything goes through `MlflowClient` with explicit run ids; MLflow's "active run" belongs to a
+thread and would be the wrong one in ours. Runs are found by their tags before any is made, so a
+resumed submission goes on in the runs that it has. Loading takes seconds: import it late.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import time
+
+# Read by MLflow while it is imported, or at every call. What the user has set stays.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of 7, minutes long: the journal is our patience
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}.items():
+    os.environ.setdefault(_name, _value)  # noqa: TID251 - MLflow has no other place for these
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from pricon.errors import LaunchError
+from pricon.track.background import RecordRefusedError
+from pricon.track.batches import batches, text
+from pricon.track.explain import explain, public
+from pricon.track.records import FinishRecord, Point, Record, RunRecord, TrialRecord, Value
+
+RUN_ID = "pricon.run_id"
+TRIAL_ID = "pricon.trial_id"
+ERROR = "pricon.error"
+CHANGED = "pricon.changed_params"
+PARENT = "mlflow.parentRunId"
+
+
+def _quieten() -> None:
+    """MLflow's migrations and urllib3's retries are no news for a user; our own warning is."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("urllib3.connectionpool").addFilter(
+        lambda record: "/mlflow" not in record.getMessage()
+    )
+
+
+_quieten()
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """An MLflow run as last seen; `is_new` while nothing was logged to it."""
+
+    id: str
+    status: str
+    is_new: bool
+
+
+class MlflowRecorder:
+    """Records into one tracking server or database; one instance serves one run of pricon.
+
+    Args:
+        uri: `http(s)://...`, `sqlite:///...` or what else MLflow takes.
+        artifact_location: of experiments that it makes; None leaves it to the server.
+    """
+
+    def __init__(self, uri: str, artifact_location: str | None = None) -> None:
+        self._uri = uri
+        self._artifact_location = artifact_location
+        with _translated(uri):
+            self._client = MlflowClient(tracking_uri=uri)
+        self._run: _Known | None = None
+        self._trials: dict[str, _Known] | None = None
+
+    def check(self, job_name: str) -> None:
+        """Makes the job's experiment if there is none, and writes a tag to it.
+
+        Raises:
+            LaunchError: unreachable, unauthorised, forbidden, or no MLflow server.
+        """
+        try:
+            with _translated(self._uri):
+                experiment_id = self._experiment(job_name)
+                self._client.set_experiment_tag(experiment_id, "pricon.job", job_name)
+        except RecordRefusedError as err:
+            raise LaunchError(f"tracking server {public(self._uri)} refused: {err}") from err
+
+    def apply(self, record: Record) -> None:
+        """Records it; points, params and artifacts that MLflow holds already are not added again.
+
+        Raises:
+            LaunchError: the server failed, or forbids it.
+            RecordRefusedError: MLflow calls this record invalid.
+        """
+        with _translated(self._uri):
+            match record:
+                case RunRecord():
+                    self._start(record)
+                case TrialRecord():
+                    self._record(record)
+                case FinishRecord():
+                    self._finish(record)
+
+    def _start(self, record: RunRecord) -> None:
+        run = self._find_run(record.job_name, record.run_id)
+        params, tags = dict(record.params), dict(record.tags)
+        if not run.is_new:
+            self._client.update_run(run.id, status="RUNNING")
+            held = self._client.get_run(run.id).data.params
+            # Params cannot change in MLflow; where a run may (how wide it runs), a tag says so.
+            changed = [
+                f"{key}: {held[key]} -> {text(value)}"
+                for key, value in params.items()
+                if key in held and held[key] != text(value)
+            ]
+            tags |= {CHANGED: "; ".join(changed)} if changed else {}
+            params = {key: value for key, value in params.items() if key not in held}
+        self._log(run, (), params, tags)
+        self._close_trials(run, "KILLED")  # their driver is gone, or this would not be a start
+        self._write_files(run, record.artifacts)
+
+    def _record(self, record: TrialRecord) -> None:
+        run = self._find_run(record.job_name, record.run_id)
+        trials = self._find_trials(run)
+        tags = {**record.tags, TRIAL_ID: record.trial_id, PARENT: run.id}
+        trial = trials.get(record.trial_id)
+        if trial is None:
+            experiment_id = self._experiment(record.job_name)
+            trial = trials[record.trial_id] = self._create(experiment_id, record.name, tags)
+            self._log(trial, record.points, record.params, {})
+        elif trial.status == record.status == "FINISHED":
+            return  # the status is written last: everything else is there
+        else:
+            held = self._client.get_run(trial.id)
+            if ERROR in held.data.tags and ERROR not in tags:
+                self._client.delete_tag(trial.id, ERROR)
+            self._log(trial, self._missing(held, record.points), record.params, tags)
+        self._client.set_terminated(trial.id, status=record.status)
+        trial.status = record.status
+
+    def _finish(self, record: FinishRecord) -> None:
+        run = self._find_run(record.job_name, record.run_id)
+        held = self._client.get_run(run.id).data.metrics
+        points = [
+            Point(key=key, value=value, step=self._num_points(run.id, key) if key in held else 0)
+            for key, value in record.metrics.items()
+            if held.get(key) != value
+        ]
+        self._log(run, points, {}, {})
+        self._write_files(run, record.artifacts)
+        self._close_trials(run, "KILLED" if record.status == "KILLED" else "FAILED")
+        self._client.set_terminated(run.id, status=record.status)
+
+    def _experiment(self, job_name: str) -> str:
+        experiment = self._client.get_experiment_by_name(job_name)
+        if experiment is None:
+            try:
+                return self._client.create_experiment(job_name, self._artifact_location)
+            except MlflowException as err:
+                if err.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                experiment = self._client.get_experiment_by_name(job_name)  # made by another run
+                assert experiment is not None
+        if experiment.lifecycle_stage != "active":
+            raise LaunchError(
+                f"MLflow experiment `{job_name}` was deleted (id {experiment.experiment_id})",
+                hint=f"`mlflow experiments restore -x {experiment.experiment_id}`",
+            )
+        return str(experiment.experiment_id)
+
+    def _find_run(self, job_name: str, run_id: str) -> _Known:
+        if self._run is None:
+            experiment_id = self._experiment(job_name)
+            found = self._search(experiment_id, RUN_ID, run_id)
+            self._run = (
+                _known(found[0])
+                if found
+                else self._create(experiment_id, f"{job_name} {run_id}", {RUN_ID: run_id})
+            )
+        return self._run
+
+    def _find_trials(self, run: _Known) -> dict[str, _Known]:
+        """All trials of the run by trial id, from one search; of duplicates the oldest."""
+        if self._trials is None:
+            experiment_id = self._client.get_run(run.id).info.experiment_id
+            found = [] if run.is_new else self._search(experiment_id, PARENT, run.id)
+            known = {trial.data.tags.get(TRIAL_ID, ""): _known(trial) for trial in reversed(found)}
+            self._trials = known
+        return self._trials
+
+    def _search(self, experiment_id: str, tag: str, value: str) -> list[Run]:
+        """Runs with this tag, oldest first."""
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [experiment_id],
+                f"tags.`{tag}` = '{value}'",
+                max_results=1000,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _create(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> _Known:
+        run = self._client.create_run(
+            experiment_id,
+            tags={key: text(value) for key, value in tags.items()},
+            run_name=text(name),
+        )
+        return _Known(id=run.info.run_id, status=run.info.status, is_new=True)
+
+    def _missing(self, held: Run, points: Sequence[Point]) -> list[Point]:
+        """Points above the highest step that MLflow holds of their metric."""
+        highest = {
+            key: max(m.step for m in self._client.get_metric_history(held.info.run_id, key))
+            for key in {point.key for point in points} & held.data.metrics.keys()
+        }
+        return [point for point in points if point.step > highest.get(point.key, -1)]
+
+    def _num_points(self, mlflow_run_id: str, key: str) -> int:
+        return len(self._client.get_metric_history(mlflow_run_id, key))
+
+    def _log(
+        self,
+        run: _Known,
+        points: Sequence[Point],
+        params: Mapping[str, Value],
+        tags: Mapping[str, str],
+    ) -> None:
+        now = int(time() * 1000)
+        for some_points, some_params, some_tags in batches(points, params, tags):
+            self._client.log_batch(
+                run.id,
+                [Metric(p.key, p.value, now, p.step) for p in some_points],
+                [Param(*param) for param in some_params],
+                [RunTag(*tag) for tag in some_tags],
+            )
+        run.is_new = False
+
+    def _close_trials(self, run: _Known, status: str) -> None:
+        for trial in self._find_trials(run).values():
+            if trial.status == "RUNNING":
+                self._client.set_terminated(trial.id, status=status)
+                trial.status = status
+
+    def _write_files(self, run: _Known, files: Mapping[str, bytes]) -> None:
+        if not files:
+            return
+        with TemporaryDirectory(prefix="pricon-") as folder:
+            for name, data in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            self._client.log_artifacts(run.id, folder)
+
+
+def _known(run: Run) -> _Known:
+    return _Known(id=run.info.run_id, status=run.info.status, is_new=False)
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """MLflow's errors in the words of a user of pricon."""
+    try:
+        yield
+    except MlflowException as err:
+        status = _status(err)
+        if status == 400:
+            raise RecordRefusedError(_first_line(err)) from err
+        raise explain(public(uri), status, _first_line(err)) from err
+    except OSError as err:
+        raise LaunchError(f"tracking to {public(uri)} failed: {err}") from err
+
+
+def _status(err: MlflowException) -> int:
+    """The HTTP status; MLflow gives every status it does not know the code of an internal error."""
+    named = re.search(r"failed with error code (\d+)", err.message or "")
+    return int(named[1] if named else err.get_http_status_code())  # type: ignore[no-untyped-call]  # MLflow has no types
+
+
+def _first_line(err: MlflowException) -> str:
+    lines = (err.message or "").strip().splitlines()
+    return lines[0][:300] if lines else type(err).__name__

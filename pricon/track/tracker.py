@@ -1,0 +1,96 @@
+"""Tracker: what the driver tells about a run. Importing this module loads no MLflow.
+
+A tracker turns what it is told into records and puts them into a sink, which is a list in memory
+or a background thread that talks with MLflow.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pricon.report.results import TrialResult
+from pricon.track.records import EndStatus, FinishRecord, Record, RunRecord, trial_record
+
+
+class Sink(Protocol):
+    """Takes records. Only `check` may fail, only `check` and `close` may wait."""
+
+    def check(self, job_name: str) -> None:
+        """Raises LaunchError where nothing could be recorded."""
+        ...
+
+    def put(self, record: Record) -> None:
+        """Takes a record; the same one again adds nothing."""
+        ...
+
+    def close(self) -> None:
+        """Waits until everything is recorded, or safe until the next start."""
+        ...
+
+
+class Tracker:
+    """Records one run: check, start, any number of trials, finish, close.
+
+    Recording a trial again adds nothing, so a resumed driver may record every result it finds.
+    Nothing here fails or waits because a server does, except `check`, which is there for it.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self._run: RunRecord | None = None
+
+    def check(self, job_name: str) -> None:
+        """Refuses settings with which nothing could be recorded, before training starts.
+
+        Raises:
+            LaunchError: the server cannot be reached, refuses the user, or is none.
+        """
+        self.sink.check(job_name)
+
+    def start(self, run: RunRecord) -> None:
+        """The run begins, or goes on."""
+        self._run = run
+        self.sink.put(run)
+
+    def record(self, result: TrialResult, metrics: Mapping[str, float]) -> None:
+        """A trial ended."""
+        self.sink.put(trial_record(self._started(), result, metrics))
+
+    def finish(
+        self, status: EndStatus, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]
+    ) -> None:
+        """The run ended. Trials that are open are closed as killed with it, or else as failed."""
+        run = self._started()
+        self.sink.put(
+            FinishRecord(
+                job_name=run.job_name,
+                run_id=run.run_id,
+                status=status,
+                metrics=metrics,
+                artifacts=artifacts,
+            )
+        )
+
+    def close(self) -> None:
+        """Waits until everything is recorded, or safe in a journal. Call it whatever happened."""
+        self.sink.close()
+
+    def _started(self) -> RunRecord:
+        assert self._run is not None, "start() comes first"
+        return self._run
+
+
+class InMemorySink:
+    """Keeps what it gets: for `--no-track` and for tests."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def check(self, job_name: str) -> None:
+        """Memory is always there."""
+
+    def put(self, record: Record) -> None:
+        """Keeps the record."""
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Nothing to wait for."""
