@@ -1,0 +1,35 @@
+"""Fixtures for all tests."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from pricon.spec.resources import StorageSpec
+from pricon.storage import Storage, open_storage
+from tests.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageSpec]:
+    """A real S3 server with bucket `BUCKET`; its credentials are in the environment."""
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as spec, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield spec
+
+
+@pytest.fixture
+def s3_uri() -> str:
+    """A prefix in the bucket that no other test uses."""
+    return f"s3://{BUCKET}/{uuid4().hex}"
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """An empty storage of each kind."""
+    if request.param == "folder":
+        return open_storage(str(request.getfixturevalue("tmp_path") / "storage"))
+    spec: StorageSpec = request.getfixturevalue("s3")
+    return open_storage(request.getfixturevalue("s3_uri"), spec)
