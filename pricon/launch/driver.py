@@ -7,9 +7,8 @@ import numpy as np
 
 from pricon.corpus.reader import Corpus, WindowIndex
 from pricon.errors import TrainingError
-from pricon.launch.events import Event, LaneDone, StagesDone
-from pricon.launch.runner import LaneRunner
-from pricon.launch.worker import Assignment
+from pricon.launch.events import Event, LaneDone, Listen, StagesDone
+from pricon.launch.runner import Assignment, LaneRunner
 from pricon.plan.plan import Cell, Lane, Plan, Trial
 from pricon.report.results import Curve, Predictions, TrialResult
 from pricon.spec.job import JobSpec
@@ -114,7 +113,7 @@ class Ledger:
         reasons = [self.failures[stage] for stage in trial.stages if stage in self.failures]
         lane = next(lane.index for lane in self.plan.lanes if trial.cell in lane.cells)
         if not reasons and lane in self.lane_errors:
-            reasons = [f"lane {lane}: {self.lane_errors[lane]}"]
+            reasons = [f"lane {lane}: {self.lane_errors[lane].splitlines()[0]}"]
         return TrialResult(
             trial=trial,
             cell=self.plan.cells[trial.cell],
@@ -129,7 +128,7 @@ def run_plan(
     ledger: Ledger,
     job: JobSpec,
     runner: LaneRunner,
-    listen: Callable[[Event], None],
+    listen: Listen,
     finished: Callable[[TrialResult], None],
 ) -> list[TrialResult]:
     """Run what has not finished yet; the result of every trial, in the order of the plan.
@@ -163,7 +162,7 @@ def run_plan(
     for result in ledger.collect(ledger.plan.trials):
         finished(result)
     lanes = [
-        Assignment(job=job, plan=ledger.plan, lane=lane.index) for lane in ledger.unfinished_lanes()
+        Assignment.of(job, ledger.plan, lane.index) for lane in ledger.unfinished_lanes()
     ]
     if lanes:
         runner.run(lanes, hear)

@@ -1,6 +1,6 @@
 """What a lane tells the driver while it works."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -11,6 +11,8 @@ class EpochDone:
     Args:
         lane: index of the lane.
         pack: what trains, in words.
+        role: of its stages.
+        objective: of its stages.
         epoch: epochs done.
         epochs: most epochs.
         live: members that go on.
@@ -20,6 +22,8 @@ class EpochDone:
 
     lane: int
     pack: str
+    role: str
+    objective: str
     epoch: int
     epochs: int
     live: int
@@ -45,3 +49,4 @@ class LaneDone:
 
 
 Event = EpochDone | StagesDone | LaneDone
+Listen = Callable[[Event], None]

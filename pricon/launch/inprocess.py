@@ -1,19 +1,20 @@
 """Lanes in this process, one after the other: for debuggers, tests and notebooks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from pricon.errors import PriconError
-from pricon.launch.events import Event, LaneDone
-from pricon.launch.worker import Assignment, run_lane
+from pricon.launch.events import LaneDone, Listen
+from pricon.launch.runner import Assignment
+from pricon.launch.worker import run_lane
 from pricon.train.ranks import Ranks
 
 
 class InprocessRunner:
     """The same worker as everywhere, without Ray."""
 
-    def run(self, lanes: Sequence[Assignment], listen: Callable[[Event], None]) -> None:
+    def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
         """See `LaneRunner`."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         for assignment in lanes:

@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -22,8 +22,9 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 
 from pricon.errors import LaunchError, PriconError
-from pricon.launch.events import EpochDone, Event, LaneDone
-from pricon.launch.worker import Assignment, run_lane
+from pricon.launch.events import EpochDone, Event, LaneDone, Listen
+from pricon.launch.runner import Assignment
+from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
 
@@ -47,7 +48,7 @@ class LocalRunner:
     def __init__(self, resources: ResourcesSpec) -> None:
         self.resources = resources
 
-    def run(self, lanes: Sequence[Assignment], listen: Callable[[Event], None]) -> None:
+    def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
         """See `LaneRunner`.
 
         Raises:
@@ -55,7 +56,7 @@ class LocalRunner:
         """
         at_once = _lanes_that_fit(self.resources, len(lanes))
         with _ray(), tempfile.TemporaryDirectory(prefix="pricon-ray-") as folder:
-            mailbox = _Mailbox.remote()
+            mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
             with ThreadPoolExecutor(at_once, thread_name_prefix="lane") as threads:
                 futures = {
                     threads.submit(_fit, assignment, mailbox, folder): assignment
@@ -117,9 +118,7 @@ def _ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def _relay(
-    futures: dict[Future[None], Assignment], mailbox: Any, listen: Callable[[Event], None]
-) -> None:
+def _relay(futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen) -> None:
     """Pass on what workers say until every lane has ended."""
     waiting = dict(futures)
     while waiting:
@@ -207,7 +206,6 @@ class _Teller:
         ray.get(self.sent)
 
 
-@ray.remote(num_cpus=0)
 class _Mailbox:
     """Where workers leave events for the driver; lives beside the driver."""
 

@@ -1,16 +1,40 @@
-"""What the driver needs of a place to run lanes in: the one object in which targets differ."""
+"""Where lanes run: the one object in which targets differ."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from pricon.launch.events import Event
-from pricon.launch.worker import Assignment
+from pricon.launch.events import Listen
+from pricon.plan.plan import Plan
+from pricon.spec.job import JobSpec
+from pricon.spec.resources import ResourcesSpec, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One lane's work, complete: what is carried to its workers."""
+
+    job: JobSpec
+    plan: Plan
+    lane: int
+
+    @staticmethod
+    def of(job: JobSpec, plan: Plan, lane: int) -> "Assignment":
+        """Folders of `job` become absolute: a worker starts in a folder of its own."""
+        corpus = job.corpus.model_copy(update={"uri": _absolute(job.corpus.uri)})
+        update = {"corpus": corpus, "output": _absolute(job.output)}
+        return Assignment(job=job.model_copy(update=update), plan=plan, lane=lane)
+
+
+def _absolute(uri: str) -> str:
+    return uri if "://" in uri else str(Path(uri).absolute())
 
 
 class LaneRunner(Protocol):
     """Runs lanes and reports on them."""
 
-    def run(self, lanes: Sequence[Assignment], listen: Callable[[Event], None]) -> None:
+    def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
         """Run all `lanes`, telling `listen` (in the calling thread) what happens.
 
         A lane that fails ends with a `LaneDone` that says why; the others go on. Returns when all
@@ -20,3 +44,16 @@ class LaneRunner(Protocol):
             LaunchError: nothing could be started.
         """
         ...
+
+
+def runner_for(target: Target, resources: ResourcesSpec) -> LaneRunner:
+    """The runner of a target; torch and ray are imported only where it needs them."""
+    match target:
+        case "inprocess":
+            from pricon.launch.inprocess import InprocessRunner
+
+            return InprocessRunner()
+        case "local":
+            from pricon.launch.local import LocalRunner
+
+            return LocalRunner(resources)

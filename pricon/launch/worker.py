@@ -4,17 +4,16 @@ Works alike under Ray Train, under torchrun, and in the driver's own process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 import torch
 
 from pricon.corpus.reader import open_corpus
 from pricon.errors import TrainingError
-from pricon.launch.events import EpochDone, Event, StagesDone
+from pricon.launch.events import EpochDone, Listen, StagesDone
+from pricon.launch.runner import Assignment
 from pricon.plan.identity import identity
 from pricon.plan.plan import Cell, Lane, Plan, Stage
-from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.pack import Pack
@@ -25,16 +24,6 @@ from pricon.train.stages import count_majority, train_pack
 from pricon.train.windows import GroupWindows
 
 _ORDER = ("majority", "teacher", "probe", "student")
-Listen = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """One lane's work, complete: what Ray carries to a worker."""
-
-    job: JobSpec
-    plan: Plan
-    lane: int
 
 
 def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen: Listen) -> None:
@@ -178,6 +167,8 @@ class _Worker:
                 EpochDone(
                     lane=self.lane.index,
                     pack=words,
+                    role=stage.role,
+                    objective=stage.objective,
                     epoch=last,
                     epochs=pack.stage.epochs,
                     live=len(pack.live),

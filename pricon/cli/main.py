@@ -1,0 +1,59 @@
+"""Entry points: run a command, turn an error into a message and an exit code."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+import typer
+import typer.exceptions
+from rich.console import Console
+
+from pricon.errors import PriconError, SpecError
+
+INTERRUPTED = 130
+DEFECT = 70
+
+
+def submit_main() -> None:
+    """`pricon-submit`."""
+    from pricon.cli.submit import app
+
+    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
+
+
+def main() -> None:
+    """`pricon`."""
+    from pricon.cli.corpus import app as corpus
+
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        help="Privileged contrastive pretraining. Jobs are run by pricon-submit.",
+        no_args_is_help=True,
+    )
+    app.add_typer(corpus, name="corpus")
+    app.callback()(lambda: None)
+    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
+
+
+def exit_code_of(command: Callable[[], object]) -> int:
+    """Run `command`; its exit code, with errors said in words on stderr."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        result = command()
+    except PriconError as err:
+        errors.print(f"error: {err}")
+        return err.exit_code
+    except typer.exceptions.TyperException as err:
+        errors.print(f"error: {err}\n\nhint: `--help` lists what a command takes")
+        return SpecError.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("interrupted; finished trials are kept\n\nhint: submit again to go on")
+        return INTERRUPTED
+    except Exception:  # a bug of ours: say so, with everything needed to report it
+        errors.print_exception(show_locals=False)
+        errors.print("this is a defect in pricon, not in your job; please report it")
+        return DEFECT
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,92 @@
+"""What a dry run prints: trials, stages, lanes, checks, and the classes of every fold."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from pricon.launch.preflight import FoldBalance
+from pricon.launch.submit import Prepared
+
+
+def show_plan(prepared: Prepared, console: Console) -> None:
+    """Print everything that would run; nothing does."""
+    plan = prepared.plan
+    title = f"{plan.job_name} (run {plan.run_id})"
+    console.print(f"{title}: {len(plan.trials)} trials", style="bold", highlight=False)
+    if plan.generated:
+        console.print("generated data: says nothing about people")
+    console.print(f"corpus {prepared.job.corpus.uri}  digest {plan.corpus_digest[:16]}")
+    console.print()
+    console.print(_trials(prepared))
+    console.print(_stages(prepared))
+    console.print(_lanes(prepared))
+    console.print(_checks(prepared))
+    console.print(_folds(prepared.balances))
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading.startswith("#") else "left")
+    return table
+
+
+def _trials(prepared: Prepared) -> Table:
+    table = _table("trials", "arm", "deployed model needs", "#")
+    counts = Counter((trial.arm, trial.modality or "-") for trial in prepared.plan.trials)
+    for (arm, modality), count in counts.items():
+        table.add_row(arm, modality, str(count))
+    return table
+
+
+def _stages(prepared: Prepared) -> Table:
+    table = _table("\nstages (shared teachers are trained once)", "stage", "objective", "sees", "#")
+    counts = Counter(
+        (stage.role, stage.objective, "+".join(stage.modalities) or "-")
+        for stage in prepared.plan.stages
+    )
+    for (role, objective, modalities), count in counts.items():
+        table.add_row(role, objective, modalities, str(count))
+    return table
+
+
+def _lanes(prepared: Prepared) -> Table:
+    plan = prepared.plan
+    resources = prepared.job.resources
+    table = _table("\nlanes", "lane", "# cells", "# stages", "workers")
+    workers = f"{resources.workers_per_lane} x {resources.cpus_per_worker:g} CPU"
+    if resources.gpus_per_worker:
+        workers += f" + {resources.gpus_per_worker:g} GPU"
+    for lane in plan.lanes:
+        stages = sum(1 for _ in plan.stages_of(lane))
+        table.add_row(str(lane.index), str(len(lane.cells)), str(stages), workers)
+    return table
+
+
+def _checks(prepared: Prepared) -> Table:
+    table = _table("\nleakage checks", "check", "passed: what was seen")
+    for check in prepared.checks:
+        table.add_row(check.name, check.seen)
+    return table
+
+
+def _folds(balances: tuple[FoldBalance, ...]) -> Table:
+    table = _table(
+        "\nfolds (first seed)",
+        "stimulus",
+        "# fold",
+        "# train",
+        "# validation",
+        "# test",
+        "# dropped",
+        "# high in train",
+        "# high in test",
+    )
+    first = balances[0].cell.seed
+    for balance in (one for one in balances if one.cell.seed == first):
+        windows, high = balance.num_windows, balance.share_high
+        parts = [str(windows[part]) for part in ("train", "validation", "test", "dropped")]
+        shares = [f"{high[part]:.0%}" for part in ("train", "test")]
+        table.add_row(balance.cell.stimulus, str(balance.cell.fold), *parts, *shares)
+    return table

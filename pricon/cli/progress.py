@@ -1,0 +1,167 @@
+"""What a user sees while a run works: lanes, epochs, trials done of all, time left."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
+from pricon.plan.plan import Plan, Stage
+from pricon.report.results import TrialResult
+from pricon.spec.job import JobSpec
+
+_LINE_EVERY_S = 5.0
+"""Without a terminal, one line so often."""
+
+
+def building(console: Console) -> Callable[[int, int], None]:
+    """Says how far the build of a corpus is: one line a tenth of it."""
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if done == total or 10 * done // total > told:
+            told = 10 * done // total
+            console.print(f"building the corpus: {done} of {total} units", highlight=False)
+
+    return tell
+
+
+class Progress:
+    """Follows a run and shows it: a live panel on a terminal, lines elsewhere.
+
+    The time left comes from the epochs that stages may still take; stages that stop early make it
+    shrink faster than the clock, so it is an upper bound rather than a forecast.
+    """
+
+    def __init__(self, plan: Plan, job: JobSpec, console: Console) -> None:
+        self.plan = plan
+        self.console = console
+        self.epochs = {
+            ("teacher", "contrastive"): 2.0 * job.optimisation.contrastive.epochs,
+            ("probe", "cross_entropy"): 0.2 * job.optimisation.probe.epochs,
+        }
+        self.supervised = 1.0 * job.optimisation.supervised.epochs
+        self.total = sum(map(self._weight, plan.stages)) or 1.0
+        self.done = 0.0
+        self.at_start = 0.0
+        self.running: dict[int, EpochDone] = {}
+        self.lanes: dict[int, str] = {lane.index: "starting" for lane in plan.lanes}
+        self.trials: dict[str, str] = {}
+        self.counted: set[str] = set()
+        self.failed: set[str] = set()
+        self.started = time.monotonic()
+        self.told = self.started
+        self.live = Live(console=console, transient=True, get_renderable=self._panel)
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.live.stop()
+
+    def begin(self) -> None:
+        """Called when what was finished before is known and lanes are about to start."""
+        self.at_start = self.done
+        self.started = time.monotonic()
+
+    def finished(self, result: TrialResult) -> None:
+        """A trial has its result."""
+        self.trials[result.trial.id] = result.status
+        for stage_id in result.trial.stages:
+            self._count(self.plan.stage_by_id[stage_id])
+
+    def listen(self, event: Event) -> None:
+        """Take in what a lane says."""
+        match event:
+            case EpochDone():
+                self.running[event.lane] = event
+                self.lanes[event.lane] = _words(event)
+            case StagesDone():
+                self.running.pop(event.lane, None)
+                self.failed |= {*event.failed}
+                for stage_id in (*event.committed, *event.failed):
+                    self._count(self.plan.stage_by_id[stage_id])
+            case LaneDone():
+                self.running.pop(event.lane, None)
+                self.lanes[event.lane] = "done" if event.error is None else "stopped by an error"
+        self._print_line()
+
+    def _count(self, stage: Stage) -> None:
+        if stage.id not in self.counted:
+            self.counted.add(stage.id)
+            self.done += self._weight(stage)
+
+    def _weight(self, stage: Stage) -> float:
+        """Work of a stage, in epochs of a student."""
+        return self._weight_of(stage.role, stage.objective)
+
+    def _weight_of(self, role: str, objective: str) -> float:
+        return 0.0 if role == "majority" else self.epochs.get((role, objective), self.supervised)
+
+    @property
+    def fraction(self) -> float:
+        """Share of all work that is done, between 0 and 1."""
+        under_way = sum(
+            event.members
+            * self._weight_of(event.role, event.objective)
+            * event.epoch
+            / event.epochs
+            for event in self.running.values()
+        )
+        return min(1.0, (self.done + under_way) / self.total)
+
+    def _time_left(self) -> str:
+        before = self.at_start / self.total
+        gained = self.fraction - before
+        if gained <= 0.005:
+            return "time left unknown yet"
+        seconds = (time.monotonic() - self.started) * (1.0 - self.fraction) / gained
+        return f"at most {_clock(seconds)} left"
+
+    def _status(self) -> str:
+        trials = f"{len(self.trials)} of {len(self.plan.trials)} trials"
+        failed = f", {len(self.failed)} stages failed" if self.failed else ""
+        elapsed = _clock(time.monotonic() - self.started)
+        return f"{trials}{failed}  {elapsed} elapsed, {self._time_left()}"
+
+    def _panel(self) -> Group:
+        lanes = Table.grid(padding=(0, 2))
+        for lane, words in sorted(self.lanes.items()):
+            lanes.add_row(Text(f"lane {lane}", style="bold"), Text(words))
+        bar = ProgressBar(total=1.0, completed=self.fraction, width=40)
+        return Group(lanes, bar, Text(self._status()))
+
+    def _print_line(self) -> None:
+        now = time.monotonic()
+        if self.console.is_terminal or now - self.told < _LINE_EVERY_S:
+            return
+        self.told = now
+        lanes = "; ".join(f"lane {lane}: {words}" for lane, words in sorted(self.lanes.items()))
+        self.console.print(f"{self._status()}  |  {lanes}", soft_wrap=True, highlight=False)
+
+
+def _words(event: EpochDone) -> str:
+    loss = "" if event.validation_loss is None else f"  loss {event.validation_loss:.3f}"
+    return (
+        f"{event.pack}  epoch {event.epoch} of {event.epochs}  "
+        f"{event.live} of {event.members} models{loss}"
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

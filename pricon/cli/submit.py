@@ -1,0 +1,135 @@
+"""`pricon-submit JOB`: check a job, show its plan, run it, print what was found."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from pricon import __version__
+from pricon.cli.plan import show_plan
+from pricon.cli.progress import Progress, building
+from pricon.corpus.ensure import ensure_corpus
+from pricon.corpus.reader import open_corpus
+from pricon.errors import SpecError
+from pricon.launch.submit import Prepared, prepare, run, run_storage
+from pricon.report.tables import terminal
+from pricon.spec.job import JobSpec
+from pricon.spec.load import load_job
+from pricon.spec.resources import Target
+from pricon.storage import open_storage
+from pricon.track.open import default_uri, no_tracker, open_tracker
+from pricon.track.tracker import Tracker
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def print_schema(wanted: bool) -> None:
+    """The JSON Schema of job files, for editors."""
+    if wanted:
+        typer.echo(json.dumps(JobSpec.model_json_schema(), indent=2))
+        raise typer.Exit
+
+
+def print_version(wanted: bool) -> None:
+    """The version of pricon."""
+    if wanted:
+        typer.echo(f"pricon {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def submit(  # noqa: PLR0913  # options of a command
+    job: Annotated[Path, typer.Argument(help="Job file, such as jobs/again_cv.yaml.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its checks; run nothing.")
+    ] = False,
+    target: Annotated[
+        Target | None, typer.Option(help="Where to run, instead of the job's own `target`.")
+    ] = None,
+    only_folds: Annotated[
+        str | None, typer.Option(help="Run these folds alone, such as 0,1; the report says so.")
+    ] = None,
+    no_track: Annotated[bool, typer.Option("--no-track", help="Record nothing in MLflow.")] = False,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Train again what is already finished.")
+    ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Print the JSON Schema of job files and exit.",
+            callback=print_schema,
+            is_eager=True,
+        ),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Run the comparison that JOB describes; what is already finished is not run again.
+
+    Exit codes: 0 done, 1 a trial failed, 2 job file, arguments or recordings are wrong, 3 the
+    cluster or a service failed, 130 interrupted.
+    """
+    spec = load_job(job)
+    if target is not None:
+        spec = spec.model_copy(update={"target": target})
+    folds = _parse_folds(only_folds)
+    if dry_run:
+        corpus = open_corpus(open_storage(spec.corpus.uri, spec.storage))
+        show_plan(prepare(spec, corpus, folds), Console())
+        return
+    errors = Console(stderr=True)
+    tracker = no_tracker() if no_track else _tracker(spec)
+    corpus = ensure_corpus(spec.corpus, spec.storage, building(errors))
+    prepared = prepare(spec, corpus, folds)
+    try:
+        view = Progress(prepared.plan, spec, errors)
+        report = run(prepared, tracker, view, rerun=rerun)
+    finally:
+        tracker.close()
+    out = Console()
+    out.print(terminal(report))
+    out.print(_where(prepared, is_tracked=not no_track))
+    raise typer.Exit(1 if report.unfinished else 0)
+
+
+def _parse_folds(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if not all(number.strip().isdigit() for number in numbers):
+        raise SpecError(
+            f"`--only-folds` is {text!r}\n  expected numbers of folds, from 0, with commas",
+            "for example `--only-folds 0,1`",
+        )
+    return tuple(sorted({int(number) for number in numbers}))
+
+
+def _tracker(job: JobSpec) -> Tracker:
+    """MLflow as the job wants it; its database lies beside the runs where they are in a folder."""
+    is_remote = "://" in job.output
+    if job.tracking.uri is None and is_remote:
+        raise SpecError(
+            f"`tracking.uri` is not set, and `output` is not a folder: {job.output}",
+            "set `tracking.uri` to a server or `sqlite:///path`, or add `--no-track`",
+        )
+    folder = Path(".pricon") if is_remote else Path(job.output)
+    return open_tracker(job.tracking.uri, folder, folder / job.name / "tracking.jsonl")
+
+
+def _where(prepared: Prepared, is_tracked: bool) -> Text:
+    """Where the report lies, and how to see curves."""
+    job = prepared.job
+    lines = [f"\nreport   {run_storage(job, prepared.plan).uri}/report.md"]
+    if is_tracked:
+        uri = job.tracking.uri or default_uri(Path(job.output))
+        how = f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
+        lines.append(f"MLflow   {how}")
+    return Text("\n".join(lines), no_wrap=True, overflow="ignore")

@@ -1,0 +1,176 @@
+"""A job from its corpus to its report: prepare (checks, nothing written), then run."""
+
+import io
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ruamel.yaml import YAML
+
+from pricon.corpus.reader import Corpus
+from pricon.launch.driver import Ledger, run_plan
+from pricon.launch.environment import environment
+from pricon.launch.events import Event
+from pricon.launch.preflight import FoldBalance, check_classes, summary_of
+from pricon.launch.runner import runner_for
+from pricon.plan.leakage import Check, check_leakage
+from pricon.plan.plan import Plan
+from pricon.plan.trials import plan_trials
+from pricon.report.metrics import measure
+from pricon.report.results import TrialResult
+from pricon.report.summary import Report
+from pricon.report.write import REPORT, RESULTS, write_report
+from pricon.spec.job import JobSpec
+from pricon.storage import Storage, open_storage
+from pricon.track.records import EndStatus, RunRecord
+from pricon.track.tracker import Tracker
+from pricon.train.records import Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A job that has passed every check; what a dry run shows."""
+
+    job: JobSpec
+    corpus: Corpus
+    plan: Plan
+    checks: tuple[Check, ...]
+    balances: tuple[FoldBalance, ...]
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """What shows a run while it works."""
+
+    def begin(self) -> None:
+        """What was finished before is known; lanes start now."""
+        ...
+
+    def finished(self, result: TrialResult) -> None:
+        """A trial has its result."""
+        ...
+
+    def listen(self, event: Event) -> None:
+        """A lane says something."""
+        ...
+
+
+def prepare(job: JobSpec, corpus: Corpus, only_folds: tuple[int, ...] | None) -> Prepared:
+    """Plan and check; starts and writes nothing.
+
+    Raises:
+        PlanError: the job asks for what this corpus cannot give, or something would leak.
+    """
+    summary = summary_of(corpus)
+    plan = plan_trials(job, summary, only_folds)
+    checks = check_leakage(plan, summary)
+    balances = check_classes(plan, job, corpus)
+    return Prepared(job=job, corpus=corpus, plan=plan, checks=checks, balances=balances)
+
+
+def run_storage(job: JobSpec, plan: Plan) -> Storage:
+    """The folder of a run: `<output>/<job name>/<run id>`."""
+    return open_storage(job.output, job.storage).child(f"{job.name}/{plan.run_id}")
+
+
+def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False) -> Report:
+    """Run what is missing, record it, and write the report.
+
+    Args:
+        prepared: the job.
+        tracker: open; not closed here.
+        view: shows progress.
+        rerun: forget the job's finished stages first.
+
+    Raises:
+        LaunchError: nothing could be started, or nothing can be recorded.
+    """
+    job, plan = prepared.job, prepared.plan
+    tracker.check(job.name)
+    output = open_storage(job.output, job.storage)
+    records = Records(output.child("stages"))
+    if rerun:
+        for stage in plan.stages:
+            records.forget(stage.id)
+    folder = run_storage(job, plan)
+    facts = environment()
+    documents = {
+        "job.yaml": _as_yaml(job),
+        "plan.json": plan.to_json(),
+        "environment.json": json.dumps(facts, indent=1).encode(),
+    }
+    for name, document in documents.items():
+        folder.write(name, document)
+    tracker.start(_run_record(prepared, facts, documents))
+
+    def finished(result: TrialResult) -> None:
+        view.finished(result)
+        tracker.record(result, _metrics(result))
+
+    ledger = Ledger(plan=plan, corpus=prepared.corpus, records=records)
+    try:
+        with view:
+            runner = runner_for(job.target, job.resources)
+            results = run_plan(ledger, job, runner, view.listen, finished)
+    except BaseException as err:
+        tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
+        raise
+    for result in results:
+        if result.status != "finished":
+            tracker.record(result, {})
+    report = write_report(folder, plan, results, _notes(job))
+    artifacts = {name: folder.read(name) for name in (REPORT, RESULTS)}
+    status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
+    tracker.finish(status, {"trials_finished": len(results) - len(report.unfinished)}, artifacts)
+    return report
+
+
+def _as_yaml(job: JobSpec) -> bytes:
+    """The whole job, defaults included, as a job file that gives the same run."""
+    buffer = io.BytesIO()
+    YAML(typ="safe", pure=True).dump(job.model_dump(mode="json"), buffer)
+    return buffer.getvalue()
+
+
+def _metrics(result: TrialResult) -> Mapping[str, float]:
+    return {} if result.predictions is None else measure(result.predictions).to_dict()
+
+
+def _run_record(
+    prepared: Prepared, facts: Mapping[str, str], documents: Mapping[str, bytes]
+) -> RunRecord:
+    job, plan = prepared.job, prepared.plan
+    return RunRecord(
+        job_name=job.name,
+        run_id=plan.run_id,
+        params=_flat(job.model_dump(mode="json")),
+        tags={
+            "pricon.corpus_digest": plan.corpus_digest,
+            "pricon.generated": str(plan.generated).lower(),
+            **{f"pricon.{name}": value for name, value in facts.items()},
+        },
+        artifacts=documents,
+    )
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = (
+                ", ".join(map(str, value)) if isinstance(value, list) else value
+            )
+    return flat
+
+
+def _notes(job: JobSpec) -> dict[str, str]:
+    notes = {"Label": f"threshold {job.label.threshold}, margin {job.label.margin:g}"}
+    if job.standardise == "session":
+        notes["Standardisation"] = (
+            "each session by its own mean and deviation; that looks at the whole session, its end "
+            "included, so it is not causal"
+        )
+    return notes
