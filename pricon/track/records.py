@@ -13,6 +13,13 @@ EndStatus = Literal["FINISHED", "FAILED", "KILLED"]
 Value = str | int | float | bool | None
 
 
+# NaN and infinity are part of an honest curve; JSON's null would lose which.
+_FOR_JOURNAL = ConfigDict(
+    ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="strings"
+)
+
+
+@with_config(_FOR_JOURNAL)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """A value of a metric. `step` is the epoch of a curve and 0 of a final metric."""
@@ -20,12 +27,6 @@ class Point:
     key: str
     value: float
     step: int = 0
-
-
-# NaN and infinity are part of an honest curve; JSON's null would lose which.
-_FOR_JOURNAL = ConfigDict(
-    ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="strings"
-)
 
 
 @with_config(_FOR_JOURNAL)
@@ -99,7 +100,9 @@ class FinishRecord:
 
 Record = RunRecord | TrialRecord | FinishRecord
 
-_ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
+_ADAPTER: TypeAdapter[Record] = TypeAdapter(
+    Annotated[Record, Field(discriminator="kind")], config=_FOR_JOURNAL
+)
 
 
 def to_line(record: Record) -> bytes:

@@ -1,0 +1,142 @@
+"""The thread between driver and server, with a server that can be switched off."""
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.track.background import (
+    QUEUE_RECORDS,
+    THREAD_NAME,
+    BackgroundSink,
+    RecordRefusedError,
+)
+from pricon.track.journal import Journal
+from pricon.track.records import Record, RunRecord
+from tests.track.examples import make_run_record
+
+
+class Server:
+    """Holds records while it is up; makes the recorders that talk with it."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        self.error: Exception | None = None
+        self.answers = threading.Event()
+        self.answers.set()
+        self.threads: set[str] = set()
+
+    def apply(self, record: Record) -> None:
+        self.answers.wait()
+        self.threads.add(threading.current_thread().name)
+        if self.error is not None:
+            raise self.error
+        if record.run_id == "refused":
+            raise RecordRefusedError("a key has 300 letters")
+        self.held.append(record.run_id)
+
+
+def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> BackgroundSink:
+    journal = Journal(folder / "tracking.jsonl")
+    return BackgroundSink(
+        lambda: server, journal, check=lambda job_name: None, retry_after_s=retry_after_s
+    )
+
+
+def record(name: str) -> RunRecord:
+    return make_run_record(run_id=name)
+
+
+def test_records_arrive_in_order_from_a_thread_of_its_own(tmp_path: Path) -> None:
+    server = Server()
+    sink = make_sink(server, tmp_path)
+    for name in "abc":
+        sink.put(record(name))
+    sink.close()
+    assert server.held == ["a", "b", "c"]
+    assert server.threads == {THREAD_NAME}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_outage_is_warned_of_once_and_made_up_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    server.error = LaunchError("tracking server http://x does not answer", hint="start it")
+    sink = make_sink(server, tmp_path)
+    with caplog.at_level(logging.WARNING):
+        for name in "abc":
+            sink.put(record(name))
+        sink.close()
+    assert server.held == []
+    assert caplog.text.count("training goes on: tracking server http://x does not answer") == 1
+    assert "the next start of this run delivers them" in caplog.text
+    server.error = None
+    again = make_sink(server, tmp_path)
+    again.put(record("d"))
+    again.close()
+    assert server.held == ["a", "b", "c", "d"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_failed_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    server = Server()
+    server.error = LaunchError("down")
+    sink = make_sink(server, tmp_path, retry_after_s=3600)
+    server.answers.clear()
+    sink.put(record("a"))
+    sink.put(record("b"))
+    server.answers.set()
+    while not sink._queue.empty():
+        threading.Event().wait(0.01)
+    server.error = None  # back before the pause is over: only the end tries again
+    sink.close()
+    assert server.held == ["a", "b"]
+
+
+def test_a_refused_record_does_not_block_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    sink = make_sink(server, tmp_path)
+    with caplog.at_level(logging.WARNING):
+        for name in ("a", "refused", "b"):
+            sink.put(record(name))
+        sink.close()
+    assert server.held == ["a", "b"]
+    assert "a key has 300 letters" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_nobody_thought_of_does_not_end_the_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    server.error = ZeroDivisionError("surprise")
+    sink = make_sink(server, tmp_path)
+    sink.put(record("a"))
+    sink.close()
+    assert "ZeroDivisionError: surprise" in caplog.text
+    assert [r.run_id for r in Journal(tmp_path / "tracking.jsonl").read()] == ["a"]
+
+
+def test_a_slow_server_fills_the_journal_and_not_the_memory(tmp_path: Path) -> None:
+    server = Server()
+    server.answers.clear()
+    sink = make_sink(server, tmp_path)
+    names = [f"r{i}" for i in range(QUEUE_RECORDS + 20)]
+    for name in names:
+        sink.put(record(name))  # never waits, though nothing is taken
+    assert len(Journal(tmp_path / "tracking.jsonl").read()) >= 19
+    server.answers.set()
+    sink.close()
+    assert sorted(server.held) == sorted(names)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_without_a_record_starts_nothing(tmp_path: Path) -> None:
+    server = Server()
+    make_sink(server, tmp_path).close()
+    assert server.threads == set()

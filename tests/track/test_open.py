@@ -1,0 +1,44 @@
+"""Addresses, and what is refused before a run starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.track.open import default_uri, open_tracker
+
+
+def test_a_folder_has_its_own_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_uri(Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
+
+
+def test_checking_a_folder_makes_nothing(tmp_path: Path) -> None:
+    open_tracker(None, tmp_path / "runs", tmp_path / "tracking.jsonl").check("job")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(LaunchError, match="is read-only"):
+        open_tracker(None, tmp_path / "runs", tmp_path / "tracking.jsonl").check("job")
+
+
+def test_a_port_that_nobody_listens_on_is_refused(tmp_path: Path) -> None:
+    tracker = open_tracker("http://ada:secret@127.0.0.1:9", tmp_path, tmp_path / "tracking.jsonl")
+    with pytest.raises(LaunchError, match=r"server http://127\.0\.0\.1:9 does not answer") as err:
+        tracker.check("job")
+    assert "--no-track" in (err.value.hint or "")
+
+
+def test_opening_loads_no_mlflow(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pricon.track.open import open_tracker; "
+        f"open_tracker(None, Path({str(tmp_path)!r}), Path('j')).check('job'); "
+        "sys.exit('mlflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
