@@ -4,9 +4,8 @@ The folder gets a file `GENERATED.json` with the settings; whoever reports on it
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pricon.corpus.generate_again import generate_again
 from pricon.corpus.generate_recola import generate_recola
@@ -37,15 +36,15 @@ def generate_recordings(spec: CorpusSpec) -> None:
             f"not overwritten: {source} is there already and is not an empty folder",
             "remove it, or set `corpus.source` to a new folder",
         )
-    partial = source.parent / f".{source.name}.{os.getpid()}.partial"
     try:
-        partial.mkdir(parents=True)
-        _write(spec, spec.generate, partial)
-        partial.rename(source)
+        source.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{source.name}.", dir=source.parent) as partial:
+            folder = Path(partial) / "recordings"
+            folder.mkdir()
+            _write(spec, spec.generate, folder)
+            folder.rename(source)
     except OSError as err:
         raise CorpusError(f"recordings cannot be written to {source}: {err}") from err
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def is_generated(source: Path) -> bool:

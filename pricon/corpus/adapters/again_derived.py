@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pricon.corpus.adapters.again_games import letters, unknown_game
@@ -91,7 +90,7 @@ class AgainDerivedAdapter:
         """
         table = open_table(unit.paths[0])
         features = _features(table)
-        rows = pa.Table.from_batches(list(table.blocks()))
+        rows = table.read()
         players = np.array(rows.column(table.index_of(_PLAYER)).to_pylist(), dtype=object)
         steps = numbers(rows.column(table.index_of(_INDEX)))
         arousal = numbers(rows.column(table.index_of(_AROUSAL)))

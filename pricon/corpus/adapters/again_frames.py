@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from pricon.corpus.adapters.table import matrix, open_table, unique_names
 from pricon.corpus.session import Channel
@@ -48,7 +47,7 @@ class FrameFeatures:
             )
         if _names(path) != self.names:
             raise CorpusError(f"{path}:1: features differ from those of {self.files[0].name}")
-        values = matrix(pa.Table.from_batches(list(open_table(path).blocks())))
+        values = matrix(open_table(path).read())
         times_s = values[:, 0]
         late = np.flatnonzero(~(np.diff(times_s, prepend=-np.inf) > 0))
         if len(late):

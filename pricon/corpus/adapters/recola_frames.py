@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pricon.corpus.adapters.table import Table, matrix
@@ -62,8 +61,7 @@ class Frames:
                 the file has a clock and it is not 25 Hz.
         """
         clock = [index for index, column in enumerate(self.table.columns) if is_time(column)][:1]
-        blocks = list(self.table.blocks([*clock, *self.names]))
-        values = matrix(pa.Table.from_batches(blocks))
+        values = matrix(self.table.read([*clock, *self.names]))
         if not any_length and abs(len(values) - NUM_FRAMES) > 1:
             raise CorpusError(
                 f"{self.table.path}:{self.table.first_line + len(values)}: ends after "

@@ -82,6 +82,17 @@ class Table:
         except pa.ArrowInvalid as err:
             raise self._malformed(err, bad_rows) from err
 
+    def read(self, wanted: Sequence[int] | None = None) -> pa.Table:
+        """All rows at once, for files that are small; arguments and errors as `blocks`.
+
+        Raises:
+            CorpusError: there are no rows.
+        """
+        blocks = list(self.blocks(wanted))
+        if sum(block.num_rows for block in blocks) == 0:
+            raise CorpusError(f"{self.path}: no rows, expected some from line {self.first_line}")
+        return pa.Table.from_batches(blocks)
+
     def index_of(self, column: str) -> int:
         """Where a column stands; blanks around its name do not count.
 
