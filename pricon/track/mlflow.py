@@ -65,7 +65,7 @@ class _Known:
 
 
 class MlflowRecorder:
-    """Records into one tracking server or database; one instance serves one run of pricon.
+    """Records into one tracking server or database.
 
     Args:
         uri: `http(s)://...`, `sqlite:///...` or what else MLflow takes.
@@ -77,8 +77,9 @@ class MlflowRecorder:
         self._artifact_location = artifact_location
         with _translated(uri):
             self._client = MlflowClient(tracking_uri=uri)
-        self._run: _Known | None = None
-        self._trials: dict[str, _Known] | None = None
+        # What was seen of the server; a journal may hold records of several runs.
+        self._runs: dict[tuple[str, str], _Known] = {}
+        self._trials: dict[str, dict[str, _Known]] = {}
 
     def check(self, job_name: str) -> None:
         """Makes the job's experiment if there is none, and writes a tag to it.
@@ -177,24 +178,24 @@ class MlflowRecorder:
         return str(experiment.experiment_id)
 
     def _find_run(self, job_name: str, run_id: str) -> _Known:
-        if self._run is None:
+        if (job_name, run_id) not in self._runs:
             experiment_id = self._experiment(job_name)
             found = self._search(experiment_id, RUN_ID, run_id)
-            self._run = (
+            self._runs[job_name, run_id] = (
                 _known(found[0])
                 if found
                 else self._create(experiment_id, f"{job_name} {run_id}", {RUN_ID: run_id})
             )
-        return self._run
+        return self._runs[job_name, run_id]
 
     def _find_trials(self, run: _Known) -> dict[str, _Known]:
         """All trials of the run by trial id, from one search; of duplicates the oldest."""
-        if self._trials is None:
+        if run.id not in self._trials:
             experiment_id = self._client.get_run(run.id).info.experiment_id
-            found = [] if run.is_new else self._search(experiment_id, PARENT, run.id)
+            found = self._search(experiment_id, PARENT, run.id)
             known = {trial.data.tags.get(TRIAL_ID, ""): _known(trial) for trial in reversed(found)}
-            self._trials = known
-        return self._trials
+            self._trials[run.id] = known
+        return self._trials[run.id]
 
     def _search(self, experiment_id: str, tag: str, value: str) -> list[Run]:
         """Runs with this tag, oldest first."""

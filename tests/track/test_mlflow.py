@@ -203,9 +203,16 @@ def test_long_curves_are_whole(job: Job) -> None:
 
 
 def test_two_runs_of_a_job_share_its_experiment(job: Job) -> None:
+    recorder = job.recorder()  # one for both, as when a journal holds records of both
     for run_id in ("run1", "run2"):
-        job.recorder().apply(replace(job.run_record, run_id=run_id))
-    assert {run.data.tags["pricon.run_id"] for run in job.runs()} == {"run1", "run2"}
+        recorder.apply(replace(job.run_record, run_id=run_id))
+        recorder.apply(replace(job.trial(make_results()[0]), run_id=run_id))
+    trials = [run for run in job.runs() if "mlflow.parentRunId" in run.data.tags]
+    parents = [run for run in job.runs() if "pricon.run_id" in run.data.tags]
+    assert {run.data.tags["pricon.run_id"] for run in parents} == {"run1", "run2"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {
+        run.info.run_id for run in parents
+    }
 
 
 def test_a_deleted_experiment_is_explained(job: Job) -> None:
