@@ -1,0 +1,54 @@
+# The commands of the README. VENV=path uses another environment; PYTHON=python3.12 another Python.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: demo install dev test fast lint format clean help
+
+demo: install  ## a whole comparison on generated recordings
+	$(BIN)/pricon-submit jobs/again_cv.yaml
+
+install: $(VENV)/.installed  ## pricon and what it needs to run, into VENV
+
+dev: $(VENV)/.installed-dev  ## the same, and what its tests need
+
+test: lint  ## everything that CI checks
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+fast: lint  ## without the tests that start servers, Ray or other processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not (multiprocess or ray or s3 or tracking)"
+
+lint: dev  ## format, lint, types and import rules; changes nothing
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: dev  ## rewrite the code as `lint` wants it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## remove caches and VENV; runs/ stays
+	rm -rf $(VENV) *.egg-info build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find pricon tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "pricon needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is older than what it was made from when an install is out of date.
+$(VENV)/.installed: pyproject.toml deploy/constraints.txt | $(BIN)/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml deploy/constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.installed $@
