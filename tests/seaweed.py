@@ -43,11 +43,7 @@ def seaweed(folder: Path) -> Iterator[StorageSpec]:
             _create_bucket(spec, server, log)
             yield spec
         finally:
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            server.kill()  # a polite end takes ten seconds, and nothing of it is kept
 
 
 def _command(folder: Path, ports: dict[str, int]) -> list[str]:

@@ -1,0 +1,205 @@
+"""A built corpus as arrays: who, when and which affect (the index), and one modality at a time.
+
+What is returned is in memory; what is fetched are the bytes of the columns asked for. Owns the
+identity of a window: its position in the corpus.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pricon.corpus.manifest import (
+    MANIFEST_PATH,
+    Manifest,
+    ModalityEntry,
+    ShardEntry,
+    parse_manifest,
+)
+from pricon.corpus.shards import INDEX_COLUMNS, matrix, read_columns
+from pricon.errors import CorpusError
+from pricon.spec.corpus import Affect
+from pricon.storage import Storage
+
+_FETCHES_AT_ONCE = 4
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowIndex:
+    """What is known of n windows besides their features; every array has n rows.
+
+    Args:
+        window: position in the whole corpus, a window's identity, rising.
+        t_start_s: start of the annotated window, seconds since the start of the session.
+        t_end_s: its end (exclusive).
+        affect: mean of each trace over the window; NaN where nothing was annotated.
+        session_mean: mean of the whole trace of the window's session.
+    """
+
+    window: NDArray[np.int64]
+    participant: NDArray[np.str_]
+    session: NDArray[np.str_]
+    stimulus: NDArray[np.str_]
+    t_start_s: NDArray[np.float64]
+    t_end_s: NDArray[np.float64]
+    affect: dict[Affect, NDArray[np.float64]]
+    session_mean: dict[Affect, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+
+def open_corpus(storage: Storage) -> "Corpus":
+    """The corpus in `storage`, its manifest read and checked.
+
+    Raises:
+        CorpusError: no corpus is there, or its manifest is damaged or of another schema version.
+        StorageError: the store failed.
+    """
+    if not storage.exists(MANIFEST_PATH):
+        raise CorpusError(
+            f"there is no corpus at {storage.uri}\n  expected `{MANIFEST_PATH}` in it",
+            "build it with `pricon corpus build JOB`, or mend `corpus.uri`",
+        )
+    where = f"{storage.uri}/{MANIFEST_PATH}"
+    return Corpus(storage=storage, manifest=parse_manifest(storage.read(MANIFEST_PATH), where))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """A built corpus. Stimuli are given by name; no names means all that it holds."""
+
+    storage: Storage
+    manifest: Manifest
+
+    def index(self, stimuli: tuple[str, ...] = ()) -> WindowIndex:
+        """All windows of these stimuli, in the order of the corpus.
+
+        Raises:
+            CorpusError: an unknown stimulus, or a damaged shard.
+            StorageError: the store failed.
+        """
+        stimuli = self._known_stimuli(stimuli)
+        columns = [*INDEX_COLUMNS, *self.manifest.affects]
+        parts = list(self._read(stimuli, columns, _numbered))
+        table = pa.concat_tables([rows for rows, _ in parts])
+        session = _text(table["session"])
+        affects = self.manifest.affects
+        return WindowIndex(
+            window=np.concatenate([window for _, window in parts]),
+            participant=_text(table["participant"]),
+            session=session,
+            stimulus=_text(table["stimulus"]),
+            t_start_s=table["t_start_s"].to_numpy(),
+            t_end_s=table["t_end_s"].to_numpy(),
+            affect={affect: table[affect].to_numpy() for affect in affects},
+            session_mean={affect: self._session_means(affect, session) for affect in affects},
+        )
+
+    def features(self, modality: str, stimuli: tuple[str, ...] = ()) -> NDArray[np.float32]:
+        """One modality of these stimuli, rows as in `index`, columns as in `feature_names`.
+
+        Fetches the bytes of this modality and no other.
+
+        Raises:
+            CorpusError: an unknown modality or stimulus, nothing recorded in every one of these
+                stimuli, or a damaged shard.
+            StorageError: the store failed.
+        """
+        stimuli = self._known_stimuli(stimuli)
+        present = list(self._present(modality, stimuli))
+        take = partial(_matrix_of, modality=modality, present=present)
+        return np.concatenate(list(self._read(stimuli, ["stimulus", modality], take)))
+
+    def feature_names(self, modality: str, stimuli: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Features of a modality that were recorded in every one of these stimuli.
+
+        Raises:
+            CorpusError: as `features`.
+        """
+        names = self._modality(modality).features
+        present = self._present(modality, self._known_stimuli(stimuli))
+        return tuple(names[column] for column in present)
+
+    def _present(self, modality: str, stimuli: tuple[str, ...]) -> tuple[int, ...]:
+        present = self._modality(modality).present
+        columns = set.intersection(*({*present.get(stimulus, ())} for stimulus in stimuli))
+        if not columns:
+            raise CorpusError(
+                f"no feature of modality `{modality}` was recorded in every one of the stimuli "
+                f"{', '.join(stimuli)}",
+                "use one model a stimulus (`stimulus_models: each`), or leave this modality out",
+            )
+        return tuple(sorted(columns))
+
+    def _modality(self, name: str) -> ModalityEntry:
+        entries = {entry.name: entry for entry in self.manifest.modalities}
+        self._check_known(name, entries, "modality")
+        return entries[name]
+
+    def _known_stimuli(self, stimuli: tuple[str, ...]) -> tuple[str, ...]:
+        for name in stimuli:
+            self._check_known(name, self.manifest.stimuli, "stimulus")
+        return stimuli or self.manifest.stimuli
+
+    def _check_known(self, name: str, known: Iterable[str], noun: str) -> None:
+        names = sorted(known)
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            raise CorpusError(
+                f"corpus {self.storage.uri} has no {noun} `{name}`\n  it has: {', '.join(names)}",
+                f"did you mean `{near[0]}`?" if near else "`pricon corpus inspect` says more",
+            )
+
+    def _session_means(self, affect: Affect, session: NDArray[np.str_]) -> NDArray[np.float64]:
+        names, rows = np.unique(session, return_inverse=True)
+        means = {entry.id: entry.trace_mean.get(affect) for entry in self.manifest.sessions}
+        by_name = np.array([means[name] for name in names.tolist()], dtype=np.float64)
+        return by_name[rows]
+
+    def _read(
+        self,
+        stimuli: tuple[str, ...],
+        columns: Sequence[str],
+        take: Callable[[pa.Table, NDArray[np.int64]], _T],
+    ) -> Iterator[_T]:
+        """What `take` makes of the rows of each shard and their positions, in order."""
+        last = np.cumsum([shard.num_windows for shard in self.manifest.shards])
+        found = [
+            (shard, int(end) - shard.num_windows)
+            for shard, end in zip(self.manifest.shards, last, strict=True)
+            if not {*stimuli}.isdisjoint(shard.stimuli)
+        ]
+
+        def read(place: tuple[ShardEntry, int]) -> _T:
+            shard, first = place
+            table = read_columns(self.storage, shard, columns)
+            rows = np.flatnonzero(pc.is_in(table["stimulus"], pa.array(stimuli)).to_numpy())
+            return take(table if len(rows) == table.num_rows else table.take(rows), first + rows)
+
+        with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
+            yield from pool.map(read, found)
+
+
+def _numbered(table: pa.Table, window: NDArray[np.int64]) -> tuple[pa.Table, NDArray[np.int64]]:
+    return table, window
+
+
+def _matrix_of(
+    table: pa.Table, window: NDArray[np.int64], *, modality: str, present: list[int]
+) -> NDArray[np.float32]:
+    values = matrix(table[modality])
+    return values if len(present) == values.shape[1] else values[:, present]
+
+
+def _text(column: pa.ChunkedArray) -> NDArray[np.str_]:
+    return np.array(column.to_pylist(), dtype=np.str_)
