@@ -21,7 +21,8 @@ def _as_set(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-AvailableSet = Annotated[tuple[Modality, ...], BeforeValidator(_as_set), Field(min_length=1)]
+_Set = Annotated[tuple[Modality, ...], Field(min_length=1)]
+AvailableSet = Annotated[_Set, BeforeValidator(_as_set, json_schema_input_type=Modality | _Set)]
 
 
 class LabelSpec(Spec):

@@ -50,7 +50,10 @@ class TeacherSpec(Spec):
     """The network that sees privileged modalities."""
 
     encoder: EncoderSpec = EncoderSpec()
+    """Encoders, fusion and class head."""
+
     contrastive: ContrastiveSpec = ContrastiveSpec()
+    """The loss that it is pretrained with."""
 
 
 class DistillationSpec(Spec):
@@ -70,7 +73,10 @@ class StudentSpec(Spec):
     """The network that sees available modalities only."""
 
     encoder: EncoderSpec = EncoderSpec()
+    """Encoders, fusion and class head; the same for all arms."""
+
     distillation: DistillationSpec = DistillationSpec()
+    """How much it listens to its teacher; end-to-end students do not."""
 
 
 class StageSpec(Spec):

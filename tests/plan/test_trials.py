@@ -1,0 +1,182 @@
+"""Trials, stages, lanes, identities, and what a corpus cannot give."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pricon.errors import PlanError
+from pricon.plan.trials import plan_trials
+from tests.plan.problem import job, summary
+
+
+def test_every_arm_in_every_cell_with_shared_teachers() -> None:
+    plan = plan_trials(job(), summary())
+    assert len(plan.cells) == 10
+    assert Counter(trial.arm for trial in plan.trials) == dict.fromkeys(
+        ("majority", "e2e", "lupi", "pricon", "all_modalities"), 10
+    )
+    kinds = Counter((stage.role, stage.objective) for stage in plan.stages)
+    assert kinds == {
+        ("majority", "majority"): 10,
+        ("teacher", "cross_entropy"): 10,
+        ("teacher", "contrastive"): 10,
+        ("probe", "cross_entropy"): 10,
+        ("student", "distillation"): 30,
+    }
+    assert len({trial.id for trial in plan.trials}) == len(plan.trials)
+
+
+def test_chains_lead_from_teacher_to_student() -> None:
+    plan = plan_trials(job(), summary())
+    chains = {
+        trial.arm: [plan.stage_by_id[stage].role for stage in trial.stages] for trial in plan.trials
+    }
+    assert chains == {
+        "majority": ["majority"],
+        "e2e": ["student"],
+        "lupi": ["teacher", "student"],
+        "pricon": ["teacher", "probe", "student"],
+        "all_modalities": ["teacher"],
+    }
+    by_arm = {trial.arm: trial for trial in plan.trials if trial.cell == 3}
+    assert by_arm["lupi"].stages[0] == by_arm["all_modalities"].stages[-1]
+
+
+def test_several_available_sets_are_students_of_the_same_teachers() -> None:
+    modalities = {"available": ["a", ["a", "b"]], "privileged": ["c"]}
+    corpus = summary()
+    corpus = type(corpus)(
+        digest=corpus.digest,
+        generated=False,
+        modalities=("a", "b", "c"),
+        affects=corpus.affects,
+        sessions=corpus.sessions,
+    )
+    plan = plan_trials(job(modalities=modalities, arms=["lupi"], seeds=[0]), corpus)
+    assert {trial.available for trial in plan.trials} == {("a",), ("a", "b")}
+    assert len([stage for stage in plan.stages if stage.role == "teacher"]) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resources": {"lanes": 7, "workers_per_lane": 4, "pack_members": 3}},
+        {"output": "elsewhere"},
+        {"target": "inprocess"},
+        {"tracking": {"uri": "http://127.0.0.1:1"}},
+        {"corpus": {"adapter": "again", "uri": "s3://elsewhere/tiny", "source": "x"}},
+    ],
+)
+def test_where_and_how_wide_changes_no_identity(change: dict[str, Any]) -> None:
+    before, after = plan_trials(job(), summary()), plan_trials(job(**change), summary())
+    assert before.run_id == after.run_id
+    assert [t.id for t in before.trials] == [t.id for t in after.trials]
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"student": {"distillation": {"weight": 0.5}}}, {"lupi", "pricon"}),
+        ({"student": {"encoder": {"width": 32}}}, {"e2e", "lupi", "pricon"}),
+        ({"teacher": {"contrastive": {"temperature": 0.2}}}, {"pricon"}),
+        ({"teacher": {"encoder": {"width": 32}}}, {"lupi", "pricon", "all_modalities"}),
+        (
+            {"optimisation": {"probe": {"learning_rate": 0.1, "epochs": 9, "patience": 3}}},
+            {"pricon"},
+        ),
+        ({"standardise": "session"}, {"e2e", "lupi", "pricon", "all_modalities"}),
+        ({"label": {"margin": 0.1}}, {"majority", "e2e", "lupi", "pricon", "all_modalities"}),
+    ],
+)
+def test_identity_follows_what_affects_a_result(change: dict[str, Any], changed: set[str]) -> None:
+    before, after = plan_trials(job(), summary()), plan_trials(job(**change), summary())
+    moved = {
+        old.arm for old, new in zip(before.trials, after.trials, strict=True) if old.id != new.id
+    }
+    assert moved == changed
+    assert before.run_id != after.run_id
+
+
+def test_another_corpus_is_another_result() -> None:
+    one = summary()
+    other = type(one)(
+        digest="e" * 64,
+        generated=True,
+        modalities=one.modalities,
+        affects=one.affects,
+        sessions=one.sessions,
+    )
+    ids = [{trial.id for trial in plan_trials(job(), corpus).trials} for corpus in (one, other)]
+    assert not ids[0] & ids[1]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 50])
+def test_lanes_share_out_all_cells(lanes: int) -> None:
+    plan = plan_trials(job(resources={"lanes": lanes}), summary())
+    dealt = [cell for lane in plan.lanes for cell in lane.cells]
+    assert sorted(dealt) == list(range(10))
+    sizes = [len(lane.cells) for lane in plan.lanes]
+    assert max(sizes) - min(sizes) <= 1
+    for lane in plan.lanes:
+        sources = {stage.source for stage in plan.stages_of(lane)} - {None}
+        assert sources <= {stage.id for stage in plan.stages_of(lane)}
+
+
+def test_one_model_a_stimulus_or_one_over_all() -> None:
+    corpus = summary(stimuli=("fps", "solid"))
+    each = plan_trials(job(), corpus)
+    pooled = plan_trials(job(stimulus_models="pooled"), corpus)
+    assert {cell.stimulus for cell in each.cells} == {"fps", "solid"}
+    assert {cell.stimulus for cell in pooled.cells} == {"fps+solid"}
+    assert each.cells[0].split == pooled.cells[0].split
+
+
+def test_only_some_folds() -> None:
+    plan = plan_trials(job(), summary(), only_folds=(1, 3))
+    assert {cell.fold for cell in plan.cells} == {1, 3}
+    assert not plan.is_whole
+    whole = {trial.id for trial in plan_trials(job(), summary()).trials}
+    assert {trial.id for trial in plan.trials} < whole
+    with pytest.raises(PlanError, match="there is no fold 9; the job has folds 0 to 4"):
+        plan_trials(job(), summary(), only_folds=(9,))
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "hint"),
+    [
+        ({"modalities": {"available": ["frmes"], "privileged": ["telemetry"]}},
+         "the corpus has no modality `frmes`", "did you mean `frames`?"),
+        ({"stimuli": ["fsp"]}, "the corpus has no stimulus `fsp`", "did you mean `fps`?"),
+        ({"affect": "valence"}, "the corpus has no affect `valence`", "mend `affect`"),
+        ({"folds": {"count": 20}}, "20 folds asked for", "from 2 to 12"),
+    ],
+)  # fmt: skip
+def test_what_the_corpus_cannot_give(change: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(PlanError, match=message) as caught:
+        plan_trials(job(**change), summary())
+    assert caught.value.hint is not None
+    assert hint in caught.value.hint
+
+
+def test_a_stimulus_that_a_fold_does_not_know() -> None:
+    corpus = summary()
+    rare = corpus.sessions[0]
+    sessions = (
+        *corpus.sessions,
+        type(rare)(id="x", participant="P00", stimulus="rare", sha256="x"),
+    )
+    lacking = type(corpus)(
+        digest=corpus.digest,
+        generated=True,
+        modalities=corpus.modalities,
+        affects=corpus.affects,
+        sessions=sessions,
+    )
+    with pytest.raises(PlanError, match="participant with a recording of `rare`"):
+        plan_trials(job(), lacking)
+
+
+def test_the_plan_is_data() -> None:
+    plan = plan_trials(job(), summary())
+    assert type(plan).from_json(plan.to_json()) == plan

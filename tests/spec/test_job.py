@@ -1,0 +1,53 @@
+"""The job's schema says what every field is and where its default comes from."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+from ruamel.yaml import YAML
+
+from pricon.spec.job import JobSpec
+from tests.spec.test_load import JOB
+
+
+def properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, definition in {"JobSpec": schema, **schema["$defs"]}.items():
+        for key, value in definition.get("properties", {}).items():
+            yield f"{name}.{key}", value
+
+
+def test_every_field_is_documented() -> None:
+    # A field with the very words of its type leaves them to the type.
+    silent = [
+        name
+        for name, value in properties(JobSpec.model_json_schema())
+        if not {"description", "$ref"} & {*value} and not name.endswith(".adapter")
+    ]
+    assert silent == []
+
+
+def test_every_assumption_of_the_protocol_names_its_origin() -> None:
+    described = dict(properties(JobSpec.model_json_schema()))
+    for field in (
+        "EncoderSpec.width", "ContrastiveSpec.temperature", "DistillationSpec.weight",
+        "DistillationSpec.temperature", "OptimisationSpec.batch_size", "OptimisationSpec.probe",
+        "OptimisationSpec.contrastive", "OptimisationSpec.supervised", "FoldSpec.count",
+        "FoldSpec.validation_share", "FoldSpec.validation_minimum", "LabelSpec.threshold",
+        "LabelSpec.margin", "JobSpec.seeds",
+    ):  # fmt: skip
+        assert "[A]" in described[field]["description"], field
+
+
+def test_the_schema_accepts_what_the_loader_accepts_and_refuses_unknown_keys() -> None:
+    schema = JobSpec.model_json_schema()
+    job = YAML(typ="safe", pure=True).load(JOB)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(job, schema)
+    wrong = {**job, "studnet": {}}
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(wrong))
+    assert "studnet" in errors[0].message
+
+
+def test_no_field_takes_a_secret() -> None:
+    names = {name.rsplit(".", 1)[1] for name, _ in properties(JobSpec.model_json_schema())}
+    assert not names & {"password", "secret", "token", "access_key", "secret_key"}

@@ -1,0 +1,151 @@
+"""Every error about a job file: where, what, what was expected, and the nearest name."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from pricon.errors import SpecError
+from pricon.spec.load import load_job, parse_job
+
+JOB = """\
+name: tiny
+corpus:
+  adapter: again
+  uri: corpora/tiny
+modalities:
+  available: [frames]
+  privileged: [telemetry]
+"""
+
+
+def refused(text: str) -> SpecError:
+    with pytest.raises(SpecError, match=r"^") as caught:
+        parse_job(text, "job.yaml")
+    return caught.value
+
+
+def test_a_minimal_job_gets_every_default() -> None:
+    job = parse_job(JOB, "job.yaml")
+    assert job.modalities.available == (("frames",),)
+    assert job.modalities.everything == ("frames", "telemetry")
+    assert job.seeds == (0, 1, 2, 3, 4)
+    assert job.corpus.windows.lag_s == 1
+    assert job.student.distillation.weight == 0.25
+
+
+def test_unknown_key_names_line_key_valid_keys_and_nearest() -> None:
+    error = refused(JOB + "student:\n  distillation:\n    temprature: 2\n")
+    assert error.message == (
+        "job.yaml:10: unknown key `student.distillation.temprature`\n"
+        "  expected one of: weight, temperature, scale_by_temperature_squared"
+    )
+    assert error.hint == "did you mean `temperature`?"
+    assert error.exit_code == 2
+
+
+def test_unknown_key_of_a_union_names_the_keys_of_its_member() -> None:
+    error = refused(JOB.replace("  uri:", "  ury:"))
+    assert "job.yaml:4: unknown key `corpus.ury`" in error.message
+    assert "time_passed" in error.message
+    assert "job.yaml:2: missing key `corpus.uri`" in error.message
+    assert error.hint == "did you mean `uri`?"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("folds: {count: five}", "`folds.count` is 'five'\n  expected a valid integer"),
+        ("seeds: 3", "`seeds` is 3\n  expected a list"),
+        ("seeds: [0, -1]", "`seeds[1]` is -1\n  expected greater than or equal to 0"),
+        ("label: 3", "`label` is 3\n  expected a mapping"),
+        ("optimisation: {batch_size: 1}", "`optimisation.batch_size` is 1"),
+        ("seeds: []", "`seeds` is []"),
+        ("arms: []", "`arms` is empty"),
+        ("arms: [e2e, e2e]", "`e2e` is named twice in `arms`"),
+        ("seeds: [1, 1]", "`1` is named twice in `seeds`"),
+        ("folds: {count: 1}", "`count` must be at least 2"),
+    ],
+)
+def test_wrong_values_are_named_with_what_was_expected(line: str, expected: str) -> None:
+    error = refused(JOB + line + "\n")
+    assert error.message.startswith("job.yaml:")
+    assert expected in error.message
+
+
+def test_closed_choices_list_their_values_and_the_nearest() -> None:
+    error = refused(JOB + "arms: [majority, e2ee]\n")
+    assert error.message == (
+        "job.yaml:8: `arms[1]` is 'e2ee'\n"
+        "  expected one of: majority, e2e, lupi, pricon, all_modalities"
+    )
+    assert error.hint == "did you mean `e2e`?"
+    error = refused(JOB.replace("adapter: again", "adapter: agian"))
+    assert "expected one of: again, again_derived, recola" in error.message
+    assert error.hint == "did you mean `again`?"
+
+
+@pytest.mark.parametrize(
+    ("available", "privileged", "expected"),
+    [
+        ("[frames, frames]", "[telemetry]", "`frames` is named twice in `available`"),
+        ("[frames]", "[telemetry, telemetry]", "`telemetry` is named twice in `privileged`"),
+        ("[frames]", "[frames]", "`frames` is named twice: as available and as privileged"),
+        ("[[a, b], [b, a]]", "[c]", "`a+b` is named twice in `available`"),
+    ],
+)
+def test_a_modality_named_twice(available: str, privileged: str, expected: str) -> None:
+    text = JOB.replace("[frames]", available).replace("[telemetry]", privileged)
+    error = refused(text)
+    assert expected in error.message
+    assert "in `modalities`" in error.message
+
+
+def test_a_set_of_modalities_is_one_student() -> None:
+    job = parse_job(JOB.replace("[frames]", "[frames, [frames, sound]]"), "job.yaml")
+    assert job.modalities.available == (("frames",), ("frames", "sound"))
+
+
+def test_several_errors_come_in_the_order_of_lines() -> None:
+    error = refused(JOB.replace("name: tiny", "nam: tiny") + "seeds: 3\n")
+    lines = [int(part.split(":")[1]) for part in error.message.split("\n") if "job.yaml:" in part]
+    assert lines == sorted(lines)
+    assert len(lines) == 3
+
+
+def test_broken_yaml_names_the_line() -> None:
+    error = refused("name: tiny\ncorpus: [1, 2\nmodalities: {}\n")
+    assert error.message.startswith("job.yaml:3: not valid YAML")
+
+
+def test_a_key_given_twice() -> None:
+    error = refused(JOB + "name: other\n")
+    assert "job.yaml:8: not valid YAML" in error.message
+    assert "duplicate key" in error.message
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words\n"])
+def test_a_file_that_is_no_mapping(text: str) -> None:
+    assert "expected a mapping with keys" in refused(text).message
+
+
+def test_missing_file_offers_a_near_one(tmp_path: Path) -> None:
+    (tmp_path / "again_cv.yaml").write_text(JOB, encoding="utf-8")
+    with pytest.raises(SpecError, match="job file not found") as caught:
+        load_job(tmp_path / "agian_cv.yaml")
+    assert caught.value.hint == f"did you mean `{tmp_path / 'again_cv.yaml'}`?"
+    with pytest.raises(SpecError, match="cannot be read"):
+        load_job(tmp_path)
+
+
+def test_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match="cannot be read"):
+        load_job(file)
+
+
+def test_the_error_survives_pickling() -> None:
+    error = refused(JOB + "x: 1\n")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.message, copy.hint, copy.exit_code) == (error.message, error.hint, 2)
