@@ -63,9 +63,15 @@ def find_frames(folder: Path) -> FrameFeatures:
     """What a folder holds, read from the names and the first header of its files.
 
     Raises:
-        CorpusError: the first file has no times or no features.
+        CorpusError: the folder is there but empty, or its first file has no times or features.
     """
     files = tuple(sorted(folder.glob("*.csv")))
+    if folder.is_dir() and not files:
+        raise CorpusError(
+            f"no frame features in {folder}: expected a file a session, such as `<player_id>_"
+            "<game key>_<session_id>.csv`",
+            "extract them, or remove the folder to go without",
+        )
     return FrameFeatures(folder=folder, files=files, names=_names(files[0]) if files else ())
 
 

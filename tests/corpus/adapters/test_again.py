@@ -289,6 +289,13 @@ def test_session_without_frame_features(tmp_path: Path) -> None:
         read(adapter(tmp_path))
 
 
+def test_empty_folder_of_frame_features(tmp_path: Path) -> None:
+    write(tmp_path, [row(0)])
+    (tmp_path / "frames").mkdir()
+    with pytest.raises(CorpusError, match=r"no frame features in .*frames: expected a file a"):
+        adapter(tmp_path).features()
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
