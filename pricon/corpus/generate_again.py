@@ -42,8 +42,9 @@ def generate_again(source: Path, generate: GenerateSpec, stimuli: Sequence[str] 
     """
     games = [find_game(name, "`stimuli`") for name in stimuli or ("fps",)]
     for_world, for_sessions = np.random.SeedSequence(generate.seed).spawn(2)
-    sensors = _draw_sensors(for_world, generate)
-    world = draw_world(np.random.default_rng(for_world.spawn(1)[0]))
+    for_weights, for_sensors = for_world.spawn(2)
+    world = draw_world(np.random.default_rng(for_weights))
+    sensors = _draw_sensors(for_sensors, world, generate)
     (source / "frames").mkdir()
     (source / "clean_data").mkdir()
     header = [*CONTROL, AROUSAL, *(column.name for column in COLUMNS)]
@@ -61,12 +62,15 @@ def generate_again(source: Path, generate: GenerateSpec, stimuli: Sequence[str] 
                 frames.write_text(session.frames(sensors["frames"]), encoding="utf-8", newline="")
 
 
-def _draw_sensors(seed: np.random.SeedSequence, generate: GenerateSpec) -> dict[str, Sensor]:
+def _draw_sensors(
+    seed: np.random.SeedSequence, world: World, generate: GenerateSpec
+) -> dict[str, Sensor]:
     """The frame sensor and a telemetry sensor a game, each from a seed of its own."""
     for_frames, *for_games = seed.spawn(1 + len(GAMES))
     sensors = {
         "frames": draw_sensor(
             np.random.default_rng(for_frames),
+            world,
             num_features=_NUM_FRAME_FEATURES,
             privileged=False,
             signal=generate.available_signal,
@@ -75,6 +79,7 @@ def _draw_sensors(seed: np.random.SeedSequence, generate: GenerateSpec) -> dict[
     for game, for_game in zip(GAMES, for_games, strict=True):
         sensors[game.key] = draw_sensor(
             np.random.default_rng(for_game),
+            world,
             num_features=len(_measured(game)),
             privileged=True,
             signal=generate.privileged_signal,

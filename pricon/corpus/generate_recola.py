@@ -70,6 +70,7 @@ def generate_recola(source: Path, generate: GenerateSpec, layout: Layout) -> Non
     sensors = {
         (modality, affect): draw_sensor(
             rng,
+            worlds[affect],
             num_features=len(names),
             privileged=modality != "audio",
             signal=generate.available_signal if modality == "audio" else generate.privileged_signal,

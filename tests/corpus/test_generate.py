@@ -1,0 +1,220 @@
+"""Generated recordings: the same bytes, all the quirks, and the two worlds."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pricon.corpus.adapters.again_games import GAMES
+from pricon.corpus.adapters.open import open_adapter
+from pricon.corpus.generate import generate_recordings, is_generated
+from pricon.corpus.generate_recola import Layout, generate_recola
+from pricon.corpus.windows import cut
+from pricon.errors import CorpusError
+from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, GenerateSpec, RecolaSpec
+
+MARGIN = 0.05
+
+
+def again(folder: Path, generate: GenerateSpec | None = None, *stimuli: str) -> AgainSpec:
+    return AgainSpec(
+        adapter="again",
+        uri="x",
+        source=str(folder),
+        generate=generate or GenerateSpec(participants=2, session_s=20),
+        stimuli=stimuli,
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def rows(folder: Path) -> list[list[str]]:
+    with (folder / "clean_data" / "clean_data.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def accuracies(spec: CorpusSpec, available: str) -> dict[str, float]:
+    """Accuracy on unseen participants of a linear model on some modalities."""
+    adapter = open_adapter(spec)
+    features, labels, people = [], [], []
+    for session in (session for unit in adapter.units() for session in adapter.sessions(unit)):
+        windows = cut(session, spec.windows)
+        height = windows.affect["arousal"] - windows.trace_mean["arousal"]
+        kept = np.abs(height) > MARGIN
+        features.append(windows.features[kept])
+        labels.append(height[kept] > 0)
+        people += [session.participant] * int(kept.sum())
+    values = np.concatenate(features)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=0))
+    names = np.array(adapter.features())
+    theirs = np.array([name.startswith(available) for name in names])
+
+    def accuracy(columns: NDArray[np.bool_]) -> float:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=500))
+        scores = cross_val_score(
+            model, values[:, columns], np.concatenate(labels), groups=people, cv=GroupKFold(5)
+        )
+        return float(scores.mean())
+
+    return {"available": accuracy(known & theirs), "all": accuracy(known)}
+
+
+def test_same_seed_same_bytes(tmp_path: Path) -> None:
+    for name, seed in (("one", 3), ("two", 3), ("three", 4)):
+        generate = GenerateSpec(participants=2, session_s=20, seed=seed)
+        generate_recordings(again(tmp_path / name, generate))
+    one, two, three = (digests(tmp_path / name) for name in ("one", "two", "three"))
+    assert one == two
+    assert {*one.values()}.isdisjoint(three.values())
+
+
+@pytest.mark.parametrize("layout", ["merged", "release", "avec"])
+def test_same_seed_same_bytes_recola(tmp_path: Path, layout: Layout) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        generate_recola(tmp_path / name, GenerateSpec(participants=1), layout)
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+
+
+def test_a_game_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    generate_recordings(again(tmp_path / "alone", None, "solid"))
+    generate_recordings(again(tmp_path / "all", None, *(game.name for game in GAMES)))
+    alone = rows(tmp_path / "alone")[1:]
+    among = [cells for cells in rows(tmp_path / "all")[1:] if cells[3] == "Solid"]
+    assert alone == among
+
+
+def test_quirks_of_the_table(tmp_path: Path) -> None:
+    generate_recordings(again(tmp_path / "raw", None, "fps", "solid", "platform"))
+    header, *table = rows(tmp_path / "raw")
+    assert len(header) == 121
+    assert header.count("bot_delta_rotation ") == header.count("bot_delta_rotation") == 1
+    assert "pick_up_player_disctance" in header
+    assert sum(name.startswith("[string]") for name in header) == 6
+    assert sum(name.startswith("[general]") for name in header) == 13
+    assert sum(name.startswith("[control]") for name in header) == 8
+
+    def cells(column: str, game: str) -> set[str]:
+        index = header.index(column)
+        return {line[index] for line in table if line[3] == game}
+
+    assert cells("player_crouching", "Heist!") <= {"True", "False"}
+    assert cells("player_health_pickup", "Heist!") == {"0.0", "1.0", "unknown"}
+    assert cells("player_crouching", "Solid") == {""}
+    assert cells("bot_delta_rotation ", "Solid") == {""}
+    assert cells("bot_delta_rotation", "Heist!") == {""}
+    assert cells("bot_charging", "Pirates!") <= {"0.0", "1.0"}
+    assert "W|A" in cells("[string]key_presses", "Heist!")
+    assert {len(line) for line in table} == {121}
+
+
+def test_telemetry_is_scaled_by_session(tmp_path: Path) -> None:
+    spec = again(tmp_path / "raw")
+    generate_recordings(spec)
+    adapter = open_adapter(spec)
+    sessions = [session for unit in adapter.units() for session in adapter.sessions(unit)]
+    assert len(sessions) == 2
+    for session in sessions:
+        telemetry, frames = session.channels
+        score = telemetry.values[:, telemetry.features.index("telemetry.general_score")]
+        assert (score.min(), score.max()) == (0, 1)
+        arousal = session.traces["arousal"].values
+        assert (arousal.min(), arousal.max()) == (0, 1)
+        assert len(telemetry.times_s) == 80
+        assert frames.values.shape == (40, 24)
+
+
+def test_privileged_modalities_help(tmp_path: Path) -> None:
+    spec = again(tmp_path / "raw", GenerateSpec())
+    generate_recordings(spec)
+    found = accuracies(spec, "frames.")
+    assert 0.58 < found["available"] < 0.72
+    assert 0.72 < found["all"] < 0.87
+    assert found["all"] - found["available"] > 0.08
+
+
+def test_world_in_which_privileged_modalities_carry_nothing(tmp_path: Path) -> None:
+    spec = again(tmp_path / "raw", GenerateSpec(privileged_signal=0))
+    generate_recordings(spec)
+    found = accuracies(spec, "frames.")
+    assert 0.58 < found["available"] < 0.72
+    assert found["all"] < found["available"] + 0.02
+
+
+def test_available_modality_can_carry_nothing(tmp_path: Path) -> None:
+    spec = again(tmp_path / "raw", GenerateSpec(available_signal=0))
+    generate_recordings(spec)
+    assert accuracies(spec, "frames.")["available"] < 0.56
+
+
+def test_privileged_modalities_help_in_recola(tmp_path: Path) -> None:
+    spec = RecolaSpec(
+        adapter="recola",
+        uri="x",
+        source=str(tmp_path / "raw"),
+        generate=GenerateSpec(participants=5),
+    )
+    generate_recordings(spec)
+    found = accuracies(spec, "audio.")
+    assert found["all"] - found["available"] > 0.08
+
+
+def test_generated_recordings_say_so(tmp_path: Path) -> None:
+    generate_recordings(again(tmp_path / "raw", None, "Heist!"))
+    assert is_generated(tmp_path / "raw")
+    assert not is_generated(tmp_path)
+    settings = json.loads((tmp_path / "raw" / "GENERATED.json").read_text())
+    assert settings["seed"] == 0
+    assert settings["stimuli"] == ["Heist!"]
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_empty_folder_is_filled_and_a_full_one_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    generate_recordings(again(tmp_path / "raw"))
+    before = digests(tmp_path / "raw")
+    with pytest.raises(CorpusError, match=r"not overwritten: .*raw is there already"):
+        generate_recordings(again(tmp_path / "raw", GenerateSpec(seed=5)))
+    assert digests(tmp_path / "raw") == before
+
+
+def test_failure_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="unknown game `chess`"):
+        generate_recordings(again(tmp_path / "raw", None, "chess"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CorpusError, match="recordings cannot be written to"):
+        generate_recordings(again(tmp_path / "file" / "raw"))
+
+
+def test_real_corpora_are_not_generated(tmp_path: Path) -> None:
+    spec = AgainDerivedSpec(
+        adapter="again_derived",
+        uri="x",
+        source=str(tmp_path / "raw"),
+        generate=GenerateSpec(),
+    )
+    with pytest.raises(CorpusError, match="no generator for `again_derived`"):
+        generate_recordings(spec)
+
+
+def test_nothing_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="nothing to generate"):
+        generate_recordings(AgainSpec(adapter="again", uri="x", source=str(tmp_path / "raw")))
