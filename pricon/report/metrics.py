@@ -5,10 +5,12 @@ All four are computed over all kept windows of the test split; none averages ove
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
 from pricon.report.results import Predictions
@@ -56,13 +58,17 @@ def measure(predictions: Predictions) -> Metrics:
     occurring = np.unique(label)
     known = np.union1d(label, predicted)
     two_classes = occurring.size == 2
-    return Metrics(
-        num_windows=int(label.size),
-        accuracy=float(accuracy_score(label, predicted)),
-        balanced_accuracy=float(recall_score(label, predicted, labels=occurring, average="macro")),
-        macro_f1=float(f1_score(label, predicted, labels=known, average="macro", zero_division=0)),
-        auroc=float(roc_auc_score(label, predictions.probability_high)) if two_classes else nan,
-    )
+    recall = partial(recall_score, labels=occurring, average="macro")
+    f1 = partial(f1_score, labels=known, average="macro", zero_division=0)
+    # A run has thousands of trials, of arrays that are known to be what they should be.
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return Metrics(
+            num_windows=int(label.size),
+            accuracy=float(accuracy_score(label, predicted)),
+            balanced_accuracy=float(recall(label, predicted)),
+            macro_f1=float(f1(label, predicted)),
+            auroc=float(roc_auc_score(label, predictions.probability_high)) if two_classes else nan,
+        )
 
 
 def count_outcomes(predictions: Predictions, participants: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pricon.report.metrics import METRICS, count_outcomes, measure
+from pricon.report.metrics import METRICS, Metrics, count_outcomes
 from pricon.report.results import TrialResult
 
 NUM_RESAMPLES = 2000
@@ -75,21 +75,27 @@ def make_grid(results: Sequence[TrialResult], num_resamples: int = NUM_RESAMPLES
     )
 
 
-def score(results: Sequence[TrialResult], grid: Grid) -> Scores:
+def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> Scores:
     """Scores of the trials of one arm on one stimulus group.
 
     Under a resample the metric of a fold comes from the summed counts of the participants drawn;
     folds of which nobody was drawn are left out of the mean.
+
+    Args:
+        trials: results with their metrics, None where a trial did not finish.
+        grid: made from the results of all arms.
     """
     shape = (len(grid.seeds), len(grid.folds))
     counts = np.zeros((*shape, grid.participants.size, 4))
     auroc = np.full(shape, np.nan)
-    finished = [r for r in results if r.predictions is not None]
-    for result in finished:
-        assert result.predictions is not None
+    finished = []
+    for result, metrics in trials:
+        if result.predictions is None or metrics is None:
+            continue
         at = grid.seeds.index(result.cell.seed), grid.folds.index(result.cell.fold)
         counts[at] = count_outcomes(result.predictions, grid.participants)
-        auroc[at] = measure(result.predictions).auroc
+        auroc[at] = metrics.auroc
+        finished.append(result.cell)
     by_person = np.moveaxis(counts, 2, 0).reshape(
         grid.participants.size, 4 * len(grid.seeds) * len(grid.folds)
     )
@@ -102,8 +108,8 @@ def score(results: Sequence[TrialResult], grid: Grid) -> Scores:
         draws={name: draws[name] for name in METRICS},
         by_participant=mean_present(_accuracy(counts.sum(axis=1)), axis=0),
         by_fold=_accuracy(sums[0]),
-        cells=frozenset((r.cell.stimulus, r.cell.fold, r.cell.seed) for r in finished),
-        num_planned=len(results),
+        cells=frozenset((cell.stimulus, cell.fold, cell.seed) for cell in finished),
+        num_planned=len(trials),
     )
 
 

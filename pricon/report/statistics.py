@@ -14,7 +14,7 @@ import numpy as np
 
 from pricon.errors import PlanError
 from pricon.plan.plan import Plan
-from pricon.report.metrics import Metrics, measure
+from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.scores import NUM_RESAMPLES, Scores, average, make_grid, mean_present, score
 from pricon.report.significance import bonferroni, holm, paired_wilcoxon, smallest_detectable
@@ -61,17 +61,16 @@ def summarise(
         corpus_digest=plan.corpus_digest,
         generated=plan.generated,
         folds_asked=None if plan.is_whole else tuple(sorted({c.fold for c in plan.cells})),
-        trials=tuple(TrialRow(result=r, metrics=_metrics(r)) for r in rows),
+        trials=tuple(
+            TrialRow(result=r, metrics=None if r.predictions is None else measure(r.predictions))
+            for r in rows
+        ),
         blocks=(),
         folds=_folds(rows),
     )
-    blocks = _blocks(rows, report.complete, num_resamples)
+    blocks = _blocks(report, num_resamples)
     verdict = pronounce(blocks, plan.generated) if report.complete else ()
     return replace(report, blocks=blocks, verdict=verdict)
-
-
-def _metrics(result: TrialResult) -> Metrics | None:
-    return None if result.predictions is None else measure(result.predictions)
 
 
 def _one_per_trial(plan: Plan, results: Sequence[TrialResult]) -> list[TrialResult]:
@@ -115,26 +114,25 @@ def _refuse_different_windows(results: Sequence[TrialResult]) -> None:
             )
 
 
-def _blocks(
-    results: Sequence[TrialResult], complete: bool, num_resamples: int
-) -> tuple[Block, ...]:
+def _blocks(report: Report, num_resamples: int) -> tuple[Block, ...]:
+    results = [row.result for row in report.trials]
     grid = make_grid(results, num_resamples)
-    stimuli = list(dict.fromkeys(r.cell.stimulus for r in results))
+    stimuli = list(dict.fromkeys(result.cell.stimulus for result in results))
     scored: dict[tuple[str, str, str], Scores] = {}
-    ordered = sorted(results, key=_condition)
-    for condition, members in groupby(ordered, key=_condition):
-        scored[condition] = score(list(members), grid)
+    for condition, rows in groupby(sorted(report.trials, key=_condition), key=_condition):
+        scored[condition] = score([(row.result, row.metrics) for row in rows], grid)
     blocks = []
     for available in _available_sets(results):
         tables = {s: _rows_of(scored, s, available) for s in stimuli}
         if len(stimuli) > 1:
             tables[MACRO_AVERAGE] = _macro(list(tables.values()))
-        blocks += [_block(s, available, rows, complete) for s, rows in tables.items()]
+        blocks += [_block(s, available, rows, report.complete) for s, rows in tables.items()]
     return tuple(blocks)
 
 
-def _condition(result: TrialResult) -> tuple[str, str, str]:
-    return result.cell.stimulus, result.trial.arm, result.trial.modality
+def _condition(row: TrialRow) -> tuple[str, str, str]:
+    trial = row.result.trial
+    return row.result.cell.stimulus, trial.arm, trial.modality
 
 
 def _available_sets(results: Sequence[TrialResult]) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from pricon.report.metrics import predicted_class
+from pricon.report.metrics import Metrics, measure, predicted_class
 from pricon.report.results import TrialResult
 from pricon.report.scores import average, make_grid, score
 from tests.report.grids import Grid, always, fail, make_run
@@ -12,6 +12,10 @@ from tests.report.grids import Grid, always, fail, make_run
 
 def uneven(participant: int, seed: int) -> int:
     return (3 * participant + 2 * seed) % 7
+
+
+def measured(results: list[TrialResult]) -> list[tuple[TrialResult, Metrics | None]]:
+    return [(r, None if r.predictions is None else measure(r.predictions)) for r in results]
 
 
 def slow_score(results: list[TrialResult], drawn: list[str]) -> tuple[float, float, float]:
@@ -40,7 +44,7 @@ def slow_score(results: list[TrialResult], drawn: list[str]) -> tuple[float, flo
 def test_bootstrap_equals_a_slow_loop() -> None:
     _, results = make_run(Grid(arms={"e2e": uneven}, num_folds=3, per_fold=2))
     grid = make_grid(results, num_resamples=40)
-    draws = score(results, grid).draws
+    draws = score(measured(results), grid).draws
     for i, weights in enumerate(grid.weights.astype(int)):
         drawn = [
             p for p, n in zip(grid.participants.tolist(), weights, strict=True) for _ in range(n)
@@ -62,7 +66,7 @@ def test_first_row_is_the_sample_and_every_resample_draws_as_many_people() -> No
 def test_folds_count_the_same_whatever_their_size() -> None:
     # Fold 0: one participant, all right. Fold 1: the same people as usual, all wrong.
     _, results = make_run(Grid(arms={"e2e": lambda p, s: 0 if p < 3 else 10}, seeds=(0,)))
-    scores = score(results, make_grid(results, 1))
+    scores = score(measured(results), make_grid(results, 1))
     assert scores.draws["accuracy"][0] == 0.5
     assert scores.by_fold.tolist() == [[1.0, 0.0]]
     assert scores.by_participant.tolist() == [1, 1, 1, 0, 0, 0]
@@ -70,14 +74,14 @@ def test_folds_count_the_same_whatever_their_size() -> None:
 
 def test_participants_average_over_seeds() -> None:
     _, results = make_run(Grid(arms={"e2e": lambda p, s: 4 * s}, seeds=(0, 1)))
-    scores = score(results, make_grid(results, 1))
+    scores = score(measured(results), make_grid(results, 1))
     assert scores.by_participant == pytest.approx(np.full(6, 0.8))  # mean of 1.0 and 0.6
 
 
 def test_a_missing_trial_leaves_holes_and_not_zeros() -> None:
     _, results = make_run(Grid(arms={"e2e": always(2)}, seeds=(0,)))
     results[1] = fail(results[1])
-    scores = score(results, make_grid(results, 5))
+    scores = score(measured(results), make_grid(results, 5))
     assert scores.draws["accuracy"][0] == pytest.approx(0.8)
     assert np.isnan(scores.by_fold[0, 1])
     assert scores.num_planned == 2
@@ -86,7 +90,7 @@ def test_a_missing_trial_leaves_holes_and_not_zeros() -> None:
 
 def test_auroc_is_averaged_but_has_no_draws() -> None:
     _, results = make_run(Grid(arms={"e2e": always(0)}))
-    auroc = score(results, make_grid(results, 3)).draws["auroc"]
+    auroc = score(measured(results), make_grid(results, 3)).draws["auroc"]
     assert auroc[0] == 1.0
     assert np.isnan(auroc[1:]).all()
 
@@ -94,9 +98,9 @@ def test_auroc_is_averaged_but_has_no_draws() -> None:
 def test_stimuli_count_the_same_in_their_average() -> None:
     _, results = make_run(Grid(arms={"e2e": always(2)}, stimuli=("heist", "solid")))
     grid = make_grid(results, 5)
-    heist = score([r for r in results if r.cell.stimulus == "heist"], grid)
+    heist = score(measured([r for r in results if r.cell.stimulus == "heist"]), grid)
     _, worse = make_run(Grid(arms={"e2e": always(4)}, stimuli=("solid",)))
-    both = average([heist, score(worse, grid)])
+    both = average([heist, score(measured(worse), grid)])
     assert both.draws["accuracy"] == pytest.approx(np.full(6, 0.7))
     assert both.num_planned == 8
     assert {stimulus for stimulus, *_ in both.cells} == {"heist", "solid"}
