@@ -23,7 +23,9 @@ STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
 def layout(kind: str) -> Layout:
     modalities = ("player",) if kind == "distillation" else ("hud", "player")
     widths = tuple((name, WIDTHS[name]) for name in modalities)
-    return Layout(widths=widths, encoder=ENCODER, head="none" if kind == "contrastive" else "classes")
+    return Layout(
+        widths=widths, encoder=ENCODER, head="none" if kind == "contrastive" else "classes"
+    )
 
 
 def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
@@ -50,7 +52,9 @@ def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 
         num_train = 8 + member % 7
         person = torch.arange(NUM_WINDOWS) % 20
         rows["train"].append(torch.isin(person, people[:num_train]).nonzero()[:, 0])
-        rows["validation"].append(torch.isin(person, people[num_train : num_train + 3]).nonzero()[:, 0])
+        rows["validation"].append(
+            torch.isin(person, people[num_train : num_train + 3]).nonzero()[:, 0]
+        )
     shown = {name: raw[name] for name, _ in layout(kind).widths}
     scale = torch.tensor([[1 / 3 + member / 1000] for member in members])
     teacher = torch.randn(50, NUM_WINDOWS, 2, generator=generator)[list(members)]

@@ -57,7 +57,9 @@ def test_a_pack_of_one_equals_a_plain_torch_loop() -> None:
         loss.backward()
         adam.step()
         assert loss.item() == pytest.approx((packed.total / packed.count).item(), abs=1e-6)
-    plain = torch.cat([encoder.weight.T.flatten(), encoder.bias, head.weight.T.flatten(), head.bias])
+    plain = torch.cat(
+        [encoder.weight.T.flatten(), encoder.bias, head.weight.T.flatten(), head.bias]
+    )
     packed_now = torch.as_tensor(pack.state()["parameters"])[0]
     assert torch.allclose(packed_now, plain, rtol=0, atol=1e-6)
 

@@ -38,9 +38,7 @@ def first_steps(kind: str, ranks: Ranks, batch_size: int) -> dict[str, torch.Ten
 def answer(rank: int, port: int, results: Any) -> None:
     """What one of two ranks computes, sent to the test by rank 0."""
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
-    )
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     ranks = Ranks.current()
     found: dict[str, Any] = {}
     for kind in KINDS:

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from pricon.corpus.labels import DROPPED, label_windows
+from pricon.corpus.reader import WindowIndex
+from pricon.spec.job import LabelSpec
+
+
+def index(values: list[float], session_mean: list[float]) -> WindowIndex:
+    num = len(values)
+    return WindowIndex(
+        window=np.arange(num),
+        participant=np.array(["P1"] * num),
+        session=np.array(["S1"] * num),
+        stimulus=np.array(["fps"] * num),
+        t_start_s=np.arange(num, dtype=float),
+        t_end_s=np.arange(num, dtype=float) + 1,
+        affect={"arousal": np.array(values)},
+        session_mean={"arousal": np.array(session_mean)},
+    )
+
+
+EVERYTHING = np.ones(5, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (LabelSpec(threshold=0.5, margin=0.1), [0, 0, DROPPED, DROPPED, 1]),
+        (LabelSpec(threshold=0.5, margin=0.0), [0, 0, 0, DROPPED, 1]),
+        (LabelSpec(threshold="session_mean", margin=0.05), [0, 0, 0, 1, 1]),
+    ],
+)
+def test_high_low_and_dropped(rule: LabelSpec, expected: list[int]) -> None:
+    windows = index([0.1, 0.3, 0.42, 0.5, 0.9], [0.5, 0.5, 0.5, 0.4, 0.4])
+    assert label_windows(windows, rule, "arousal", EVERYTHING).tolist() == expected
+
+
+def test_the_median_is_that_of_the_training_windows() -> None:
+    windows = index([0.1, 0.2, 0.3, 0.8, 1.0], [0.0] * 5)
+    rule = LabelSpec(threshold="training_median", margin=0.05)
+    training = np.array([True, True, True, False, False])
+    assert label_windows(windows, rule, "arousal", training).tolist() == [0, DROPPED, 1, 1, 1]
+    assert label_windows(windows, rule, "arousal", ~training).tolist() == [0, 0, 0, 0, 1]
+
+
+def test_unknown_affect_is_dropped() -> None:
+    windows = index([0.1, float("nan"), 0.9, 0.2, 0.8], [0.5] * 5)
+    labels = label_windows(windows, LabelSpec(threshold=0.5), "arousal", EVERYTHING)
+    assert labels.tolist() == [0, DROPPED, 1, 0, 1]

@@ -1,0 +1,124 @@
+"""A checkpoint counts when its commit record verifies; going on equals not having stopped."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pricon.storage import open_storage
+from pricon.train.checkpoint import Checkpoints
+from pricon.train.loop import fit
+from pricon.train.pack import Pack
+from pricon.train.ranks import Ranks
+from tests.train.problem import STAGE, examples, layout, objective, train
+
+MEMBERS = [0, 3, 11, 20]
+
+
+class Interrupted(Exception):
+    """Raised in the middle of training."""
+
+
+def train_until(folder: Path, epochs: int, kind: str = "distillation") -> None:
+    """Train with a checkpoint after every epoch, and stop like a crash after `epochs`."""
+    data = examples(kind, MEMBERS, Ranks())
+    pack = Pack(layout(kind), data.keys, STAGE, None, Ranks())
+    checkpoints = Checkpoints(open_storage(str(folder)), list(map(str, MEMBERS)), 0.0)
+
+    def crash(trained: Pack) -> None:
+        if trained.num_epochs > epochs:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        fit(pack, data, objective(kind, MEMBERS, Ranks()), checkpoints, crash)
+
+
+def resumed(folder: Path, members: list[int], kind: str = "distillation") -> Pack:
+    checkpoints = Checkpoints(open_storage(str(folder)), list(map(str, members)), 1e9)
+    return train(kind, members, checkpoints=checkpoints)
+
+
+@pytest.mark.parametrize("kind", ["contrastive", "distillation"])
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_going_on_gives_the_very_bits_of_not_having_stopped(
+    tmp_path: Path, kind: str, epochs: int
+) -> None:
+    train_until(tmp_path, epochs, kind)
+    seen: list[int] = []
+    data = examples(kind, MEMBERS, Ranks())
+    pack = Pack(layout(kind), data.keys, STAGE, None, Ranks())
+    checkpoints = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 1e9)
+    fit(
+        pack,
+        data,
+        objective(kind, MEMBERS, Ranks()),
+        checkpoints,
+        lambda p: seen.append(p.num_epochs),
+    )
+    whole = train(kind, MEMBERS)
+    assert seen[0] == epochs + 1, "the checkpoint was not used"
+    assert torch.equal(pack.best, whole.best)
+    assert [m.validation for m in pack.members] == [m.validation for m in whole.members]
+
+
+def test_a_pack_of_some_members_takes_theirs(tmp_path: Path) -> None:
+    train_until(tmp_path, 5)
+    some = resumed(tmp_path, [20, 3])
+    whole = train("distillation", MEMBERS)
+    assert torch.allclose(some.best, whole.best[[3, 1]], atol=1e-6)
+    assert [m.best_epoch for m in some.members] == [whole.members[i].best_epoch for i in (3, 1)]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train_until(tmp_path, 5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "epoch-000004.commit.json",
+        "epoch-000004.pt",
+        "epoch-000005.commit.json",
+        "epoch-000005.pt",
+    ]
+    payload = bytearray((tmp_path / "epoch-000005.pt").read_bytes())
+    payload[len(payload) // 2] ^= 1
+    (tmp_path / "epoch-000005.pt").write_bytes(payload)
+    pack = resumed(tmp_path, MEMBERS)
+    assert "damaged checkpoint is passed over  name=epoch-000005" in caplog.text
+    assert torch.equal(pack.best, train("distillation", MEMBERS).best)
+
+
+def test_a_payload_without_commit_record_is_no_checkpoint(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train_until(tmp_path, 5)
+    (tmp_path / "epoch-000005.commit.json").unlink()
+    (tmp_path / "epoch-000004.commit.json").write_text("{", encoding="utf-8")
+    pack = resumed(tmp_path, MEMBERS)
+    assert caplog.text.count("without a commit record is passed over") == 2
+    assert torch.equal(pack.best, train("distillation", MEMBERS).best)
+
+
+def test_checkpoints_of_other_models_are_not_taken(tmp_path: Path) -> None:
+    train_until(tmp_path, 5)
+    pack = resumed(tmp_path, [0, 7])
+    assert torch.equal(pack.best, train("distillation", [0, 7]).best)
+
+
+def test_clearing_leaves_nothing(tmp_path: Path) -> None:
+    train_until(tmp_path, 2)
+    (tmp_path / "epoch-000009.pt").write_bytes(b"orphan of a crash")
+    Checkpoints(open_storage(str(tmp_path)), [], 1.0).clear()
+    assert not list(tmp_path.glob("*"))
+
+
+def test_no_checkpoint_before_the_interval(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 1e9)
+    train("cross_entropy", MEMBERS, checkpoints=checkpoints)
+    assert not list(tmp_path.glob("*"))
+
+
+def test_the_commit_record_names_the_payload(tmp_path: Path) -> None:
+    train_until(tmp_path, 2)
+    record = json.loads((tmp_path / "epoch-000002.commit.json").read_text(encoding="utf-8"))
+    assert record["num_bytes"] == (tmp_path / "epoch-000002.pt").stat().st_size
