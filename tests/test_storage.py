@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pricon.errors import CorpusError, StorageError
-from pricon.spec.resources import StorageSpec
+from pricon.errors import CorpusError
 from pricon.storage import Storage, open_storage
-from pricon.stores.folder import FolderStorage
-from tests.seaweed import BUCKET
 
 
 def test_what_is_written_is_read(storage: Storage) -> None:
@@ -123,122 +120,9 @@ def test_file_uri_and_trailing_slash(tmp_path: Path) -> None:
     assert storage.uri == f"file://{tmp_path}/a%20b"
 
 
-def test_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    storage = open_storage("corpus")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    storage.write("a", b"x")
-    assert storage.uri == "corpus"
-    assert (tmp_path / "corpus" / "a").exists()
-
-
-def test_folder_disappears_with_its_last_object(tmp_path: Path) -> None:
-    storage = open_storage(str(tmp_path / "a"))
-    storage.write("b/c/d", b"x")
-    storage.delete("b/c/d")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_full_disk_is_named() -> None:
-    storage = FolderStorage(uri="/dev", root=Path("/dev"))
-    with pytest.raises(StorageError, match="the disk is full: /dev/full") as caught:
-        _fill(storage)
-    assert caught.value.exit_code == 3
-
-
-def _fill(storage: FolderStorage) -> None:
-    """A device that is always full stands for the file that a write makes."""
-    with storage._translated("full"), Path("/dev/full").open("wb", buffering=0) as file:
-        file.write(b"x")
-
-
-def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    storage = open_storage(str(tmp_path / "storage"))
-    storage.write("a", b"old")
-    with pytest.raises(CorpusError, match="not found"):
-        storage.upload("a", tmp_path / "absent")
-    (tmp_path / "storage" / "folder").mkdir()
-    with pytest.raises(CorpusError, match="not found"):
-        storage.write("folder", b"x")
-    assert storage.list() == ["a"]
-    assert storage.read("a") == b"old"
-    assert sorted(os.listdir(tmp_path / "storage")) == ["a", "folder"]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_permission_denied_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(StorageError, match="permission denied"):
-            open_storage(str(tmp_path / "x")).write("a", b"x")
-    finally:
-        tmp_path.chmod(0o700)
-
-
 def test_folders_do_not_load_boto3() -> None:
     code = (
         "import sys; from pricon.storage import open_storage; open_storage('x');"
         "sys.exit(bool({'boto3', 's3fs', 'botocore'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.s3
-@pytest.mark.parametrize("call", ["read", "exists", "list", "write", "create", "upload"])
-def test_missing_bucket(s3: StorageSpec, call: str, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no bucket `absent`: s3://absent/x/a") as caught:
-        _call(open_storage("s3://absent/x", s3), call, tmp_path)
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.s3
-@pytest.mark.parametrize("call", ["read", "exists", "list", "write", "create", "upload"])
-@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_wrong_credentials(
-    s3: StorageSpec, monkeypatch: pytest.MonkeyPatch, call: str, name: str, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(name, "wrong")
-    with pytest.raises(CorpusError, match=r"refused these credentials: s3://.*/x/a") as caught:
-        _call(open_storage(f"s3://{BUCKET}/x", s3), call, tmp_path)
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.s3
-@pytest.mark.parametrize("call", ["read", "write"])
-def test_no_credentials(
-    s3: StorageSpec, monkeypatch: pytest.MonkeyPatch, call: str, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "absent"))
-    with pytest.raises(CorpusError, match="no credentials for") as caught:
-        _call(open_storage(f"s3://{BUCKET}/x", s3), call, tmp_path)
-    assert "AWS_ACCESS_KEY_ID" in str(caught.value.hint)
-
-
-@pytest.mark.s3
-@pytest.mark.parametrize("call", ["read", "exists", "upload"])
-def test_unreachable_endpoint(s3: StorageSpec, call: str, tmp_path: Path) -> None:
-    assert s3.endpoint_url is not None
-    nowhere = StorageSpec(endpoint_url="http://127.0.0.1:9", region="us-east-1")
-    with pytest.raises(StorageError, match=r"http://127.0.0.1:9 failed: s3://") as caught:
-        _call(open_storage(f"s3://{BUCKET}/x", nowhere), call, tmp_path)
-    assert caught.value.exit_code == 3
-
-
-def _call(storage: Storage, call: str, folder: Path) -> None:
-    match call:
-        case "read":
-            storage.read("a")
-        case "exists":
-            storage.exists("a")
-        case "list":
-            storage.list("a")
-        case "write":
-            storage.write("a", b"x")
-        case "create":
-            storage.create("a", b"x")
-        case "upload":
-            (folder / "file").write_bytes(b"x")
-            storage.upload("a", folder / "file")

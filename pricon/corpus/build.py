@@ -1,4 +1,4 @@
-"""Raw recordings -> a corpus in storage, unit by unit in processes of their own.
+"""Raw recordings -> a corpus in storage, unit by unit, large ones in processes of their own.
 
 Owns the order of events. Shards and journals first; the manifest last and only where none is, so
 that a reader sees a whole corpus or none; then what this and other builds left over is removed.
@@ -43,6 +43,9 @@ from pricon.storage import Storage
 
 MOST_PROCESSES = 16
 """Past this many, units wait for the disk and not for a CPU."""
+
+SMALL_BYTES = 32 << 20
+"""With less raw recordings than this, starting processes takes longer than they save."""
 
 Progress = Callable[[int, int], None]
 """Told (finished units, all units)."""
@@ -118,8 +121,9 @@ def _tasks(adapter: Adapter, spec: CorpusSpec, storage: Storage) -> list[UnitTas
 
 def _build_units(tasks: Sequence[UnitTask], progress: Progress) -> list[UnitResult]:
     num_processes = min(len(tasks), os.cpu_count() or 1, MOST_PROCESSES)
+    num_bytes = sum(source.num_bytes for task in tasks for source in task.sources)
     progress(0, len(tasks))
-    if num_processes == 1:
+    if num_processes == 1 or num_bytes < SMALL_BYTES:
         return list(_build_here(tasks, progress))
     context = get_context("spawn")
     cancelled = context.Event()

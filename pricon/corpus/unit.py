@@ -1,4 +1,4 @@
-"""Builds one unit of raw files, in a process of its own: sessions -> windows -> shards -> journal.
+"""Builds one unit of raw files: sessions -> windows -> shards -> journal.
 
 A unit is named by a fingerprint of its bytes and of every setting, and so are its shards and its
 journal: what an interrupted build left is used again where it is the same, and two builds at once
@@ -111,7 +111,8 @@ def build_unit(task: UnitTask, is_cancelled: Callable[[], bool]) -> UnitResult |
     if (finished := _finished(task)) is not None:
         return finished
     try:
-        result = _Builder(task).build(is_cancelled)
+        with TemporaryDirectory(prefix="pricon-") as folder:
+            result = _Builder(task, Path(folder)).build(is_cancelled)
     except StorageError:
         raise
     except BaseException:
@@ -153,8 +154,9 @@ def hash_recording(session: Session) -> str:
 class _Builder:
     """One pass over the sessions of a unit."""
 
-    def __init__(self, task: UnitTask) -> None:
+    def __init__(self, task: UnitTask, folder: Path) -> None:
         self.task = task
+        self.folder = folder
         self.sessions: list[SessionEntry] = []
         self.shards: list[ShardEntry] = []
         self.recorded: dict[str, set[str]] = {}
@@ -194,18 +196,17 @@ class _Builder:
         self.recorded.setdefault(session.stimulus, set()).update(names.tolist())
 
     def _store(self, tables: Iterable[pa.Table]) -> None:
-        with TemporaryDirectory(prefix="pricon-") as folder:
-            for table in tables:
-                path, file = self.task.shard(len(self.shards)), Path(folder, "shard.parquet")
-                try:
-                    shard = write_shard(file, table, path=path, unit=self.task.unit.name)
-                except OSError as err:
-                    raise StorageError(
-                        f"a shard cannot be written to the temporary folder {folder}\n  {err}",
-                        "make room there, or set TMPDIR to a folder on another disk",
-                    ) from err
-                self.task.storage.upload(path, file)
-                self.shards.append(shard)
+        for table in tables:
+            path, file = self.task.shard(len(self.shards)), self.folder / "shard.parquet"
+            try:
+                shard = write_shard(file, table, path=path, unit=self.task.unit.name)
+            except OSError as err:
+                raise StorageError(
+                    f"a shard cannot be written to the temporary folder {self.folder}\n  {err}",
+                    "make room there, or set TMPDIR to a folder on another disk",
+                ) from err
+            self.task.storage.upload(path, file)
+            self.shards.append(shard)
 
     def _present(self) -> dict[str, dict[str, tuple[int, ...]]]:
         return {

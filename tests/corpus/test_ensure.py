@@ -1,0 +1,90 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pricon.corpus.ensure import build, ensure_corpus
+from pricon.errors import CorpusError
+from pricon.spec.corpus import GenerateSpec, RecolaSpec, WindowSpec
+from pricon.spec.resources import StorageSpec
+
+GENERATE = GenerateSpec(participants=2, session_s=300)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> RecolaSpec:
+    return RecolaSpec(
+        adapter="recola",
+        uri=str(tmp_path / "corpus"),
+        source=str(tmp_path / "source"),
+        generate=GENERATE,
+        windows=WindowSpec(window_s=4, hop_s=4),
+    )
+
+
+def test_generates_builds_and_opens(spec: RecolaSpec) -> None:
+    seen: list[tuple[int, int]] = []
+    built = ensure_corpus(
+        spec, StorageSpec(), lambda finished, total: seen.append((finished, total))
+    )
+    assert built.manifest.generated
+    assert built.manifest.generate == GENERATE
+    assert len(built.manifest.participants) == 2
+    assert seen[-1] == (2, 2)
+    again = ensure_corpus(spec, StorageSpec(), lambda finished, total: pytest.fail("built again"))
+    assert again.manifest == built.manifest
+
+
+def test_needs_no_recordings_once_built(spec: RecolaSpec) -> None:
+    built = ensure_corpus(spec, StorageSpec())
+    shutil.rmtree(str(spec.source))
+    assert ensure_corpus(spec, StorageSpec()).manifest == built.manifest
+    sourceless = spec.model_copy(update={"source": None, "generate": None})
+    assert ensure_corpus(sourceless, StorageSpec()).manifest == built.manifest
+
+
+def test_other_settings_are_refused(spec: RecolaSpec) -> None:
+    ensure_corpus(spec, StorageSpec())
+    windows = WindowSpec(window_s=8, hop_s=4)
+    with pytest.raises(CorpusError, match=r"`corpus.windows`: built with"):
+        ensure_corpus(spec.model_copy(update={"windows": windows}), StorageSpec())
+
+
+def test_other_recordings_are_refused(spec: RecolaSpec) -> None:
+    ensure_corpus(spec, StorageSpec())
+    file = min(Path(str(spec.source)).glob("*.csv"))
+    file.write_text(file.read_text() + "1\n")
+    with pytest.raises(CorpusError, match=f"recording {file.name}: other bytes"):
+        ensure_corpus(spec, StorageSpec())
+
+
+def test_recordings_of_another_generator_are_refused(spec: RecolaSpec, tmp_path: Path) -> None:
+    ensure_corpus(spec, StorageSpec())
+    other = GenerateSpec(participants=2, session_s=300, seed=7)
+    elsewhere = {"generate": other, "uri": str(tmp_path / "other")}
+    with pytest.raises(CorpusError, match=r"generated with `seed` 0\n  `corpus.generate.seed` sa"):
+        build(spec.model_copy(update=elsewhere), StorageSpec())
+    assert not (tmp_path / "other").exists()
+
+
+def test_neither_corpus_nor_recordings(spec: RecolaSpec) -> None:
+    with pytest.raises(CorpusError, match="no recordings to build it from"):
+        ensure_corpus(spec.model_copy(update={"source": None, "generate": None}), StorageSpec())
+
+
+@pytest.mark.s3
+def test_missing_bucket_is_found_before_anything_is_generated(
+    spec: RecolaSpec, s3: StorageSpec
+) -> None:
+    with pytest.raises(CorpusError, match="there is no bucket `absent`"):
+        ensure_corpus(spec.model_copy(update={"uri": "s3://absent/x"}), s3)
+    assert not Path(str(spec.source)).exists()
+
+
+@pytest.mark.s3
+def test_object_store_and_folder_hold_the_same(
+    spec: RecolaSpec, s3: StorageSpec, s3_uri: str
+) -> None:
+    in_folder = ensure_corpus(spec, StorageSpec())
+    in_store = ensure_corpus(spec.model_copy(update={"uri": s3_uri}), s3)
+    assert in_store.manifest.digest == in_folder.manifest.digest
