@@ -13,10 +13,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pricon.corpus.adapters.again_games import GAMES
 from pricon.corpus.adapters.open import open_adapter
 from pricon.corpus.generate import generate_recordings, is_generated
-from pricon.corpus.generate_recola import Layout, generate_recola
 from pricon.corpus.windows import cut
 from pricon.errors import CorpusError
 from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, GenerateSpec, RecolaSpec
@@ -80,62 +78,6 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
     one, two, three = (digests(tmp_path / name) for name in ("one", "two", "three"))
     assert one == two
     assert {*one.values()}.isdisjoint(three.values())
-
-
-@pytest.mark.parametrize("layout", ["merged", "release", "avec"])
-def test_same_seed_same_bytes_recola(tmp_path: Path, layout: Layout) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        generate_recola(tmp_path / name, GenerateSpec(participants=1), layout)
-    assert digests(tmp_path / "one") == digests(tmp_path / "two")
-
-
-def test_a_game_does_not_depend_on_the_others(tmp_path: Path) -> None:
-    generate_recordings(again(tmp_path / "alone", None, "solid"))
-    generate_recordings(again(tmp_path / "all", None, *(game.name for game in GAMES)))
-    alone = rows(tmp_path / "alone")[1:]
-    among = [cells for cells in rows(tmp_path / "all")[1:] if cells[3] == "Solid"]
-    assert alone == among
-
-
-def test_quirks_of_the_table(tmp_path: Path) -> None:
-    generate_recordings(again(tmp_path / "raw", None, "fps", "solid", "platform"))
-    header, *table = rows(tmp_path / "raw")
-    assert len(header) == 121
-    assert header.count("bot_delta_rotation ") == header.count("bot_delta_rotation") == 1
-    assert "pick_up_player_disctance" in header
-    assert sum(name.startswith("[string]") for name in header) == 6
-    assert sum(name.startswith("[general]") for name in header) == 13
-    assert sum(name.startswith("[control]") for name in header) == 8
-
-    def cells(column: str, game: str) -> set[str]:
-        index = header.index(column)
-        return {line[index] for line in table if line[3] == game}
-
-    assert cells("player_crouching", "Heist!") <= {"True", "False"}
-    assert cells("player_health_pickup", "Heist!") == {"0.0", "1.0", "unknown"}
-    assert cells("player_crouching", "Solid") == {""}
-    assert cells("bot_delta_rotation ", "Solid") == {""}
-    assert cells("bot_delta_rotation", "Heist!") == {""}
-    assert cells("bot_charging", "Pirates!") <= {"0.0", "1.0"}
-    assert "W|A" in cells("[string]key_presses", "Heist!")
-    assert {len(line) for line in table} == {121}
-
-
-def test_telemetry_is_scaled_by_session(tmp_path: Path) -> None:
-    spec = again(tmp_path / "raw")
-    generate_recordings(spec)
-    adapter = open_adapter(spec)
-    sessions = [session for unit in adapter.units() for session in adapter.sessions(unit)]
-    assert len(sessions) == 2
-    for session in sessions:
-        telemetry, frames = session.channels
-        score = telemetry.values[:, telemetry.features.index("telemetry.general_score")]
-        assert (score.min(), score.max()) == (0, 1)
-        arousal = session.traces["arousal"].values
-        assert (arousal.min(), arousal.max()) == (0, 1)
-        assert len(telemetry.times_s) == 80
-        assert frames.values.shape == (40, 24)
 
 
 def test_privileged_modalities_help(tmp_path: Path) -> None:

@@ -202,22 +202,6 @@ def test_arff_of_wrong_length(recordings: dict[str, Path], tmp_path: Path) -> No
         read(adapter(folder, any_length=True))
 
 
-def test_test_partition_is_not_labelled(recordings: dict[str, Path], tmp_path: Path) -> None:
-    folder = copied(recordings["avec"], tmp_path)
-    for path in list(folder.rglob("train_1.arff")):
-        path.with_name("test_1.arff").write_bytes(path.read_bytes())
-    assert [unit.name for unit in adapter(folder).units()] == ["dev_1", "train_1"]
-
-
-def test_features_named_alike_in_two_folders(recordings: dict[str, Path], tmp_path: Path) -> None:
-    folder = copied(recordings["avec"], tmp_path)
-    for path in (folder / "features_SCL" / "arousal").iterdir():
-        path.write_text(path.read_text().replace("features_SCL_0", "features_EDA_0"))
-    names = adapter(folder).features()
-    assert {"eda.features_EDA_0", "eda.features_SCL.features_EDA_0"} < {*names}
-    assert len(names) == len({*names}) == 51
-
-
 @pytest.mark.parametrize(
     ("layout", "missing"),
     [
@@ -233,23 +217,3 @@ def test_missing_file(
     (folder / missing).unlink()
     with pytest.raises(CorpusError, match=f"{missing} is missing"):
         adapter(folder).units()
-
-
-def test_release_without_features(recordings: dict[str, Path], tmp_path: Path) -> None:
-    folder = copied(recordings["release"] / "RECOLA-Annotation", tmp_path / "RECOLA-Annotation")
-    with pytest.raises(CorpusError, match=r"no features of P16 in .* `ComParE13_LLD\*`"):
-        adapter(folder.parent).units()
-
-
-def test_release_ignores_raw_recordings(recordings: dict[str, Path], tmp_path: Path) -> None:
-    folder = copied(recordings["release"], tmp_path)
-    raw = folder / "RECOLA-Biosignals-recordings"
-    raw.mkdir()
-    (raw / "P16.csv").write_text("time;EDA;ECG\n0;1;2\n")
-    assert len(adapter(folder).units()[0].paths) == 6
-
-
-def test_empty_folder(tmp_path: Path) -> None:
-    problem = r"no recordings of RECOLA in .*`P16.csv`.*emotional_behaviour.*ratings_gold_standard"
-    with pytest.raises(CorpusError, match=problem):
-        adapter(tmp_path).units()
