@@ -1,0 +1,112 @@
+"""Real Ray: lanes at once, DDP ranks, a killed worker. Results are those of one process."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
+from pricon.launch.local import LocalRunner, _lanes_that_fit
+from pricon.spec.job import JobSpec
+from pricon.spec.resources import ResourcesSpec
+from tests.launch.rehearsal import Listener, rehearse
+from tests.launch.test_driver import predictions
+
+pytestmark = pytest.mark.filterwarnings(
+    # Ray leaves sockets and files of its own to the garbage collector.
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+)
+
+
+def with_resources(job: JobSpec, target: str, output: str, **resources: float) -> JobSpec:
+    return job.model_copy(
+        update={
+            "resources": ResourcesSpec.model_validate(resources),
+            "target": target,
+            "output": str(Path(job.output).parent / output),
+        }
+    )
+
+
+def assert_same_predictions(one: JobSpec, other: JobSpec) -> None:
+    for mine, theirs in zip(predictions(one), predictions(other), strict=True):
+        assert (mine["trial_id"], mine["window"]) == (theirs["trial_id"], theirs["window"])
+        assert np.isclose(mine["probability_high"], theirs["probability_high"], atol=1e-4)
+
+
+class Killer(Listener):
+    """Kills every worker of Ray Train once, in the middle of the first pack that trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.killed: list[int] = []
+
+    def listen(self, event: Event) -> None:
+        super().listen(event)
+        if isinstance(event, EpochDone) and not self.killed:
+            self.killed = train_workers()
+            for pid in self.killed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def train_workers() -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.ray
+def test_lanes_at_once_survive_the_death_of_their_workers(job: JobSpec) -> None:
+    alone = with_resources(job, "inprocess", "alone")
+    rehearse(alone)
+    lanes = with_resources(job, "local", "lanes", lanes=2, checkpoint_interval_s=0.001)
+    killer = Killer()
+    report = rehearse(lanes, killer)
+    assert killer.killed
+    assert report.complete
+    assert_same_predictions(alone, lanes)
+    ended = [event for event in killer.events if isinstance(event, LaneDone)]
+    assert sorted(event.lane for event in ended) == [0, 1]
+    assert all(event.error is None for event in ended)
+    assert not train_workers(), "Ray stops with the run"
+
+
+@pytest.mark.ray
+def test_two_ranks_a_lane_give_the_results_of_one(job: JobSpec) -> None:
+    alone = with_resources(job, "inprocess", "alone")
+    rehearse(alone)
+    ranks = with_resources(job, "local", "ranks", workers_per_lane=2, cpus_per_worker=0.5)
+    listener = Listener()
+    report = rehearse(ranks, listener)
+    assert report.complete
+    assert_same_predictions(alone, ranks)
+    done = [e.committed for e in listener.events if isinstance(e, StagesDone)]
+    assert len({stage for stages in done for stage in stages}) == sum(map(len, done)), (
+        "only one rank may speak"
+    )
+
+
+def test_lanes_are_limited_to_what_the_machine_has() -> None:
+    cpus = os.cpu_count() or 1
+    assert _lanes_that_fit(ResourcesSpec(), num_lanes=1000) == cpus
+    assert _lanes_that_fit(ResourcesSpec(lanes_at_once=1), num_lanes=1000) == 1
+    assert _lanes_that_fit(ResourcesSpec(cpus_per_worker=0.25), num_lanes=3) == 3
+
+
+def test_a_lane_larger_than_the_machine_is_refused(job: JobSpec) -> None:
+    with pytest.raises(LaunchError, match=r"one lane needs 512 CPUs \(512 workers of 1\)") as caught:
+        LocalRunner(ResourcesSpec(workers_per_lane=512)).run([], lambda _: None)
+    assert caught.value.exit_code == 3
+    with pytest.raises(LaunchError, match="one lane needs 99 GPUs"):
+        LocalRunner(ResourcesSpec(gpus_per_worker=99)).run([], lambda _: None)
