@@ -1,6 +1,5 @@
 """Generated recordings: the same bytes, all the quirks, and the two worlds."""
 
-import csv
 import hashlib
 import json
 from pathlib import Path
@@ -38,11 +37,6 @@ def digests(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def rows(folder: Path) -> list[list[str]]:
-    with (folder / "clean_data" / "clean_data.csv").open(newline="") as file:
-        return list(csv.reader(file))
 
 
 def accuracies(spec: CorpusSpec, available: str) -> dict[str, float]:
