@@ -98,7 +98,7 @@ def test_survives_pickling(storage: Storage) -> None:
     assert pickle.loads(pickle.dumps(storage)).read("a") == b"x"
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_works_in_other_processes(storage: Storage, method: str) -> None:
     storage.write("a", b"x")
     with multiprocessing.get_context(method).Pool(1) as pool:

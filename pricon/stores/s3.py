@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import boto3
 import botocore.exceptions as foreign
 from boto3.exceptions import S3UploadFailedError
@@ -89,7 +90,7 @@ class _Connection:
             use_listings_cache=False,
             skip_instance_cache=True,
         )
-        files.retries = 2  # s3fs tries calls and bodies, over what botocore tries
+        files.retries = 1  # botocore tries again; s3fs would do so on top of it, twice
         return client, files
 
     def _config(self) -> dict[str, Any]:
@@ -113,18 +114,13 @@ class S3Storage:
 
     def read(self, path: str) -> bytes:
         """See Storage."""
-        with self._translated(path):
-            data: bytes = self.connection.files.cat_file(self._name(path), max_concurrency=1)
-        return data
+        return self._fetch(path, max_concurrency=1)
 
     def read_range(self, path: str, start: int, num_bytes: int) -> bytes:
         """See Storage."""
         if num_bytes == 0:
             return b""
-        with self._translated(path):
-            data: bytes = self.connection.files.cat_file(
-                self._name(path), start=start, end=start + num_bytes
-            )
+        data = self._fetch(path, start=start, end=start + num_bytes)
         return whole(data, num_bytes, f"{self.uri}/{path}")
 
     def write(self, path: str, data: bytes) -> None:
@@ -184,8 +180,15 @@ class S3Storage:
     def _object(self, path: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": f"{self.prefix}/{checked(path)}".lstrip("/")}
 
-    def _name(self, path: str) -> str:
-        return "/".join(self._object(path).values())
+    def _fetch(self, path: str, **part: int) -> bytes:
+        """Bytes of an object; once more where the connection broke in the middle of them."""
+        name = "/".join(self._object(path).values())
+        with self._translated(path):
+            try:
+                data: bytes = self.connection.files.cat_file(name, **part)
+            except (aiohttp.ClientError, TimeoutError):
+                data = self.connection.files.cat_file(name, **part)
+        return data
 
     def _listed(self, prefix: str) -> Iterator[str]:
         """Markers of folders, which consoles write, are no objects of ours."""
@@ -203,7 +206,7 @@ class S3Storage:
             yield
         except S3UploadFailedError as err:
             raise self._translate(err.__cause__ or err.__context__ or err, where) from err
-        except (foreign.BotoCoreError, foreign.ClientError, TimeoutError) as err:
+        except (foreign.BotoCoreError, foreign.ClientError, aiohttp.ClientError) as err:
             raise self._translate(err, where) from err
         except OSError as err:  # s3fs gives its errors the store's own as their cause
             raise self._translate(err.__cause__ or err, where) from err
@@ -233,6 +236,7 @@ class S3Storage:
             )
         endpoint = self.connection.spec.endpoint_url or "AWS"
         return StorageError(
-            f"the object store at {endpoint} failed: {where}\n  it says: {err}",
+            f"the object store at {endpoint} failed: {where}\n"
+            f"  it says: {str(err) or type(err).__name__}",
             "try again; is `storage.endpoint_url` right and the store up?",
         )
