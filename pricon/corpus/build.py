@@ -44,7 +44,7 @@ from pricon.storage import Storage
 MOST_PROCESSES = 16
 """Past this many, units wait for the disk and not for a CPU."""
 
-SMALL_BYTES = 32 << 20
+SMALL_BYTES = 128 << 20
 """With less raw recordings than this, starting processes takes longer than they save."""
 
 Progress = Callable[[int, int], None]
