@@ -43,7 +43,7 @@ def generate_again(source: Path, generate: GenerateSpec, stimuli: Sequence[str] 
     games = [find_game(name, "`stimuli`") for name in stimuli or ("fps",)]
     for_world, for_sessions = np.random.SeedSequence(generate.seed).spawn(2)
     for_weights, for_sensors = for_world.spawn(2)
-    world = draw_world(np.random.default_rng(for_weights))
+    world = draw_world(np.random.default_rng(for_weights), generate)
     sensors = _draw_sensors(for_sensors, world, generate)
     (source / "frames").mkdir()
     (source / "clean_data").mkdir()
@@ -115,7 +115,7 @@ class _Session:
         self._player = player
         self._epoch_ms = _EPOCH_MS + number * 86_400_000 + GAMES.index(game) * 600_000
         self._sources = draw_sources(rng, world, num_ticks, _TICK_S)
-        self._arousal = _unit_range(rate(rng, self._sources.affect, _TICK_S))
+        self._arousal = _unit_range(rate(rng, world, self._sources.affect, _TICK_S))
 
     def rows(self, telemetry: Sensor) -> Iterator[str]:
         """Lines of the table."""

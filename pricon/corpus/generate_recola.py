@@ -66,7 +66,7 @@ def generate_recola(source: Path, generate: GenerateSpec, layout: Layout) -> Non
     """
     for_world, for_people = np.random.SeedSequence(generate.seed).spawn(2)
     rng = np.random.default_rng(for_world)
-    worlds = {affect: draw_world(rng) for affect in _AFFECTS}
+    worlds = {affect: draw_world(rng, generate) for affect in _AFFECTS}
     sensors = {
         (modality, affect): draw_sensor(
             rng,
@@ -111,7 +111,7 @@ def _record(
     raters: dict[Affect, list[list[str]]] = {}
     gold: dict[Affect, list[str]] = {}
     for affect, source in sources.items():
-        traces = [rate(rng, source.affect, _FRAME_S) / _FULL_SCALE for _ in _RATERS]
+        traces = [rate(rng, worlds[affect], source.affect, _FRAME_S) / _FULL_SCALE for _ in _RATERS]
         rated = np.clip(np.stack(traces, axis=1), -1, 1)
         raters[affect] = _columns(rated)
         gold[affect] = _columns(np.median(rated, axis=1)[:, None])[0]

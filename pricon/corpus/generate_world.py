@@ -24,11 +24,11 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from pricon.spec.corpus import GenerateSpec
+
 Floats = NDArray[np.float64]
 
 _NUM_SHARED, _NUM_PRIVATE = 3, 3
-_SHARED_VARIANCE = 0.55
-"""Part of the variance of affect that the available modality could explain at best."""
 _FACTOR_S = 4.0
 """After how long a factor, or a noise of a modality, has mostly forgotten itself."""
 _DRIFT = 0.2
@@ -45,8 +45,6 @@ _MOST_DISTURBANCES = 12
 """How many independent disturbances make up the common noise."""
 _RATER_DELAY_S = (0.7, 1.3)
 _RATER_SMOOTHING_S = 0.5
-_RATER_NOISE = 1.1
-"""Standard deviation; that of affect is 1."""
 _RATER_NOISE_S = 4.0
 
 
@@ -57,10 +55,12 @@ class World:
     Args:
         shared: weight of every shared factor, shape (shared,).
         private: weight of every private factor, shape (private,).
+        rater_noise: standard deviation of a rater's noise.
     """
 
     shared: Floats
     private: Floats
+    rater_noise: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Sources:
     affect: Floats
 
 
-def draw_world(rng: np.random.Generator) -> World:
+def draw_world(rng: np.random.Generator, generate: GenerateSpec) -> World:
     """Weights of the factors, all of similar size, with random signs."""
 
     def weights(count: int, variance: float) -> Floats:
@@ -87,8 +87,9 @@ def draw_world(rng: np.random.Generator) -> World:
         return scaled
 
     return World(
-        shared=weights(_NUM_SHARED, _SHARED_VARIANCE),
-        private=weights(_NUM_PRIVATE, 1 - _SHARED_VARIANCE),
+        shared=weights(_NUM_SHARED, generate.shared_variance),
+        private=weights(_NUM_PRIVATE, 1 - generate.shared_variance),
+        rater_noise=generate.rater_noise,
     )
 
 
@@ -165,7 +166,7 @@ def _unit_columns(raw: Floats) -> Floats:
     return unit
 
 
-def rate(rng: np.random.Generator, affect: Floats, tick_s: float) -> Floats:
+def rate(rng: np.random.Generator, world: World, affect: Floats, tick_s: float) -> Floats:
     """One rater's trace of a session: late, smoothed, noisy, with their own offset and gain."""
     delay = round(rng.uniform(*_RATER_DELAY_S) / tick_s)
     late = np.concatenate([np.full(delay, affect[0]), affect])[: len(affect)]
@@ -174,7 +175,7 @@ def rate(rng: np.random.Generator, affect: Floats, tick_s: float) -> Floats:
     smooth, _ = scipy.signal.lfilter([1 - keep], [1, -keep], late, zi=start)
     noise = wander(rng, len(affect), 1, _RATER_NOISE_S / tick_s)[:, 0]
     gain, offset = rng.uniform(0.7, 1.3), rng.normal(0, 0.3)
-    rated: Floats = gain * (smooth + _RATER_NOISE * noise) + offset
+    rated: Floats = gain * (smooth + world.rater_noise * noise) + offset
     return rated
 
 

@@ -24,11 +24,12 @@ def label_windows(
             threshold may be fitted on.
     """
     values = index.affect[affect]
+    threshold: float | NDArray[np.float64]
     match rule.threshold:
         case "session_mean":
             threshold = index.session_mean[affect]
         case "training_median":
-            threshold = np.nanmedian(values[training])
+            threshold = float(np.nanmedian(values[training]))
         case fixed:
             threshold = fixed
     labels = np.full(len(values), DROPPED, dtype=np.int8)

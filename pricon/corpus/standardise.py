@@ -25,7 +25,8 @@ class Standardiser:
 
     def apply(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Standardised features, shape (windows, features)."""
-        return np.nan_to_num((raw - self.mean) * self.scale, nan=0.0)
+        standardised: NDArray[np.float32] = (raw - self.mean) * self.scale
+        return np.where(np.isnan(standardised), np.float32(0), standardised)
 
 
 def fit_standardiser(training: NDArray[np.float32]) -> Standardiser:

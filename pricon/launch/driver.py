@@ -161,9 +161,7 @@ def run_plan(
 
     for result in ledger.collect(ledger.plan.trials):
         finished(result)
-    lanes = [
-        Assignment.of(job, ledger.plan, lane.index) for lane in ledger.unfinished_lanes()
-    ]
+    lanes = [Assignment.of(job, ledger.plan, lane.index) for lane in ledger.unfinished_lanes()]
     if lanes:
         runner.run(lanes, hear)
         # A worker that died between its commit and its message has still finished its trial.

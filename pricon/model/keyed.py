@@ -34,14 +34,14 @@ def derive(keys: Int64[Tensor, " members"], purpose: str, index: int = 0) -> Ten
 def bits(keys: Int64[Tensor, "..."], counters: Int64[Tensor, "..."]) -> Int64[Tensor, "..."]:
     """64 random bits for each pair of key and counter, broadcast against each other."""
     mixed = keys + (counters + 1) * _GOLDEN
-    mixed = (mixed ^ _shift_right(mixed, 30)) * _FIRST
-    mixed = (mixed ^ _shift_right(mixed, 27)) * _SECOND
-    return mixed ^ _shift_right(mixed, 31)
+    mixed = mixed.bitwise_xor_(_shift_right(mixed, 30)).mul_(_FIRST)
+    mixed = mixed.bitwise_xor_(_shift_right(mixed, 27)).mul_(_SECOND)
+    return mixed.bitwise_xor_(_shift_right(mixed, 31))
 
 
 def _shift_right(values: Tensor, count: int) -> Tensor:
     """Shift with zeros from the left; torch's own `>>` repeats the sign."""
-    return (values >> count) & ((1 << (64 - count)) - 1)
+    return (values >> count).bitwise_and_((1 << (64 - count)) - 1)
 
 
 def uniform(keys: Int64[Tensor, " members"], num: int) -> Float[Tensor, "members {num}"]:
@@ -70,4 +70,4 @@ def dropout_mask(
     counters = windows[:, :, None] * draws + torch.arange(draws, device=keys.device)
     quarters = bits(keys[:, None, None], counters).view(torch.int16)[..., :width]
     kept = quarters >= round(rate * 65536) - 32768
-    return kept.to(torch.float32) / (1.0 - rate)
+    return kept * (1.0 / (1.0 - rate))

@@ -47,6 +47,13 @@ class GenerateSpec(Spec):
     """Signal-to-noise ratio of the modalities that only the lab records. 0 makes them pure noise:
     a world in which no arm can profit from them."""
 
+    shared_variance: float = Field(0.55, ge=0, le=1)
+    """Part of the variance of affect that the available modality could explain at best."""
+
+    rater_noise: float = Field(1.1, ge=0)
+    """Standard deviation of a rater's noise, that of affect being 1. The noisier the labels, the
+    more a student can learn from a teacher that sees affect better than they tell it."""
+
     available_signal: float = Field(0.35, ge=0)
     """Signal-to-noise ratio of the modality that is also there in the wild (AGAIN: frames;
     RECOLA: audio)."""

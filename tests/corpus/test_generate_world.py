@@ -12,8 +12,10 @@ from pricon.corpus.generate_world import (
     rate,
     wander,
 )
+from pricon.spec.corpus import GenerateSpec
 
 TICK_S = 0.25
+WORLD = draw_world(np.random.default_rng(0), GenerateSpec())
 
 
 def explained(target: Floats, features: Floats) -> float:
@@ -25,12 +27,12 @@ def explained(target: Floats, features: Floats) -> float:
 
 def sensor(*, privileged: bool, signal: float) -> Sensor:
     rng = np.random.default_rng(1)
-    world = draw_world(np.random.default_rng(0))
+    world = draw_world(np.random.default_rng(0), GenerateSpec())
     return draw_sensor(rng, world, num_features=24, privileged=privileged, signal=signal)
 
 
 def test_affect_has_unit_variance_but_for_drift() -> None:
-    world = draw_world(np.random.default_rng(0))
+    world = draw_world(np.random.default_rng(0), GenerateSpec())
     weights = np.concatenate([world.shared, world.private])
     assert (weights**2).sum() == pytest.approx(1)
 
@@ -53,7 +55,9 @@ def test_features_have_unit_variance_at_any_signal(signal: float) -> None:
 
 def test_privileged_modality_knows_more() -> None:
     rng = np.random.default_rng(3)
-    sources = draw_sources(rng, draw_world(np.random.default_rng(0)), 20_000, TICK_S)
+    sources = draw_sources(
+        rng, draw_world(np.random.default_rng(0), GenerateSpec()), 20_000, TICK_S
+    )
     both = np.concatenate([sources.shared, sources.private], axis=1)
     available = sensor(privileged=False, signal=1).record(rng, sources.shared, TICK_S)
     privileged = sensor(privileged=True, signal=1).record(rng, both, TICK_S)
@@ -66,7 +70,7 @@ def test_privileged_modality_knows_more() -> None:
 def test_rater_is_late_and_noisy() -> None:
     rng = np.random.default_rng(4)
     affect = wander(rng, 20_000, 1, memory_ticks=16)[:, 0]
-    traces = np.mean([rate(rng, affect, TICK_S) for _ in range(20)], axis=0)
+    traces = np.mean([rate(rng, WORLD, affect, TICK_S) for _ in range(20)], axis=0)
     by_delay = [np.corrcoef(affect[: -delay or None], traces[delay:])[0, 1] for delay in range(12)]
     assert 0.7 <= np.argmax(by_delay) * TICK_S <= 2
-    assert 0.5 < np.corrcoef(affect[:-5], rate(rng, affect, TICK_S)[5:])[0, 1] < 0.85
+    assert 0.5 < np.corrcoef(affect[:-5], rate(rng, WORLD, affect, TICK_S)[5:])[0, 1] < 0.85

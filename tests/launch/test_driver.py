@@ -218,7 +218,7 @@ def test_a_record_of_the_wrong_fold_is_a_leak(job: JobSpec) -> None:
         if stage.role == "student":
             records.forget(stage.id)
     with pytest.raises(
-        TrainingError, match="leak: stage .* was tested on .* not in its test split"
+        TrainingError, match=r"leak: stage .* was tested on .* not in its test split"
     ):
         rehearse(job)
     only_lupi = job.model_copy(update={"arms": ("lupi",)})

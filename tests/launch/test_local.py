@@ -105,7 +105,9 @@ def test_lanes_are_limited_to_what_the_machine_has() -> None:
 
 
 def test_a_lane_larger_than_the_machine_is_refused(job: JobSpec) -> None:
-    with pytest.raises(LaunchError, match=r"one lane needs 512 CPUs \(512 workers of 1\)") as caught:
+    with pytest.raises(
+        LaunchError, match=r"one lane needs 512 CPUs \(512 workers of 1\)"
+    ) as caught:
         LocalRunner(ResourcesSpec(workers_per_lane=512)).run([], lambda _: None)
     assert caught.value.exit_code == 3
     with pytest.raises(LaunchError, match="one lane needs 99 GPUs"):

@@ -1,4 +1,4 @@
-"""A small learnable problem for packs: 600 windows of 20 people, members with folds of their own."""
+"""A small learnable problem: 600 windows of 20 people, members with folds of their own."""
 
 from collections.abc import Sequence
 

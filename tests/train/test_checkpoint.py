@@ -16,7 +16,7 @@ from tests.train.problem import STAGE, examples, layout, objective, train
 MEMBERS = [0, 3, 11, 20]
 
 
-class Interrupted(Exception):
+class CrashError(Exception):
     """Raised in the middle of training."""
 
 
@@ -28,9 +28,9 @@ def train_until(folder: Path, epochs: int, kind: str = "distillation") -> None:
 
     def crash(trained: Pack) -> None:
         if trained.num_epochs > epochs:
-            raise Interrupted
+            raise CrashError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(CrashError):
         fit(pack, data, objective(kind, MEMBERS, Ranks()), checkpoints, crash)
 
 
