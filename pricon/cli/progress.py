@@ -55,6 +55,7 @@ class Progress:
         self.trials: dict[str, str] = {}
         self.counted: set[str] = set()
         self.failed: set[str] = set()
+        self.errors: dict[int, str] = {}
         self.started = time.monotonic()
         self.told = self.started
         self.live = Live(console=console, transient=True, get_renderable=self._panel)
@@ -97,6 +98,8 @@ class Progress:
             case LaneDone():
                 self.running.pop(event.lane, None)
                 self.lanes[event.lane] = "done" if event.error is None else "stopped by an error"
+                if event.error is not None:
+                    self.errors[event.lane] = event.error
         self._print_line()
 
     def _count(self, stage: Stage) -> None:

@@ -89,14 +89,16 @@ def submit(  # noqa: PLR0913  # options of a command
     tracker = no_tracker() if no_track else _tracker(spec)
     corpus = ensure_corpus(spec.corpus, spec.storage, building(errors))
     prepared = prepare(spec, corpus, folds)
+    view = Progress(prepared.plan, spec, errors)
     try:
-        view = Progress(prepared.plan, spec, errors)
         report = run(prepared, tracker, view, rerun=rerun)
     finally:
         tracker.close()
     out = Console()
     out.print(terminal(report))
-    out.print(_where(prepared, is_tracked=not no_track))
+    out.print(_where(prepared, is_tracked=not no_track), soft_wrap=True)
+    for lane, error in sorted(view.errors.items()):
+        errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)
     raise typer.Exit(1 if report.unfinished else 0)
 
 
@@ -132,4 +134,4 @@ def _where(prepared: Prepared, is_tracked: bool) -> Text:
         uri = job.tracking.uri or default_uri(Path(job.output))
         how = f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
         lines.append(f"MLflow   {how}")
-    return Text("\n".join(lines), no_wrap=True, overflow="ignore")
+    return Text("\n".join(lines))

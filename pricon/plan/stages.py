@@ -70,8 +70,10 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         "affect": job.affect,
         "label": job.label.model_dump(),
         "stimuli": cell.stimuli,
+        "fold": cell.fold,
+        "seed": cell.seed,
         "split": [cell.split.train, cell.split.validation, cell.split.test],
-        **_training_settings(link, job, cell),
+        **_training_settings(link, job),
     }
     stage = Stage(
         id=identity(content),
@@ -84,14 +86,12 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
     return [*before, stage]
 
 
-def _training_settings(link: Link, job: JobSpec, cell: Cell) -> dict[str, Any]:
+def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
     """Job fields that affect a stage; a teacher does not depend on its students."""
     if link.role == "majority":
         return {}
     optimisation = job.optimisation
     settings: dict[str, Any] = {
-        "fold": cell.fold,
-        "seed": cell.seed,
         "standardise": job.standardise,
         "batch_size": optimisation.batch_size,
         "clip": optimisation.gradient_clip_norm,

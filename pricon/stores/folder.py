@@ -134,7 +134,13 @@ class FolderStorage:
 def _open_new(file: Path) -> BinaryIO:
     """A new file in a folder that another process may just have removed because it was empty."""
     for attempt in range(5):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as err:
+            raise StorageError(
+                f"cannot write into {file.parent}: part of this path is a file, not a folder",
+                "remove that file, or choose another folder",
+            ) from err
         try:
             return file.open("xb")
         except FileNotFoundError:

@@ -121,7 +121,9 @@ class AgainAdapter:
             raise CorpusError(
                 f"{table.path}: no session of {', '.join(missing)}; games in it: "
                 f"{', '.join(sorted(found)) or 'none'}",
-                "take them out of `corpus.stimuli`" if found else None,
+                "take them out of `corpus.stimuli`"
+                if found
+                else "fetch the file again; it holds no rows",
             )
 
     def _table_path(self) -> Path:

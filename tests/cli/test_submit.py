@@ -1,0 +1,299 @@
+"""`pricon-submit` as a user types it: what it prints, writes, refuses, and its exit codes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricon.corpus.generate_recola import generate_recola
+from pricon.spec.corpus import GenerateSpec
+from pricon.spec.resources import StorageSpec
+from tests.cli.invoke import files_below, said, submit, write_job
+from tests.seaweed import BUCKET
+from tests.tiny import build, tiny_document, tiny_job
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated recordings in AGAIN's layout, for tests that damage a copy of them."""
+    folder = tmp_path_factory.mktemp("recordings")
+    build(tiny_job(folder))
+    return folder / "recordings"
+
+
+@pytest.fixture
+def document(tmp_path: Path, recordings: Path) -> Document:
+    """A job that works, on a copy of the recordings."""
+    shutil.copytree(recordings, tmp_path / "recordings")
+    return tiny_document(tmp_path)
+
+
+def refused(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str
+) -> str:
+    """Submit something wrong: exit code 2, nothing written, and what was said."""
+    job = write_job(tmp_path / "job.yaml", document)
+    before = files_below(tmp_path)
+    assert submit(job, *options) == 2
+    error = said(capsys)
+    written = files_below(tmp_path) - before
+    assert not {path for path in written if path.startswith("runs")}
+    assert "error: " in error
+    assert "\nhint: " in error
+    assert "Traceback" not in error
+    return error
+
+
+def set_unknown_key(document: Document, _: Path) -> None:
+    document["student"] = {"temprature": 3}
+
+
+def set_wrong_type(document: Document, _: Path) -> None:
+    document["seeds"] = "many"
+
+
+def name_a_modality_twice(document: Document, _: Path) -> None:
+    document["modalities"] = {"available": ["frames"], "privileged": ["frames"]}
+
+
+def point_nowhere(document: Document, folder: Path) -> None:
+    document["corpus"] |= {"source": str(folder / "nowhere"), "generate": None}
+
+
+def empty_the_recordings(document: Document, folder: Path) -> None:
+    table = folder / "recordings" / "clean_data" / "clean_data.csv"
+    table.write_bytes(table.read_bytes().split(b"\n")[0] + b"\n")
+
+
+def cut_the_table(document: Document, folder: Path) -> None:
+    table = folder / "recordings" / "clean_data" / "clean_data.csv"
+    whole = table.read_bytes()
+    table.write_bytes(whole[: len(whole) // 2])
+
+
+def use_a_short_arff(document: Document, folder: Path) -> None:
+    source = folder / "avec"
+    source.mkdir()
+    generate_recola(source, GenerateSpec(participants=2), "avec")
+    ratings = next((source / "ratings_gold_standard" / "arousal").glob("*.arff"))
+    ratings.write_text("".join(ratings.read_text(encoding="utf-8").splitlines(True)[:-500]))
+    document["corpus"] = {"adapter": "recola", "source": str(source), "uri": str(folder / "c")}
+    document["modalities"] = {"available": ["audio"], "privileged": ["ecg"]}
+
+
+WRONG: dict[str, tuple[Callable[[Document, Path], None], str]] = {
+    "unknown key": (set_unknown_key, "unknown key `student.temprature`"),
+    "wrong type": (set_wrong_type, "`seeds` is 'many'\n  expected a list"),
+    "modality named twice": (name_a_modality_twice, "`frames` is named twice"),
+    "missing recordings": (point_nowhere, "nowhere"),
+    "empty corpus": (empty_the_recordings, "no session of any game"),
+    "table cut in the middle": (cut_the_table, r"clean_data\.csv:\d+: "),
+    "arff of the wrong length": (use_a_short_arff, r"7,?001 rows"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_bad_input_is_refused_with_a_message_and_nothing_written(
+    wrong: str, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import re
+
+    break_it, expected = WRONG[wrong]
+    break_it(document, tmp_path)
+    error = refused(document, tmp_path, capsys)
+    assert re.search(expected, error), error
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_missing_job_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit(tmp_path / "nope.yaml") == 2
+    assert "error: job file not found" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"folds": {"count": 20}}, "20 folds asked for, but the corpus has 8 participants"),
+        (
+            {"label": {"threshold": 0.0, "margin": 0.0}},
+            "fold 0 (seed 0, fps) has no train window of class `low`",
+        ),
+    ],
+)
+def test_what_only_the_corpus_can_tell(
+    change: Document,
+    expected: str,
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert expected in refused(document | change, tmp_path, capsys)
+
+
+@pytest.mark.s3
+def test_a_bucket_that_does_not_exist(
+    s3: StorageSpec, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document["storage"] = s3.model_dump()
+    document["corpus"]["uri"] = "s3://no-such-bucket/tiny"
+    assert "no-such-bucket" in refused(document, tmp_path, capsys)
+
+
+@pytest.mark.s3
+def test_wrong_credentials(
+    s3: StorageSpec,
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    document["storage"] = s3.model_dump()
+    document["corpus"]["uri"] = f"s3://{BUCKET}/wrong-credentials"
+    assert "AWS_SECRET_ACCESS_KEY" in refused(document, tmp_path, capsys)
+
+
+@pytest.mark.s3
+def test_corpus_and_results_in_a_bucket(
+    s3: StorageSpec,
+    s3_uri: str,
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document["storage"] = s3.model_dump()
+    document["corpus"]["uri"] = f"{s3_uri}/corpus"
+    document["output"] = f"{s3_uri}/runs"
+    job = write_job(tmp_path / "job.yaml", document)
+    assert submit(job) == 2
+    assert "`tracking.uri` is not set, and `output` is not a folder" in said(capsys)
+    assert submit(job, "--no-track") == 0
+    first = capsys.readouterr().out
+    assert submit(job, "--no-track") == 0
+    assert capsys.readouterr().out == first
+    assert f"report   {s3_uri}/runs/tiny/" in first
+
+
+@pytest.mark.parametrize("folds", ["x", "0,,1", "-1", ""])
+def test_folds_that_are_no_numbers(
+    folds: str, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(document, tmp_path, capsys, f"--only-folds={folds}")
+    assert "expected numbers of folds" in error
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write_job(tmp_path / "job.yaml", document)
+    assert submit(job, "--dry-run") == 2
+    assert "build it with `pricon corpus build" in said(capsys)
+    build(tiny_job(tmp_path))
+    before = files_below(tmp_path)
+    assert submit(job, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert files_below(tmp_path) == before
+    assert "10 trials" in shown
+    assert "generated data: says nothing about people" in shown
+    for check in ("participants", "recordings", "teachers", "students"):
+        assert check in shown
+
+
+def test_a_failed_trial_is_exit_code_1_and_finished_ones_are_kept(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedule = {"learning_rate": 1e38, "epochs": 3, "patience": 2}
+    document["optimisation"] = document["optimisation"] | {"contrastive": schedule}
+    job = write_job(tmp_path / "job.yaml", document)
+    assert submit(job, "--no-track") == 1
+    shown = capsys.readouterr().out
+    assert "INCOMPLETE: 2 of 10 trials missing or failed" in shown
+    assert "pricon (frames), fps fold 0 seed 0" in " ".join(shown.split())
+    (results,) = (tmp_path / "runs" / "tiny").glob("*/results.json")
+    found = json.loads(results.read_text(encoding="utf-8"))
+    assert not found["complete"]
+    assert len([row for row in found["trials"] if row["status"] == "finished"]) == 8
+    assert found["verdict"] in (None, [])
+
+
+def test_the_second_submission_prints_the_same_and_adds_nothing_to_mlflow(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sqlite3
+
+    def rows() -> tuple[int, int]:
+        with sqlite3.connect(tmp_path / "runs" / "mlflow.db") as database:
+            counts = [
+                database.execute(f"select count(*) from {table}").fetchone()[0]
+                for table in ("runs", "metrics")
+            ]
+        database.close()
+        return counts[0], counts[1]
+
+    job = write_job(tmp_path / "job.yaml", document)
+    assert submit(job) == 0
+    first, before = capsys.readouterr().out, rows()
+    assert submit(job) == 0
+    assert capsys.readouterr().out == first
+    assert rows() == before
+    assert before[0] == 11, "one run a trial, and their parent"
+
+
+def test_a_damaged_shard_is_named_and_other_trials_are_kept(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write_job(tmp_path / "job.yaml", document)
+    build(tiny_job(tmp_path))
+    shard = next((tmp_path / "corpus" / "shards").iterdir())
+    damaged = bytearray(shard.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    shard.write_bytes(damaged)
+    assert submit(job, "--no-track") == 1
+    shown = capsys.readouterr()
+    assert "INCOMPLETE" in shown.out
+    assert "shard is damaged" in shown.err
+
+
+def test_output_that_cannot_be_written(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    job = write_job(tmp_path / "job.yaml", document | {"output": str(tmp_path / "file" / "runs")})
+    assert submit(job) == 3
+    assert "error: cannot write into" in said(capsys)
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit("--schema") == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "JobSpec"
+
+
+def test_the_options_are_these_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """Flags choose where to run and what to show; hyperparameters belong in the job file."""
+    assert submit("--help") == 0
+    words = capsys.readouterr().out.split()
+    assert {word for word in words if word.startswith("--")} == {
+        "--dry-run", "--target", "--only-folds", "--no-track", "--rerun", "--schema", "--version",
+        "--help",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["--nonsense"], 2), ([], 2), (["nope.yaml"], 2)]
+)
+def test_the_installed_command(arguments: list[str], code: int) -> None:
+    command = Path(sys.executable).with_name("pricon-submit")
+    done = subprocess.run(
+        [command, *arguments], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert not code or "hint: " in done.stderr
