@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo install dev test fast lint format clean help
+.PHONY: demo install dev test fast lint format bench clean help
 
 demo: install  ## a whole comparison on generated recordings
 	$(BIN)/pricon-submit jobs/again_cv.yaml
@@ -20,6 +20,9 @@ test: lint  ## everything that CI checks
 
 fast: lint  ## without the tests that start servers, Ray or other processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not (multiprocess or ray or s3 or tracking)"
+
+bench: dev  ## how fast packs are, beside a plain torch loop
+	$(BIN)/python -m tests.benchmarks.packs
 
 lint: dev  ## format, lint, types and import rules; changes nothing
 	$(BIN)/ruff format --check --quiet

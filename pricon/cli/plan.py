@@ -16,7 +16,8 @@ def show_plan(prepared: Prepared, console: Console) -> None:
     console.print(f"{title}: {len(plan.trials)} trials", style="bold", highlight=False)
     if plan.generated:
         console.print("generated data: says nothing about people")
-    console.print(f"corpus {prepared.job.corpus.uri}  digest {plan.corpus_digest[:16]}")
+    corpus = f"corpus {prepared.job.corpus.uri}  digest {plan.corpus_digest[:16]}"
+    console.print(corpus, soft_wrap=True, highlight=False)
     console.print()
     console.print(_trials(prepared))
     console.print(_stages(prepared))
@@ -25,15 +26,16 @@ def show_plan(prepared: Prepared, console: Console) -> None:
     console.print(_folds(prepared.balances))
 
 
-def _table(title: str, *headings: str) -> Table:
+def _table(title: str, words: int, *headings: str) -> Table:
+    """A table whose first `words` columns are words and whose others are numbers."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading.startswith("#") else "left")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < words else "right")
     return table
 
 
 def _trials(prepared: Prepared) -> Table:
-    table = _table("trials", "arm", "deployed model needs", "#")
+    table = _table("trials", 2, "arm", "deployed model needs", "trials")
     counts = Counter((trial.arm, trial.modality or "-") for trial in prepared.plan.trials)
     for (arm, modality), count in counts.items():
         table.add_row(arm, modality, str(count))
@@ -41,7 +43,9 @@ def _trials(prepared: Prepared) -> Table:
 
 
 def _stages(prepared: Prepared) -> Table:
-    table = _table("\nstages (shared teachers are trained once)", "stage", "objective", "sees", "#")
+    table = _table(
+        "\nstages (shared teachers are trained once)", 3, "stage", "objective", "sees", "stages"
+    )
     counts = Counter(
         (stage.role, stage.objective, "+".join(stage.modalities) or "-")
         for stage in prepared.plan.stages
@@ -54,18 +58,19 @@ def _stages(prepared: Prepared) -> Table:
 def _lanes(prepared: Prepared) -> Table:
     plan = prepared.plan
     resources = prepared.job.resources
-    table = _table("\nlanes", "lane", "# cells", "# stages", "workers")
-    workers = f"{resources.workers_per_lane} x {resources.cpus_per_worker:g} CPU"
+    table = _table("\nlanes", 2, "lane", "each worker", "workers", "cells", "stages")
+    worker = f"{resources.cpus_per_worker:g} CPU"
     if resources.gpus_per_worker:
-        workers += f" + {resources.gpus_per_worker:g} GPU"
+        worker += f", {resources.gpus_per_worker:g} GPU"
     for lane in plan.lanes:
         stages = sum(1 for _ in plan.stages_of(lane))
-        table.add_row(str(lane.index), str(len(lane.cells)), str(stages), workers)
+        numbers = (resources.workers_per_lane, len(lane.cells), stages)
+        table.add_row(str(lane.index), worker, *map(str, numbers))
     return table
 
 
 def _checks(prepared: Prepared) -> Table:
-    table = _table("\nleakage checks", "check", "passed: what was seen")
+    table = _table("\nleakage checks", 2, "check", "passed: what was seen")
     for check in prepared.checks:
         table.add_row(check.name, check.seen)
     return table
@@ -73,15 +78,18 @@ def _checks(prepared: Prepared) -> Table:
 
 def _folds(balances: tuple[FoldBalance, ...]) -> Table:
     table = _table(
-        "\nfolds (first seed)",
-        "stimulus",
-        "# fold",
-        "# train",
-        "# validation",
-        "# test",
-        "# dropped",
-        "# high in train",
-        "# high in test",
+        "\nfolds (first seed): kept windows and share of class high",
+        1,
+        *(
+            "stimulus",
+            "fold",
+            "train",
+            "validation",
+            "test",
+            "dropped",
+            "high, train",
+            "high, test",
+        ),
     )
     first = balances[0].cell.seed
     for balance in (one for one in balances if one.cell.seed == first):

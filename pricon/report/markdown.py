@@ -88,8 +88,8 @@ def _comparison(c: Comparison) -> tuple[str, ...]:
     return (
         f"{c.arm} - {c.reference}",
         tables.estimate(c.difference, sign="+"),
-        _number(c.p_holm),
-        _number(c.p_fold_seed),
+        _p_value(c.p_holm),
+        _p_value(c.p_fold_seed),
         _number(c.smallest_detectable),
     )
 
@@ -132,6 +132,10 @@ def _count(value: float) -> str:
 
 def _number(value: float) -> str:
     return tables.NOTHING if isnan(value) else f"{value:.3f}"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else _number(value)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

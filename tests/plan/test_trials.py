@@ -27,6 +27,13 @@ def test_every_arm_in_every_cell_with_shared_teachers() -> None:
     assert len({trial.id for trial in plan.trials}) == len(plan.trials)
 
 
+def test_seeds_with_the_same_split_are_trials_of_their_own() -> None:
+    few = plan_trials(job(seeds=list(range(30)), folds={"count": 2}), summary(participants=6))
+    splits = {(cell.fold, cell.split) for cell in few.cells}
+    assert len(splits) < len(few.cells), "some seeds must agree by chance"
+    assert len({trial.id for trial in few.trials}) == len(few.trials)
+
+
 def test_chains_lead_from_teacher_to_student() -> None:
     plan = plan_trials(job(), summary())
     chains = {

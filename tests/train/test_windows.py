@@ -117,8 +117,8 @@ def test_training_and_early_stopping_never_see_test_participants(job: JobSpec) -
         assert np.array_equal(one.arrays["parameters"], other.arrays["parameters"])
         assert one.facts.curves == other.facts.curves
         assert one.facts.best_epoch == other.facts.best_epoch
-    one, other = (record.arrays["test_label"] for record in sources if record is not None)
-    assert not np.array_equal(one, other)
+    students = [record.arrays["test_label"] for record in sources if record is not None]
+    assert not np.array_equal(students[0], students[1])
 
 
 def test_every_record_names_the_people_it_saw(job: JobSpec) -> None:

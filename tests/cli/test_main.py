@@ -1,0 +1,68 @@
+"""Errors become words and exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricon.cli.main import DEFECT, INTERRUPTED, exit_code_of
+from pricon.errors import (
+    CorpusError,
+    LaunchError,
+    PlanError,
+    PriconError,
+    SpecError,
+    StorageError,
+    TrainingError,
+)
+
+
+def failing(error: BaseException) -> int:
+    def command() -> None:
+        raise error
+
+    return exit_code_of(command)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (TrainingError, 1), (SpecError, 2), (PlanError, 2), (CorpusError, 2), (StorageError, 3),
+        (LaunchError, 3),
+    ],
+)  # fmt: skip
+def test_each_error_has_its_code_and_shows_message_and_hint(
+    kind: type[PriconError], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(kind("`x` is [red]wrong[/red]", "do `y`")) == code
+    assert capsys.readouterr().err == "error: `x` is [red]wrong[/red]\n\nhint: do `y`\n"
+
+
+def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(KeyboardInterrupt()) == INTERRUPTED == 130
+    assert "hint: submit again to go on" in capsys.readouterr().err
+
+
+def test_a_defect_shows_its_trace_and_has_a_code_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert failing(ZeroDivisionError("ours")) == DEFECT == 70
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError" in error
+    assert "a defect in pricon, not in your job" in error
+
+
+def test_what_a_command_returns_is_its_code() -> None:
+    assert exit_code_of(lambda: 1) == 1
+    assert exit_code_of(lambda: None) == 0
+
+
+def test_the_other_command(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("pricon")
+    done = subprocess.run(
+        [command, "corpus", "inspect", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"error: there is no corpus at {tmp_path}" in done.stderr
+    assert "pricon corpus build" in done.stderr

@@ -1,0 +1,30 @@
+"""The dry run, line by line, against a golden file."""
+
+import io
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from pricon.cli.plan import show_plan
+from pricon.corpus.reader import open_corpus
+from pricon.launch.submit import prepare
+from pricon.storage import open_storage
+from tests.tiny import build, tiny_job
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "plan.txt"
+
+
+def test_the_dry_run_reads_as_agreed(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, resources={"lanes": 2, "gpus_per_worker": 0.5}))
+    out = io.StringIO()
+    corpus = open_corpus(open_storage(job.corpus.uri))
+    show_plan(prepare(job, corpus, None), Console(file=out, width=80))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    # What depends on the versions of libraries or on where the test runs is left out.
+    shown = (
+        "\n".join(line for line in lines if not line.startswith(("tiny (run", "corpus "))) + "\n"
+    )
+    if os.environ.get("PRICON_GOLDEN") == "update":
+        GOLDEN.write_text(shown, encoding="utf-8")
+    assert shown == GOLDEN.read_text(encoding="utf-8")
