@@ -10,7 +10,7 @@ _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
 
 def real_corpus(name: str) -> Path:
     """The folder of a real corpus, or a skipped test where there is none."""
-    root = Path(os.environ.get("PRICON_CORPORA", _BESIDE))  # noqa: TID251 - tests have no cli.py
+    root = Path(os.environ.get("PRICON_CORPORA", _BESIDE))
     folder = root / name
     if not folder.is_dir():
         pytest.skip(

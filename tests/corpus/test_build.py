@@ -196,7 +196,7 @@ def start_build(
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, str(script), str(source), str(corpus), str(pause_s)],
-        env={**os.environ, "PYTHONPATH": root},  # noqa: TID251 - a child needs all of it
+        env={**os.environ, "PYTHONPATH": root},
     )
 
 

@@ -15,7 +15,7 @@ def test_the_page_is_the_golden_one() -> None:
     arms = {**ARMS, "e2e": lambda p, s: (p + s) % 4 + 2}
     grid = Grid(arms=arms, per_fold=6, stimuli=("heist", "solid"), generated=True)
     page = markdown(summarise(*make_run(grid)), {"standardise": "session", "affect": "arousal"})
-    if os.environ.get("PRICON_GOLDEN") == "update":  # noqa: TID251 - a switch of the tests
+    if os.environ.get("PRICON_GOLDEN") == "update":
         GOLDEN.write_text(page)
     assert page == GOLDEN.read_text()
 

@@ -44,7 +44,7 @@ class MlflowServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, **quiet, **self._environment},  # noqa: TID251 - for a child
+                env={**os.environ, **quiet, **self._environment},
             )
         self._wait()
 
