@@ -50,6 +50,7 @@ class Progress:
         self.total = sum(map(self._weight, plan.stages)) or 1.0
         self.done = 0.0
         self.at_start = 0.0
+        self.has_begun = False
         self.running: dict[int, EpochDone] = {}
         self.lanes: dict[int, str] = {lane.index: "starting" for lane in plan.lanes}
         self.trials: dict[str, str] = {}
@@ -73,19 +74,17 @@ class Progress:
     ) -> None:
         self.live.stop()
 
-    def begin(self) -> None:
-        """Called when what was finished before is known and lanes are about to start."""
-        self.at_start = self.done
-        self.started = time.monotonic()
-
     def finished(self, result: TrialResult) -> None:
         """A trial has its result."""
         self.trials[result.trial.id] = result.status
         for stage_id in result.trial.stages:
             self._count(self.plan.stage_by_id[stage_id])
+        if not self.has_begun:
+            self.at_start = self.done
 
     def listen(self, event: Event) -> None:
         """Take in what a lane says."""
+        self.has_begun = True
         match event:
             case EpochDone():
                 self.running[event.lane] = event

@@ -43,10 +43,6 @@ class Prepared:
 class View(AbstractContextManager["View"], Protocol):
     """What shows a run while it works."""
 
-    def begin(self) -> None:
-        """What was finished before is known; lanes start now."""
-        ...
-
     def finished(self, result: TrialResult) -> None:
         """A trial has its result."""
         ...

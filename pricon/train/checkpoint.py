@@ -100,5 +100,7 @@ class Checkpoints:
         if hashlib.sha256(payload).hexdigest() != record.get("sha256"):
             _log.warning("damaged checkpoint is passed over  name=%s", name)
             return None
-        content: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
+        content: dict[str, Any] = torch.load(
+            io.BytesIO(payload), weights_only=True, map_location="cpu"
+        )
         return content

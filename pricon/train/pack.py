@@ -156,6 +156,9 @@ class Pack:
         rows = [row for row, old in enumerate(state["live"]) if old in position]
         self.live = tuple(position[state["live"][row]] for row in rows)
         self.members = [Progress(*state["members"][old]) for old in members]
-        self.best = state["best"][list(members)].to(self.best.device)
-        parameters = state["parameters"][rows].to(self.best.device)
-        self._stack(parameters, [state["adam"][row] for row in rows])
+        device = self.best.device
+        self.best = state["best"][list(members)].to(device)
+        adam = [
+            {key: value.to(device) for key, value in state["adam"][row].items()} for row in rows
+        ]
+        self._stack(state["parameters"][rows].to(device), adam)

@@ -25,9 +25,6 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def begin(self) -> None:
-        pass
-
     def finished(self, result: TrialResult) -> None:
         self.results.append(result)
 
