@@ -1,0 +1,206 @@
+"""Batches: every window once, in an order of the member's own, however ranks and packs are cut."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+
+from pricon.model.network import EMBEDDING
+from pricon.train.examples import PADDING, Batch, Embeddings, Examples, Features, Part
+from pricon.train.ranks import Ranks
+from tests.train.problem import NUM_WINDOWS, examples
+
+MEMBERS = [0, 3, 11, 6]
+ALL = (0, 1, 2, 3)
+PARTS: tuple[Part, ...] = ("train", "validation")
+
+
+def traced(kind: str, members: list[int], batch_size: int, ranks: Ranks | None = None) -> Examples:
+    """Examples whose only feature is the row number, so that a batch says which rows it holds."""
+    data = examples(kind, members, ranks or Ranks(), batch_size)
+    one, rows = torch.ones(len(members), 1), torch.arange(NUM_WINDOWS, dtype=torch.float32)[:, None]
+    inputs = Features({"player": rows}, {"player": torch.zeros_like(one)}, {"player": one})
+    return replace(data, inputs=inputs)
+
+
+def batches_of(data: Examples, live: tuple[int, ...], part: Part, epoch: int) -> list[Batch]:
+    return list(data.training(live, epoch) if part == "train" else data.validation(live))
+
+
+def rows_of(batch: Batch, row: int) -> list[int]:
+    """Rows of one live member's windows in this rank's slice, padding left out."""
+    shown = batch.inputs["player"][row, :, 0].long()
+    return [int(found) for found in shown[batch.valid[row, batch.own]]]
+
+
+def rows_by_batch(data: Examples, live: tuple[int, ...], row: int, epoch: int) -> list[list[int]]:
+    return [rows_of(batch, row) for batch in data.training(live, epoch)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("batch_size", [7, 64, 1000])
+def test_every_window_of_a_split_comes_once_an_epoch(part: Part, batch_size: int) -> None:
+    data = traced("cross_entropy", MEMBERS, batch_size)
+    assert len({*data.counts[part]}) > 1 or part == "validation", "nothing is padded"
+    for epoch in (0, 4):
+        found = batches_of(data, ALL, part, epoch)
+        assert len(found) == -(-max(data.counts[part]) // batch_size)
+        for member in ALL:
+            rows = data.rows[part][member]
+            seen = [row for batch in found for row in rows_of(batch, member)]
+            assert sorted(seen) == rows[rows != PADDING].tolist()
+            assert len(seen) == data.counts[part][member]
+
+
+def test_padding_comes_last_and_is_never_valid() -> None:
+    data = traced("cross_entropy", MEMBERS, 64)
+    for number, batch in enumerate(data.training(ALL, epoch=1)):
+        for member, count in enumerate(data.counts["train"]):
+            left = min(64, max(0, count - 64 * number))
+            width = batch.valid.shape[1]
+            assert batch.valid[member].tolist() == [True] * left + [False] * (width - left)
+            assert batch.has_windows[member] == (left > 0)
+
+
+def test_labels_windows_and_features_of_a_batch_belong_together() -> None:
+    data = traced("cross_entropy", MEMBERS, 64)
+    for batch in data.training(ALL, epoch=2):
+        assert batch.dropout is not None
+        for member in ALL:
+            rows = batch.inputs["player"][member, :, 0].long()
+            valid = batch.valid[member]
+            expected = data.labels[member, rows].long()
+            assert torch.equal(batch.labels[member][valid], expected[valid])
+            assert torch.equal(batch.dropout.windows[member], data.windows[rows])
+
+
+def test_epochs_have_orders_of_their_own_and_members_too() -> None:
+    data = traced("cross_entropy", [0, 0, 3], 64)
+    data = replace(data, keys=torch.tensor([1, 2, 3]))
+    first, again, second = (rows_by_batch(data, (0, 1, 2), 0, epoch) for epoch in (0, 0, 1))
+    assert first == again
+    assert first != second
+    assert rows_by_batch(data, (0, 1, 2), 1, epoch=0) != first, "equal windows, other key"
+
+
+def test_validation_is_the_same_in_all_epochs_and_without_dropout() -> None:
+    data = traced("cross_entropy", MEMBERS, 32)
+    one, other = (list(data.validation(ALL)) for _ in range(2))
+    assert [rows_of(b, 2) for b in one] == [rows_of(b, 2) for b in other]
+    assert all(batch.dropout is None for batch in one)
+
+
+def test_dropout_differs_by_epoch_and_member() -> None:
+    data = traced("cross_entropy", MEMBERS, 64)
+    keys = []
+    for epoch in (0, 1):
+        batch = next(iter(data.training((1, 3), epoch)))
+        assert batch.dropout is not None
+        keys += batch.dropout.keys.tolist()
+    assert len({*keys}) == 4
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("batch_size", [60, 64, 61])
+@pytest.mark.parametrize("part", PARTS)
+def test_the_slices_of_the_ranks_make_the_batch_of_one_rank(
+    size: int, batch_size: int, part: Part
+) -> None:
+    alone = batches_of(traced("distillation", MEMBERS, batch_size), ALL, part, 3)
+    shared = [
+        batches_of(traced("distillation", MEMBERS, batch_size, Ranks(i, size)), ALL, part, 3)
+        for i in range(size)
+    ]
+    for whole, *slices in zip(alone, *shared, strict=True):
+        width = whole.labels.shape[1]
+        for batch in slices:
+            assert batch.num_ranks == size
+            assert torch.equal(batch.labels[:, :width], whole.labels)
+            assert torch.equal(batch.valid[:, :width], whole.valid)
+            assert not batch.valid[:, width:].any(), "what evens out the ranks is padding"
+        assert slices[0].own.start == 0
+        assert all(a.own.stop == b.own.start for a, b in pairwise(slices))
+        joined = torch.cat([batch.inputs["player"] for batch in slices], dim=1)
+        assert torch.equal(joined[:, :width], whole.inputs["player"])
+        assert whole.teacher is not None
+        taught = [batch.teacher for batch in slices if batch.teacher is not None]
+        assert torch.equal(torch.cat(taught, dim=1)[:, :width], whole.teacher)
+        for member in ALL:
+            together = [row for batch in slices for row in rows_of(batch, member)]
+            assert together == rows_of(whole, member)
+
+
+def test_a_members_batches_do_not_depend_on_its_pack() -> None:
+    pack = traced("distillation", MEMBERS, 64)
+    for position, member in enumerate(MEMBERS):
+        alone = traced("distillation", [member], 64)
+        expected = rows_by_batch(alone, (0,), 0, epoch=5)
+        assert expected == [b for b in rows_by_batch(pack, ALL, position, epoch=5) if b]
+        survivor = rows_by_batch(pack, (position,), 0, epoch=5)
+        assert survivor == expected, "others have stopped"
+
+
+def test_nothing_recorded_becomes_the_mean() -> None:
+    raw = torch.tensor([[1.0, torch.nan], [3.0, 8.0]])
+    features = Features(
+        {"ecg": raw},
+        {"ecg": torch.tensor([[1.0, 2.0], [0.0, 0.0]])},
+        {"ecg": torch.tensor([[0.5, 0.25], [1.0, 0.0]])},
+    )
+    found = features.gather(torch.tensor([0, 1]), torch.tensor([[0, 1], [1, 0]]))
+    assert found["ecg"].tolist() == [[[0.0, 0.0], [1.0, 1.5]], [[3.0, 0.0], [1.0, 0.0]]]
+    assert torch.isnan(raw[0, 1]), "the shared features were overwritten"
+
+
+def test_standardisation_follows_the_member_not_its_place_among_the_living() -> None:
+    data = examples("cross_entropy", MEMBERS, Ranks())
+    everyone = next(iter(data.training(ALL, epoch=0)))
+    some = next(iter(data.training((1, 3), epoch=0)))
+    for name in ("hud", "player"):
+        assert torch.equal(some.inputs[name], everyone.inputs[name][[1, 3]])
+
+
+def test_embeddings_are_each_members_own() -> None:
+    values = torch.arange(12.0).view(2, 3, 2)
+    found = Embeddings(values).gather(torch.tensor([1]), torch.tensor([[2, 0]]))
+    assert {*found} == {EMBEDDING}
+    assert found[EMBEDDING].tolist() == [[[10.0, 11.0], [6.0, 7.0]]]
+
+
+def test_a_teachers_nan_outside_training_never_reaches_a_batch() -> None:
+    """Padding repeats row 0; here, row 0 is outside everybody's training split."""
+    data = examples("distillation", MEMBERS, Ranks(), 50)
+    assert data.teacher is not None
+    rows = data.rows["train"].where(data.rows["train"] != 0, PADDING)
+    teacher = torch.full_like(data.teacher, torch.nan)
+    for member in ALL:
+        own = rows[member][rows[member] != PADDING]
+        teacher[member, own] = data.teacher[member, own]
+    hidden = replace(data, rows={**data.rows, "train": rows}, teacher=teacher)
+    padded = 0
+    for batch in hidden.training(ALL, epoch=0):
+        assert batch.teacher is not None
+        assert torch.isfinite(batch.teacher).all()
+        assert (batch.teacher[batch.valid] != 0).all()
+        padded += int((~batch.valid).sum())
+    assert padded > 0
+
+
+def test_a_teacher_asked_outside_its_training_split_is_seen() -> None:
+    """The other way round: a leak is NaN, not a number."""
+    data = examples("distillation", MEMBERS, Ranks())
+    assert data.teacher is not None
+    teacher = data.teacher.clone()
+    teacher[2, data.rows["train"][2, 0]] = torch.nan
+    found = [
+        torch.isnan(batch.teacher).any(dim=2).any(dim=1).tolist()
+        for batch in replace(data, teacher=teacher).training(ALL, epoch=0)
+        if batch.teacher is not None
+    ]
+    assert [any(column) for column in zip(*found, strict=True)] == [False, False, True, False]
+
+
+def test_without_teachers_there_is_nothing_to_say() -> None:
+    batch = next(iter(examples("cross_entropy", MEMBERS, Ranks()).training(ALL, epoch=0)))
+    assert batch.teacher is None

@@ -1,0 +1,165 @@
+"""What stages minimise and are selected by, against losses written out for one member."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from pricon.model.network import PackedNetwork, initial_parameters
+from pricon.spec.training import ContrastiveSpec, DistillationSpec
+from pricon.train.checkpoint import Checkpoints
+from pricon.train.examples import Batch, Examples
+from pricon.train.loop import fit
+from pricon.train.losses import supervised_contrastive
+from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.pack import Pack
+from pricon.train.ranks import Ranks
+from tests.train.problem import STAGE, examples, layout
+
+MEMBERS = [0, 3, 11]
+LIVE = (0, 1, 2)
+WEIGHTS = torch.tensor([0.0, 0.25, 1.0])
+
+
+def network_of(kind: str, data: Examples) -> PackedNetwork:
+    return PackedNetwork(layout(kind), initial_parameters(layout(kind), data.keys))
+
+
+def last_batch(kind: str) -> tuple[PackedNetwork, Batch]:
+    """The last batch of an epoch, short for every member, so that padding could be counted."""
+    data = examples(kind, MEMBERS, Ranks())
+    batch = list(data.training(LIVE, epoch=0))[-1]
+    assert not batch.valid.all()
+    assert batch.valid.any()
+    return network_of(kind, data), batch
+
+
+def fitted(data: Examples, objective: Objective) -> Pack:
+    stage = STAGE.model_copy(update={"epochs": 6})
+    pack = Pack(layout("distillation"), data.keys, stage, None, Ranks())
+    fit(pack, data, objective, Checkpoints(None, [], 1e9), lambda _: None)
+    return pack
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
+    spec = DistillationSpec(temperature=0.5, scale_by_temperature_squared=squared)
+    network, batch = last_batch("distillation")
+    loss = Distillation(spec, WEIGHTS).training(network, batch)
+    _, logits = network(batch.inputs, batch.dropout)
+    assert batch.teacher is not None
+    for member, weight in enumerate(WEIGHTS.tolist()):
+        valid = batch.valid[member]
+        said = logits[member][valid]
+        supervised = functional.cross_entropy(said, batch.labels[member][valid], reduction="sum")
+        taught = functional.kl_div(
+            (said / 0.5).log_softmax(1),
+            (batch.teacher[member][valid] / 0.5).log_softmax(1),
+            reduction="sum",
+            log_target=True,
+        )
+        expected = (1 - weight) * supervised + weight * taught * (0.25 if squared else 1.0)
+        assert loss.total[member].item() == pytest.approx(expected.item(), rel=1e-5, abs=1e-6)
+        assert loss.count[member] == valid.sum()
+
+
+def test_members_that_stopped_do_not_shift_the_weights() -> None:
+    data = examples("distillation", MEMBERS, Ranks())
+    network = network_of("distillation", data)
+    objective = Distillation(DistillationSpec(), WEIGHTS)
+    everyone = objective.training(network, next(iter(data.training(LIVE, epoch=0))))
+    some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
+    left = objective.training(some, next(iter(data.training((1, 2), epoch=0))))
+    assert torch.allclose(left.total, everyone.total[[1, 2]], rtol=1e-6)
+
+
+def test_students_are_selected_by_cross_entropy_alone() -> None:
+    """Whatever their teachers say about validation windows, even nothing (NaN)."""
+    data = examples("distillation", MEMBERS, Ranks())
+    assert data.teacher is not None
+    data = replace(data, teacher=torch.full_like(data.teacher, torch.nan))
+    network = network_of("distillation", data)
+    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3))
+    for batch in data.validation(LIVE):
+        loss = objective.validation(network, batch)
+        assert torch.equal(loss.total, CrossEntropy().validation(network, batch).total)
+        _, logits = network(batch.inputs)
+        for member, valid in enumerate(batch.valid):
+            expected = functional.cross_entropy(
+                logits[member][valid], batch.labels[member][valid], reduction="sum"
+            )
+            assert loss.total[member].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
+    data = replace(examples("distillation", MEMBERS, Ranks()), teacher=None)
+    plain = fitted(data, CrossEntropy())
+    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS))
+    assert torch.equal(other.best, plain.best)
+    assert [m.training for m in other.members] == [m.training for m in plain.members]
+    assert [m.validation for m in other.members] == [m.validation for m in plain.members]
+
+
+def test_weight_zero_trains_as_cross_entropy_does() -> None:
+    """Losses of a step are equal to the bit; gradients are added up in another order."""
+    data = examples("distillation", MEMBERS, Ranks())
+    unheard = Distillation(DistillationSpec(), torch.zeros(3))
+    network = network_of("distillation", data)
+    for batch in data.training(LIVE, epoch=0):
+        loss = unheard.training(network, batch)
+        assert torch.equal(loss.total, CrossEntropy().training(network, batch).total)
+    plain = fitted(data, CrossEntropy())
+    other = fitted(data, unheard)
+    assert torch.allclose(other.best, plain.best, rtol=0, atol=1e-6)
+    assert [m.best_epoch for m in other.members] == [m.best_epoch for m in plain.members]
+
+
+def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
+    data = examples("distillation", MEMBERS, Ranks())
+    plain = fitted(replace(data, teacher=None), CrossEntropy())
+    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS))
+    assert torch.allclose(mixed.best[0], plain.best[0], rtol=0, atol=1e-6)
+    assert mixed.members[0].best_epoch == plain.members[0].best_epoch
+    for member in (1, 2):
+        assert (mixed.best[member] - plain.best[member]).abs().max() > 1e-3
+
+
+def test_cross_entropy_trains_with_dropout_and_validates_without() -> None:
+    network, batch = last_batch("cross_entropy")
+    dropped = CrossEntropy().training(network, batch).total
+    clean = CrossEntropy().validation(network, replace(batch, dropout=None)).total
+    assert not torch.allclose(dropped, clean)
+    _, logits = network(batch.inputs)
+    expected = [
+        functional.cross_entropy(
+            logits[member][valid], batch.labels[member][valid], reduction="sum"
+        ).item()
+        for member, valid in enumerate(batch.valid)
+    ]
+    assert clean.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("include_self", [False, True])
+def test_contrastive_counts_anchors_with_a_positive(include_self: bool) -> None:
+    spec = ContrastiveSpec(include_self=include_self)
+    network, batch = last_batch("contrastive")
+    loss = Contrastive(spec, Ranks()).training(network, batch)
+    _, embedding = network(batch.inputs)
+    for member, valid in enumerate(batch.valid):
+        rows = embedding[member][valid][None]
+        labels = batch.labels[member][valid][None]
+        everything = torch.ones_like(labels, dtype=torch.bool)
+        losses, counted = supervised_contrastive(rows, rows, labels, everything, 0, spec)
+        assert loss.total[member].item() == pytest.approx(losses.sum().item(), rel=1e-5)
+        assert loss.count[member] == counted.sum()
+
+
+def test_contrastive_is_selected_by_the_loss_it_minimises() -> None:
+    data = examples("contrastive", MEMBERS, Ranks())
+    network = network_of("contrastive", data)
+    objective = Contrastive(ContrastiveSpec(), Ranks())
+    for batch in data.validation(LIVE):
+        loss = objective.validation(network, batch)
+        assert torch.equal(loss.total, objective.training(network, batch).total)
+        assert (loss.total > 0).all()
