@@ -1,0 +1,29 @@
+"""Events cross from worker to driver as they are."""
+
+import pickle
+
+import pytest
+
+from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        EpochDone(
+            lane=1, pack="fps teacher frames", role="teacher", objective="contrastive", epoch=3,
+            epochs=9, live=2, members=4, validation_loss=None,
+        ),
+        StagesDone(lane=0, committed=("a", "b")),
+        StagesDone(lane=0, failed={"a": "validation loss is nan"}),
+        LaneDone(lane=2, error="corpus is gone"),
+    ],
+    ids=lambda event: type(event).__name__,
+)  # fmt: skip
+def test_events_pickle(event: Event) -> None:
+    assert pickle.loads(pickle.dumps(event)) == event
+
+
+def test_a_lane_that_says_nothing_more_ended_well() -> None:
+    assert LaneDone(lane=0).error is None
+    assert not StagesDone(lane=0).failed

@@ -1,0 +1,157 @@
+"""Classes are counted before anything starts, and a fold that cannot be used says why."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pricon.corpus.reader import WindowIndex, open_corpus
+from pricon.errors import PlanError
+from pricon.launch.preflight import check_classes, summary_of
+from pricon.plan.plan import Plan
+from pricon.plan.trials import plan_trials
+from pricon.spec.job import JobSpec
+from pricon.storage import open_storage
+from tests.plan.problem import job, summary
+
+PEOPLE = summary().participants
+HIGH, LOW, BETWEEN = 0.9, 0.1, 0.52
+"""Affect of a window; every session's mean is 0.5 and the margin 0.05."""
+
+
+@dataclass
+class Traces:
+    """A corpus of which only the index exists: what each participant felt in each window."""
+
+    affect: dict[str, list[float]] = field(
+        default_factory=lambda: {person: [HIGH, LOW, BETWEEN, HIGH] for person in PEOPLE}
+    )
+
+    def index(self, stimuli: tuple[str, ...]) -> WindowIndex:
+        assert stimuli == ("fps",)
+        person = np.array([name for name, values in self.affect.items() for _ in values])
+        values = np.concatenate([np.array(values) for values in self.affect.values()])
+        num = len(values)
+        return WindowIndex(
+            window=np.arange(num),
+            participant=person,
+            session=person,
+            stimulus=np.full(num, "fps"),
+            t_start_s=np.zeros(num),
+            t_end_s=np.ones(num),
+            affect={"arousal": values},
+            session_mean={"arousal": np.full(num, 0.5)},
+        )
+
+
+def checked(spec: JobSpec, traces: Any) -> Any:
+    return check_classes(plan_trials(spec, summary()), spec, traces)
+
+
+def first_split(plan: Plan, part: str) -> tuple[str, ...]:
+    people: tuple[str, ...] = getattr(plan.cells[0].split, part)
+    return people
+
+
+def shown(people: tuple[str, ...]) -> str:
+    more = f" and {len(people) - 4} more" if len(people) > 4 else ""
+    return ", ".join(people[:4]) + more
+
+
+def traces_with(people: tuple[str, ...], *values: float) -> Traces:
+    traces = Traces()
+    traces.affect.update({person: [*values] for person in people})
+    return traces
+
+
+def test_every_fold_is_counted() -> None:
+    spec = job()
+    plan = plan_trials(spec, summary())
+    balances = checked(spec, Traces())
+    assert [balance.cell for balance in balances] == [*plan.cells]
+    for balance in balances:
+        split = balance.cell.split
+        assert balance.num_windows == {
+            "train": 3 * len(split.train),
+            "validation": 3 * len(split.validation),
+            "test": 3 * len(split.test),
+            "dropped": len(PEOPLE),
+        }
+        assert balance.share_high == pytest.approx(
+            {"train": 2 / 3, "validation": 2 / 3, "test": 2 / 3}
+        )
+
+
+def test_shares_are_those_of_the_people_of_each_split() -> None:
+    spec = job()
+    people = first_split(plan_trials(spec, summary()), "test")
+    balance = checked(spec, traces_with(people, HIGH, LOW, LOW, LOW, BETWEEN))[0]
+    assert balance.share_high == pytest.approx({"train": 2 / 3, "validation": 2 / 3, "test": 1 / 4})
+    assert balance.num_windows["test"] == 4 * len(people)
+    assert balance.num_windows["dropped"] == len(PEOPLE)
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+@pytest.mark.parametrize(("left", "missing"), [(HIGH, "low"), (LOW, "high")])
+def test_a_split_without_a_class_names_everything(part: str, left: float, missing: str) -> None:
+    spec = job()
+    people = first_split(plan_trials(spec, summary()), part)
+    with pytest.raises(PlanError, match=f"has no {part} window") as caught:
+        checked(spec, traces_with(people, left, left, BETWEEN))
+    assert caught.value.message == (
+        f"fold 0 (seed 0, fps) has no {part} window of class `{missing}` "
+        f"(participants {shown(people)})"
+    )
+    hint = caught.value.hint or ""
+    assert "lower `folds.count` or `label.margin`" in hint
+    assert ("folds.require_all_classes: false" in hint) == (part != "train")
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_held_out_split_may_lack_a_class_where_the_job_says_so(part: str) -> None:
+    spec = job(folds={"require_all_classes": False})
+    people = first_split(plan_trials(spec, summary()), part)
+    balances = checked(spec, traces_with(people, HIGH, HIGH))
+    assert balances[0].share_high[part] == 1.0
+
+
+def test_a_training_split_never_may() -> None:
+    spec = job(folds={"require_all_classes": False})
+    people = first_split(plan_trials(spec, summary()), "train")
+    with pytest.raises(PlanError, match="has no train window of class `low`") as caught:
+        checked(spec, traces_with(people, HIGH))
+    assert caught.value.hint == "lower `folds.count` or `label.margin`"
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_split_without_any_window_is_never_usable(part: str) -> None:
+    spec = job(folds={"require_all_classes": False})
+    people = first_split(plan_trials(spec, summary()), part)
+    with pytest.raises(PlanError, match=f"no {part} window outside the margin") as caught:
+        checked(spec, traces_with(people, BETWEEN, BETWEEN))
+    assert caught.value.hint == "lower `folds.count` or `label.margin`"
+
+
+@pytest.mark.parametrize("require", [True, False])
+def test_a_margin_that_swallows_everything_is_refused(require: bool) -> None:
+    spec = job(label={"margin": 0.45}, folds={"require_all_classes": require})
+    with pytest.raises(PlanError, match=r"fold 0 \(seed 0, fps\) has no train window") as caught:
+        checked(spec, Traces())
+    assert "label.margin" in (caught.value.hint or "")
+
+
+def test_the_summary_of_a_corpus_is_what_its_manifest_says(built: JobSpec) -> None:
+    corpus = open_corpus(open_storage(built.corpus.uri))
+    found = summary_of(corpus)
+    assert found.digest == corpus.manifest.digest
+    assert found.generated
+    assert found.modalities == ("frames", "telemetry")
+    assert found.affects == ("arousal",)
+    assert len(found.participants) == 8
+    assert [session.id for session in found.sessions] == [s.id for s in corpus.manifest.sessions]
+    index = corpus.index()
+    for session in found.sessions:
+        assert {*index.participant[index.session == session.id].tolist()} == {session.participant}
+        assert {*index.stimulus[index.session == session.id].tolist()} == {session.stimulus}
+    assert len({session.sha256 for session in found.sessions}) == len(found.sessions)

@@ -1,0 +1,80 @@
+"""Which runner a target gets, what that loads, and what travels to a lane's workers."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricon.launch.inprocess import InprocessRunner
+from pricon.launch.local import LocalRunner
+from pricon.launch.runner import Assignment, runner_for
+from pricon.plan.trials import plan_trials
+from pricon.spec.resources import ResourcesSpec
+from tests.plan.problem import job, summary
+
+AGAIN = {"adapter": "again", "uri": "corpora/tiny"}
+
+
+def test_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = job(output="runs")
+    assignment = Assignment.of(spec, plan_trials(spec, summary()), 0)
+    assert assignment.job.corpus.uri == str(tmp_path / "corpora" / "tiny")
+    assert assignment.job.output == str(tmp_path / "runs")
+    assert (spec.corpus.uri, spec.output) == ("corpora/tiny", "runs"), "the job itself stays"
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket/prefix", "file:///data/corpus", os.sep + os.path.join("data", "corpus")]
+)
+def test_what_is_absolute_stays(uri: str) -> None:
+    spec = job(corpus={**AGAIN, "uri": uri}, output=uri)
+    assignment = Assignment.of(spec, plan_trials(spec, summary()), 0)
+    assert (assignment.job.corpus.uri, assignment.job.output) == (uri, uri)
+    assert assignment.job == spec
+
+
+def test_nothing_else_of_the_job_changes_and_all_of_it_travels() -> None:
+    spec = job(resources={"lanes": 2})
+    plan = plan_trials(spec, summary())
+    assignment = Assignment.of(spec, plan, 1)
+    assert assignment.lane == 1
+    update = {"corpus": spec.corpus, "output": spec.output}
+    assert assignment.job.model_copy(update=update) == spec
+    assert pickle.loads(pickle.dumps(assignment)) == assignment
+
+
+def test_a_target_gets_its_runner() -> None:
+    resources = ResourcesSpec(lanes=3)
+    assert isinstance(runner_for("inprocess", resources), InprocessRunner)
+    local = runner_for("local", resources)
+    assert isinstance(local, LocalRunner)
+    assert local.resources == resources
+
+
+@pytest.mark.parametrize(
+    ("statement", "loads", "spares"),
+    [
+        ("import pricon.launch.runner", set(), {"torch", "ray", "mlflow"}),
+        (
+            "from pricon.launch.runner import runner_for\n"
+            "from pricon.spec.resources import ResourcesSpec\n"
+            "runner_for('inprocess', ResourcesSpec())",
+            {"torch"},
+            {"ray", "mlflow"},
+        ),
+    ],
+)
+def test_only_what_a_target_needs_is_loaded(
+    statement: str, loads: set[str], spares: set[str]
+) -> None:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {*done.stdout.split()}
+    assert loads <= loaded
+    assert not spares & loaded
