@@ -8,19 +8,27 @@ Keys (every number may be null: not defined by these trials):
     generated        true: written by a generator, says nothing about people
     complete         true: every trial of the whole job finished
     folds_asked      null, or the folds that were asked for instead of all
-    missing, failed  ids of the trials that are
+    missing, failed  ids of the trials that are; all of them
     verdict          sentences; empty unless complete
     arms             one entry a stimulus, available set and arm:
         stimulus, available, arm, modality, num_participants, num_finished, num_planned
-        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
+        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval; auroc
+                     has none (see `scores.score`)
+        by_participant  participant -> accuracy over all of their windows, mean over seeds
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
     pricon_minus_lupi  one comparison a stimulus and available set, with those two keys
+    folds            one entry a stimulus and fold, means over seeds:
+        stimulus, fold
+        num_windows  {train, validation, test, dropped}: kept windows by split, dropped as ambiguous
+        share_high   {train, validation, test}: share of class high among the kept windows
+        majority_accuracy  test accuracy of always predicting the training majority
     trials           one entry a trial: trial_id, arm, modality, stimulus, fold, seed, status,
                      error, num_windows, accuracy, balanced_accuracy, macro_f1, auroc
 
-A comparison: arm, reference, difference {mean, low, high}, num_participants, p_value, p_holm,
-p_fold_seed, smallest_detectable (see `summary.Comparison`).
+A comparison: arm, reference, difference {mean, low, high}, by_seed [difference of each seed, mean
+over folds], num_participants, p_value, p_holm, p_fold_seed, smallest_detectable (see
+`summary.Comparison`).
 """
 
 import json
@@ -61,6 +69,7 @@ def to_json(report: Report) -> bytes:
             for block in report.blocks
             if block.pricon_minus_lupi is not None
         ],
+        "folds": [asdict(fold) for fold in report.folds],
         "trials": [trial_columns(row) for row in report.trials],
     }
     return (json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n").encode()
@@ -100,6 +109,7 @@ def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:
         "num_finished": row.num_finished,
         "num_planned": row.num_planned,
         "metrics": {name: _estimate(seen, "mean") for name, seen in row.metrics.items()},
+        "by_participant": row.by_participant,
         "minus_e2e": None if row.minus_e2e is None else _comparison(row.minus_e2e),
         "gap_closed": None if row.gap_closed is None else _gap(row.gap_closed),
     }

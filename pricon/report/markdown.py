@@ -12,15 +12,31 @@ METHOD = f"""\
 Accuracy over all kept windows of a fold's test split, mean over folds, then over seeds.
 Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
 ({NUM_RESAMPLES:,} resamples, the same for every arm, so differences are paired).
-AUROC has no interval: ranks do not add up over participants.
+AUROC has no interval: ranks do not add up over participants as counts do, so every resample
+would have to rank the windows of every trial anew.
+Intervals and tests over participants condition on the trained models: they say what other
+participants might have shown, not what training again might have shown. Training noise enters
+neither. `seeds` counts the seeds whose difference is above (+), below (-) or exactly (=) zero;
+where they disagree, training noise may explain a difference that interval and test find.
 
 `p (participants)` is a two-sided paired Wilcoxon test over participants, each one's accuracy
-averaged over seeds, adjusted by Holm over the comparisons of its table. `p (fold x seed)` is the
-test of earlier papers, over fold x seed pairs, adjusted by Bonferroni. Alone it is weak: seeds
-are not independent replicates, and five folds alone cannot fall below p = 0.0625.
+averaged over seeds, adjusted by Holm over the comparisons of its table. The sentences about what
+the data show adjust it over the comparisons of all tables that they judge, taken together.
+`p (fold x seed)` is the test of earlier papers, over fold x seed pairs, adjusted by Bonferroni.
+Alone it is weak: seeds are not independent replicates, and five folds alone cannot fall below
+p = 0.0625.
 `detectable` is the smallest difference that this sample finds with 80 % power at alpha 0.05.
 No test is made over windows: neighbouring windows overlap.
 """
+
+COMPARISON_HEADINGS = (
+    "comparison",
+    "difference",
+    "seeds",
+    "p (participants)",
+    "p (fold x seed)",
+    "detectable",
+)
 
 NOT_CAUSAL = (
     "standardise: each session was z-scored over its whole length, which looks into the future "
@@ -77,9 +93,8 @@ def _block(block: Block, complete: bool) -> Iterator[str]:
             for row in block.arms
         ],
     )
-    headings = ("comparison", "difference", "p (participants)", "p (fold x seed)", "detectable")
     if compared := tables.comparisons(block):
-        yield from _table(headings, map(_comparison, compared))
+        yield from _table(COMPARISON_HEADINGS, map(_comparison, compared))
     if complete:
         yield from _bullets(_gap_notes(block))
 
@@ -88,6 +103,7 @@ def _comparison(c: Comparison) -> tuple[str, ...]:
     return (
         f"{c.arm} - {c.reference}",
         tables.estimate(c.difference, sign="+"),
+        tables.seeds(c),
         _p_value(c.p_holm),
         _p_value(c.p_fold_seed),
         _number(c.smallest_detectable),

@@ -81,6 +81,9 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
     Under a resample the metric of a fold comes from the summed counts of the participants drawn;
     folds of which nobody was drawn are left out of the mean.
 
+    AUROC has a mean but no draws, hence no interval: ranks do not add up over participants as
+    counts do, so every resample would have to rank the windows of every trial anew.
+
     Args:
         trials: results with their metrics, None where a trial did not finish.
         grid: made from the results of all arms.
@@ -101,7 +104,6 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
     )
     sums = (grid.weights @ by_person).reshape(-1, *shape, 4)
     draws = {name: _over_folds_and_seeds(of(sums)) for name, of in _OF_COUNTS.items()}
-    # Ranks do not add up over participants as counts do: no draws, hence no interval.
     draws["auroc"] = np.full(len(grid.weights), np.nan)
     draws["auroc"][0] = _over_folds_and_seeds(auroc)
     return Scores(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-_DECIMALS = 12
+DECIMALS = 12
 """Differences are rounded here, so that equal ones tie although they were summed differently."""
 
 
@@ -26,7 +26,7 @@ def paired_wilcoxon(differences: NDArray[np.float64]) -> float:
     >>> paired_wilcoxon(np.array([0.1, 0.2, 0.3, 0.4, 0.5]))
     0.0625
     """
-    rounded = np.round(differences[~np.isnan(differences)], _DECIMALS)
+    rounded = np.round(differences[~np.isnan(differences)], DECIMALS)
     if rounded.size == 0:
         return nan
     signed = rounded[rounded != 0]

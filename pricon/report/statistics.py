@@ -7,24 +7,39 @@ decides what is compared with what.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from math import nan
+from math import isnan, nan
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pricon.errors import PlanError
 from pricon.plan.plan import Plan
+from pricon.report.folds import describe_folds
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
-from pricon.report.scores import NUM_RESAMPLES, Scores, average, make_grid, mean_present, score
-from pricon.report.significance import bonferroni, holm, paired_wilcoxon, smallest_detectable
+from pricon.report.scores import (
+    NUM_RESAMPLES,
+    Grid,
+    Scores,
+    average,
+    make_grid,
+    mean_present,
+    score,
+)
+from pricon.report.significance import (
+    DECIMALS,
+    bonferroni,
+    holm,
+    paired_wilcoxon,
+    smallest_detectable,
+)
 from pricon.report.summary import (
     MACRO_AVERAGE,
     ArmSummary,
     Block,
     Comparison,
     Estimate,
-    FoldSummary,
     GapClosed,
     Report,
     TrialRow,
@@ -66,7 +81,7 @@ def summarise(
             for r in rows
         ),
         blocks=(),
-        folds=_folds(rows),
+        folds=describe_folds(rows),
     )
     blocks = _blocks(report, num_resamples)
     verdict = pronounce(blocks, plan.generated) if report.complete else ()
@@ -126,7 +141,7 @@ def _blocks(report: Report, num_resamples: int) -> tuple[Block, ...]:
         tables = {s: _rows_of(scored, s, available) for s in stimuli}
         if len(stimuli) > 1:
             tables[MACRO_AVERAGE] = _macro(list(tables.values()))
-        blocks += [_block(s, available, rows, report.complete) for s, rows in tables.items()]
+        blocks += [_block(s, available, rows, report.complete, grid) for s, rows in tables.items()]
     return tuple(blocks)
 
 
@@ -166,7 +181,9 @@ def _macro(tables: Sequence[Mapping[_Row, Scores]]) -> dict[_Row, Scores]:
     return {row: average([table[row] for table in tables]) for row in shared}
 
 
-def _block(stimulus: str, available: str, rows: Mapping[_Row, Scores], complete: bool) -> Block:
+def _block(
+    stimulus: str, available: str, rows: Mapping[_Row, Scores], complete: bool, grid: Grid
+) -> Block:
     by_arm = {arm: scores for (arm, _), scores in rows.items()}
     pairs = [(arm, "e2e") for arm in by_arm if arm != "e2e"] + [("pricon", "lupi")]
     comparisons = _compare(by_arm, pairs)
@@ -182,6 +199,7 @@ def _block(stimulus: str, available: str, rows: Mapping[_Row, Scores], complete:
                 num_finished=len(scores.cells),
                 num_planned=scores.num_planned,
                 metrics={name: Estimate.of(draws) for name, draws in scores.draws.items()},
+                by_participant=_by_participant(scores, grid),
                 minus_e2e=comparisons.get((arm, "e2e")),
                 gap_closed=_gap_closed(by_arm, arm) if complete else None,
             )
@@ -204,15 +222,16 @@ def _compare(
     between = [(by_arm[arm], by_arm[reference]) for arm, reference in possible]
     differences = [a.draws["accuracy"] - b.draws["accuracy"] for a, b in between]
     over_people = [a.by_participant - b.by_participant for a, b in between]
-    over_pairs = [(a.by_fold - b.by_fold).ravel() for a, b in between]
+    over_pairs = [a.by_fold - b.by_fold for a, b in between]
     p_values = [paired_wilcoxon(d) for d in over_people]
     adjusted = holm(p_values)
-    p_fold_seed = bonferroni([paired_wilcoxon(d) for d in over_pairs])
+    p_fold_seed = bonferroni([paired_wilcoxon(d.ravel()) for d in over_pairs])
     return {
         (arm, reference): Comparison(
             arm=arm,
             reference=reference,
             difference=Estimate.of(differences[i]),
+            by_seed=_by_seed(over_pairs[i]),
             num_participants=int((~np.isnan(over_people[i])).sum()),
             p_value=p_values[i],
             p_holm=adjusted[i],
@@ -221,6 +240,18 @@ def _compare(
         )
         for i, (arm, reference) in enumerate(possible)
     }
+
+
+def _by_seed(differences: NDArray[np.float64]) -> tuple[float, ...]:
+    """Shape (seeds, folds) -> mean over folds, rounded: equal arms differ by exactly zero."""
+    means = np.round(mean_present(differences, axis=1), DECIMALS) + 0.0  # -0.0 becomes 0.0
+    return tuple(means.tolist())
+
+
+def _by_participant(scores: Scores, grid: Grid) -> dict[str, float]:
+    """Accuracy of everybody tested, sorted by name."""
+    people = zip(grid.participants.tolist(), scores.by_participant.tolist(), strict=True)
+    return {person: accuracy for person, accuracy in people if not isnan(accuracy)}
 
 
 def _gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
@@ -237,33 +268,4 @@ def _gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
         share[1:] = nan
     return GapClosed(
         share=Estimate.of(share), num_without_gap=num_without_gap, num_resamples=gap.size - 1
-    )
-
-
-def _folds(results: Sequence[TrialResult]) -> tuple[FoldSummary, ...]:
-    """Windows and classes of each fold; a seed counts once, however many arms it has."""
-    by_fold: dict[tuple[str, int], dict[int, TrialResult]] = {}
-    for r in results:
-        if r.num_windows:
-            by_fold.setdefault((r.cell.stimulus, r.cell.fold), {}).setdefault(r.cell.seed, r)
-    return tuple(_fold(*key, list(seeds.values())) for key, seeds in by_fold.items())
-
-
-def _fold(stimulus: str, fold: int, seeds: Sequence[TrialResult]) -> FoldSummary:
-    def mean(values: list[float]) -> float:
-        return float(mean_present(np.array(values, dtype=np.float64), axis=0))
-
-    shares = [r.share_high for r in seeds]
-    majority = [
-        share["test"] if share["train"] >= 0.5 else 1 - share["test"]
-        for share in shares
-        if {"train", "test"} <= share.keys()
-    ]
-    windows = ("train", "validation", "test", "dropped")
-    return FoldSummary(
-        stimulus=stimulus,
-        fold=fold,
-        num_windows={k: mean([r.num_windows.get(k, nan) for r in seeds]) for k in windows},
-        share_high={k: mean([share.get(k, nan) for share in shares]) for k in windows[:3]},
-        majority_accuracy=mean(majority),
     )

@@ -50,7 +50,10 @@ class Comparison:
     Args:
         arm: minuend.
         reference: subtrahend.
-        difference: paired; both arms under the same resamples.
+        difference: paired; both arms under the same resamples. Its interval conditions on the
+            trained models: training noise does not enter it.
+        by_seed: difference of each seed in order, mean over folds; NaN where a seed has no pair.
+            Training noise shows here.
         num_participants: who were tested under both.
         p_value: two-sided paired Wilcoxon over participants (accuracy averaged over seeds).
         p_holm: the same, adjusted by Holm over the comparisons of the table.
@@ -63,11 +66,16 @@ class Comparison:
     arm: str
     reference: str
     difference: Estimate
+    by_seed: tuple[float, ...]
     num_participants: int
     p_value: float
     p_holm: float
     p_fold_seed: float
     smallest_detectable: float
+
+    def num_seeds(self, sign: int) -> int:
+        """Seeds whose difference is positive (1), zero (0) or negative (-1)."""
+        return sum((d > 0) - (d < 0) == sign for d in self.by_seed if not isnan(d))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,8 @@ class ArmSummary:
         modality: what its deployed model needs, in one word; empty for `majority`.
         num_finished: trials behind the numbers.
         num_planned: trials that the plan holds.
-        metrics: name -> mean over folds, then seeds.
+        metrics: name -> mean over folds, then seeds; `auroc` has no interval (see `scores.score`).
+        by_participant: accuracy over all windows of each participant tested, mean over seeds.
         minus_e2e: None for `e2e` itself, and where the two arms did not finish the same cells.
         gap_closed: None where the report is incomplete or there is no gap, and for arms other than
             `lupi` and `pricon`.
@@ -106,6 +115,7 @@ class ArmSummary:
     num_finished: int
     num_planned: int
     metrics: Mapping[str, Estimate]
+    by_participant: Mapping[str, float]
     minus_e2e: Comparison | None
     gap_closed: GapClosed | None
 

@@ -14,7 +14,7 @@ from pricon.report.results import TrialResult
 from pricon.report.summary import ArmSummary, Block, Comparison, Estimate, Report
 
 NAMED_AT_MOST = 10
-"""So many unfinished trials are named; the rest is counted."""
+"""So many unfinished trials a terminal names; the rest is counted. report.md names all."""
 
 HEADINGS = ("arm", "accuracy", "minus e2e (paired)", "gap closed")
 NOTHING = "-"
@@ -23,7 +23,7 @@ NOTHING = "-"
 def terminal(report: Report) -> RenderableType:
     """All that a terminal shows of a report; hand it to a rich console."""
     parts: list[RenderableType] = [Text(line, style="bold") for line in headlines(report)]
-    parts += [Text(line) for line in unfinished_lines(report)]
+    parts += [Text(line) for line in _some(unfinished_lines(report))]
     for block in report.blocks:
         parts += [Text(), Text(caption(block)), _table(block)]
     if report.blocks:
@@ -54,12 +54,13 @@ def headlines(report: Report) -> list[str]:
 
 
 def unfinished_lines(report: Report) -> list[str]:
-    """Unfinished trials, one a line, at most `NAMED_AT_MOST` of them."""
-    unfinished = report.unfinished
-    lines = [_describe(result) for result in unfinished[:NAMED_AT_MOST]]
-    if len(unfinished) > NAMED_AT_MOST:
-        lines.append(f"... and {len(unfinished) - NAMED_AT_MOST} more")
-    return lines
+    """Every unfinished trial, one a line."""
+    return [_describe(result) for result in report.unfinished]
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    hidden = len(lines) - NAMED_AT_MOST
+    return [*lines[:NAMED_AT_MOST], *([f"... and {hidden} more"] if hidden > 0 else [])]
 
 
 def _describe(result: TrialResult) -> str:
@@ -102,8 +103,14 @@ def percent(seen: Estimate) -> str:
     return f"{number} [{100 * seen.low:.0f}, {100 * seen.high:.0f}]"
 
 
+def seeds(comparison: Comparison) -> str:
+    """Signs of the seeds' differences, such as `3+ 2-`; `1=` is a seed without a difference."""
+    counts = ((comparison.num_seeds(sign), mark) for sign, mark in ((1, "+"), (-1, "-"), (0, "=")))
+    return " ".join(f"{num}{mark}" for num, mark in counts if num) or NOTHING
+
+
 def comparisons(block: Block) -> Sequence[Comparison]:
-    """Every comparison of a table; the p values are adjusted over exactly these."""
+    """Every comparison of a table; its p values are adjusted over exactly these."""
     found = (*(row.minus_e2e for row in block.arms), block.pricon_minus_lupi)
     return [comparison for comparison in found if comparison is not None]
 

@@ -1,9 +1,15 @@
-"""Sentences that the numbers of a complete report allow, and no others."""
+"""Sentences that the numbers of a complete report allow, and no others.
+
+Interval and test over participants condition on the trained models, so neither knows how much of a
+difference is training noise. Only seeds that agree let a sentence speak of arms and not of models.
+"""
 
 from collections.abc import Sequence
 from math import isnan
 
+from pricon.report.significance import holm
 from pricon.report.summary import MACRO_AVERAGE, Block, Comparison
+from pricon.report.tables import comparisons
 
 ALPHA = 0.05
 
@@ -12,7 +18,6 @@ PARTICIPANTS_ARE_THE_UNIT = (
     "interval and test."
 )
 
-
 GENERATED = "The recordings are generated, so none of this says anything about people."
 
 
@@ -20,23 +25,36 @@ def pronounce(blocks: Sequence[Block], generated: bool) -> tuple[str, ...]:
     """What a complete report says, one sentence a comparison; empty without comparisons.
 
     With several stimuli only their macro average is judged: one sentence a stimulus and arm would
-    be a search for the table that suits.
+    be a search for the table that suits. Several available sets would be another one, so p values
+    are adjusted over all comparisons of all tables judged, those without a sentence included: no
+    sentence is then more lenient than its table.
     """
     averages = [block for block in blocks if block.stimulus == MACRO_AVERAGE]
-    sentences = [sentence for block in averages or blocks for sentence in _of_block(block)]
+    judged = averages or list(blocks)
+    family = [(block, comparison) for block in judged for comparison in comparisons(block)]
+    p_values = holm([comparison.p_value for _, comparison in family])
+    num_tests = sum(not isnan(p) for p in p_values)
+    sentences = []
+    for block in judged:
+        tested = [(c, p) for (of, c), p in zip(family, p_values, strict=True) if of is block]
+        sentences += _of_block(block, tested, num_tests)
     if not sentences:
         return ()
     return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if generated else []))
 
 
-def _of_block(block: Block) -> list[str]:
-    against_e2e = [row.minus_e2e for row in block.arms if row.arm in ("lupi", "pricon")]
-    comparisons = [c for c in (*against_e2e, block.pricon_minus_lupi) if c is not None]
+def _of_block(
+    block: Block, tested: Sequence[tuple[Comparison, float]], num_tests: int
+) -> list[str]:
     stimuli = ", averaged over stimuli" if block.stimulus == MACRO_AVERAGE else ""
     place = f"With {block.available} available{stimuli}"
-    sentences = [f"{place}, {judge(c)}" for c in comparisons]
+    sentences = [
+        f"{place}, {judge(comparison, p_value, num_tests)}"
+        for comparison, p_value in tested
+        if comparison.arm in ("lupi", "pricon")
+    ]
     reference = block.arm("all_modalities")
-    if comparisons and reference is not None and reference.minus_e2e is not None:
+    if sentences and reference is not None and reference.minus_e2e is not None:
         gap = reference.minus_e2e.difference.value
         if gap <= 0:
             sentences.append(
@@ -46,20 +64,26 @@ def _of_block(block: Block) -> list[str]:
     return sentences
 
 
-def judge(comparison: Comparison) -> str:
-    """One comparison in words: the numbers first, then what follows from them."""
+def judge(comparison: Comparison, p_value: float, num_tests: int) -> str:
+    """One comparison in words: the numbers first, then what follows from them.
+
+    Args:
+        comparison: of a complete report.
+        p_value: its Wilcoxon test over participants, adjusted by Holm.
+        num_tests: over so many comparisons.
+    """
     c = comparison
     seen = f"{c.arm} minus {c.reference} is {c.difference.value:+.3f}"
     people = f"over {c.num_participants} participants"
     if not c.difference.has_interval:
         return f"{seen} {people}: too few for an interval, so these data show nothing."
     numbers = f"{seen} [{c.difference.low:+.3f}, {c.difference.high:+.3f}] {people}"
-    return f"{numbers}: {_what_follows(c)}"
+    over = "1 comparison" if num_tests == 1 else f"{num_tests} comparisons"
+    test = f"Wilcoxon over participants, Holm over {over}: p {_p_value(p_value)}"
+    return f"{numbers}: {_what_follows(c, agrees=p_value < ALPHA, test=test)}"
 
 
-def _what_follows(comparison: Comparison) -> str:
-    c = comparison
-    p_value = f"Wilcoxon over participants, Holm: p {_p_value(c.p_holm)}"
+def _what_follows(c: Comparison, agrees: bool, test: str) -> str:
     if c.difference.low <= 0 <= c.difference.high:
         detectable = (
             ""
@@ -68,17 +92,33 @@ def _what_follows(comparison: Comparison) -> str:
         )
         return (
             "the interval includes zero, so these data do not show a difference "
-            f"({p_value}{detectable})."
+            f"({test}{detectable})."
         )
-    direction, side = ("higher", "above") if c.difference.value > 0 else ("lower", "below")
-    if c.p_holm < ALPHA:
+    if not agrees:
+        side = "above" if c.difference.value > 0 else "below"
         return (
-            "the interval excludes zero and the test agrees, "
-            f"so {c.arm} is {direction} than {c.reference} ({p_value})."
+            f"the interval lies {side} zero, but the test does not confirm it, "
+            f"so a difference is not established ({test})."
         )
+    return f"the interval excludes zero and the test agrees, {_direction(c)} ({test})."
+
+
+def _direction(c: Comparison) -> str:
+    """What interval and test together show, as far as the seeds let them."""
+    sign, direction = (1, "higher") if c.difference.value > 0 else (-1, "lower")
+    num_seeds, num_agreeing = len(c.by_seed), c.num_seeds(sign)
+    points = f"by {100 * abs(c.difference.value):.1f} points"
+    here = f"so {c.arm} is {direction} than {c.reference} for the models trained here, {points},"
+    if num_agreeing < num_seeds:
+        return (
+            f"{here} but its sign changes with the seed ({direction} in {num_agreeing} of "
+            f"{num_seeds} seeds), so training noise may explain it"
+        )
+    if num_seeds == 1:
+        return f"{here} but with a single seed training noise may explain it"
     return (
-        f"the interval lies {side} zero, but the test does not confirm it, "
-        f"so a difference is not established ({p_value})."
+        f"and so does each of the {num_seeds} seeds, "
+        f"so {c.arm} is {direction} than {c.reference} {points}"
     )
 
 

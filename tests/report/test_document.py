@@ -1,7 +1,10 @@
 """results.json: documented keys, no NaN."""
 
 import json
+import re
+from dataclasses import replace
 
+from pricon.report import document as module
 from pricon.report.document import to_json
 from pricon.report.statistics import summarise
 from tests.report.grids import Grid, always, fail, make_run
@@ -21,6 +24,9 @@ def test_keys_and_numbers() -> None:
     assert pricon["metrics"]["auroc"]["low"] is None
     assert round(pricon["minus_e2e"]["difference"]["mean"], 9) == 0.15
     assert round(pricon["gap_closed"]["share"], 9) == 0.6
+    assert pricon["minus_e2e"]["by_seed"] == [0.15, 0.15]
+    assert pricon["by_participant"] == {f"p{i:02}": 0.8 for i in range(8)}
+    assert by_arm["e2e"]["by_participant"]["p01"] == 0.6
     assert by_arm["e2e"]["minus_e2e"] is None
     assert document["pricon_minus_lupi"][0]["arm"] == "pricon"
     assert document["trials"][3] == {
@@ -38,6 +44,51 @@ def test_keys_and_numbers() -> None:
         "macro_f1": 0.8,
         "auroc": 0.8,
     }
+
+
+def test_every_fold_tells_its_windows_and_classes() -> None:
+    document = json.loads(to_json(summarise(*make_run(LARGE))))
+    assert document["folds"] == [
+        {
+            "stimulus": "heist",
+            "fold": fold,
+            "num_windows": {"train": 20.0, "validation": 10.0, "test": 30.0, "dropped": 4.0},
+            "share_high": {"train": 0.6, "validation": 0.5, "test": 0.5},
+            "majority_accuracy": 0.5,
+        }
+        for fold in (0, 1)
+    ]
+
+
+def test_what_is_not_defined_is_null() -> None:
+    plan, results = make_run(LARGE)
+    results = [replace(r, num_windows={"train": 20}, share_high={}) for r in results]
+    document = json.loads(to_json(summarise(plan, [r for r in results if r.cell.seed == 0])))
+    fold = document["folds"][0]
+    assert fold["num_windows"] == {
+        "train": 20.0, "validation": None, "test": None, "dropped": None,
+    }  # fmt: skip
+    assert fold["share_high"] == {"train": None, "validation": None, "test": None}
+    assert fold["majority_accuracy"] is None
+    assert document["arms"][0]["minus_e2e"]["by_seed"] == [-0.15, None]
+    nothing = json.loads(to_json(summarise(plan, [])))
+    assert nothing["folds"] == []
+    assert nothing["arms"][0]["by_participant"] == {}
+
+
+def test_every_key_is_documented() -> None:
+    def keys(value: object) -> set[str]:
+        if isinstance(value, list):
+            return set().union(*map(keys, value))
+        if isinstance(value, dict):
+            return {*value}.union(*map(keys, value.values()))
+        return set()
+
+    found = keys(json.loads(to_json(summarise(*make_run(LARGE)))))
+    people = {f"p{i:02}" for i in range(8)}
+    assert module.__doc__ is not None
+    words = set(re.findall(r"\w+", module.__doc__))
+    assert found - people - words == set()
 
 
 def test_an_incomplete_run_names_what_is_missing() -> None:

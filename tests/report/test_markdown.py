@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
-from pricon.report.markdown import markdown
+from pricon.report.markdown import METHOD, markdown
 from pricon.report.statistics import summarise
-from tests.report.grids import Grid, always, fail, make_run
+from pricon.spec.job import Arm
+from tests.report.grids import Grid, Wrong, always, fail, make_run
 from tests.report.test_statistics import ARMS, LARGE
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
@@ -27,6 +28,37 @@ def test_an_incomplete_page_says_so_in_its_title_and_judges_nothing() -> None:
     assert title == "# again-tiny (run run0): INCOMPLETE: 2 of 20 trials missing or failed"
     assert "- failed majority-heist-0-0: majority, heist fold 0 seed 0: a | b" in page
     assert "## What the data show" not in page
+
+
+def test_an_incomplete_page_names_every_unfinished_trial() -> None:
+    plan, results = make_run(LARGE)
+    page = markdown(summarise(plan, results[:-17]), {})
+    named = [line for line in page.splitlines() if line.startswith("- missing ")]
+    assert named == [
+        f"- missing {r.trial.id}: {r.trial.arm}"
+        + (f" ({r.trial.modality})" if r.trial.modality else "")
+        + f", {r.cell}"
+        for r in results[-17:]
+    ]
+    assert "more" not in page.split("## Arms")[0]
+
+
+def test_the_table_of_comparisons_shows_how_seeds_fell() -> None:
+    gain = {0: 1, 1: 2, 2: -1}
+    arms: dict[Arm, Wrong] = {"e2e": always(4), "pricon": lambda p, s: 4 - gain[s]}
+    page = markdown(summarise(*make_run(Grid(arms=arms, seeds=(0, 1, 2)))), {})
+    heading, _, row = page[page.index("| comparison") :].splitlines()[:3]
+    assert [cell.strip() for cell in heading.split("|")][2:4] == ["difference", "seeds"]
+    assert [cell.strip() for cell in row.split("|")][3] == "2+ 1-"
+
+
+def test_the_method_says_what_its_intervals_and_tests_leave_out() -> None:
+    assert (
+        "Intervals and tests over participants condition on the trained models: they say what "
+        "other\nparticipants might have shown, not what training again might have shown. Training "
+        "noise enters\nneither."
+    ) in METHOD
+    assert "AUROC has no interval: ranks do not add up over participants as counts do" in METHOD
 
 
 def test_session_standardisation_is_called_what_it_is() -> None:

@@ -59,6 +59,39 @@ def test_holm_runs_over_all_comparisons_of_the_table() -> None:
     assert all(c.num_participants == 8 for c in compared)
 
 
+def test_the_difference_of_each_seed_by_hand() -> None:
+    # Two windows of ten better with seed 0, one worse with seed 1, the same with seed 2.
+    e2e = {0: 4, 1: 2, 2: 3}
+    arms: dict[Arm, Wrong] = {"e2e": lambda p, s: e2e[s], "pricon": lambda p, s: e2e[s] - gain[s]}
+    gain = {0: 2, 1: -1, 2: 0}
+    row = only_block(Grid(arms=arms, seeds=(0, 1, 2))).arm("pricon")
+    assert row is not None
+    assert row.minus_e2e is not None
+    assert row.minus_e2e.by_seed == (0.2, -0.1, 0.0)
+    assert [row.minus_e2e.num_seeds(sign) for sign in (1, -1, 0)] == [1, 1, 1]
+    assert row.minus_e2e.difference.value == pytest.approx(sum(row.minus_e2e.by_seed) / 3)
+
+
+def test_a_seed_that_never_finished_has_no_difference() -> None:
+    plan, results = make_run(Grid(arms={"e2e": always(2), "pricon": always(1)}))
+    results = [fail(r) if r.cell.seed == 1 else r for r in results]
+    row = summarise(plan, results).blocks[0].arm("pricon")
+    assert row is not None
+    assert row.minus_e2e is not None
+    assert row.minus_e2e.by_seed == pytest.approx((0.1, float("nan")), nan_ok=True)
+    assert [row.minus_e2e.num_seeds(sign) for sign in (1, -1, 0)] == [1, 0, 0]
+
+
+def test_accuracy_of_each_participant_by_hand() -> None:
+    # Seed 0: participant i has i wrong of ten; seed 1: two more. Fold 1 finished nowhere.
+    arms: dict[Arm, Wrong] = {"e2e": lambda p, s: p + 2 * s}
+    plan, results = make_run(Grid(arms=arms))
+    row = summarise(plan, [r for r in results if r.cell.fold == 0]).blocks[0].arm("e2e")
+    assert row is not None
+    assert row.by_participant == pytest.approx({"p00": 0.9, "p01": 0.8, "p02": 0.7})
+    assert list(row.by_participant) == ["p00", "p01", "p02"]
+
+
 def test_gap_closed_by_hand() -> None:
     block = only_block(LARGE)
     closed = {row.arm: row.gap_closed for row in block.arms}
@@ -162,14 +195,6 @@ def test_arms_evaluated_on_different_windows_are_refused() -> None:
         PlanError, match="were evaluated on different windows of heist fold 0 seed 0"
     ):
         summarise(plan, results)
-
-
-def test_folds_tell_windows_classes_and_the_majority_baseline() -> None:
-    report = summarise(*make_run(LARGE))
-    assert [fold.fold for fold in report.folds] == [0, 1]
-    fold = report.folds[0]
-    assert fold.num_windows == {"train": 20, "validation": 10, "test": 30, "dropped": 4}
-    assert fold.majority_accuracy == 0.5
 
 
 def test_a_large_run_is_summarised_in_seconds() -> None:

@@ -5,8 +5,8 @@ from io import StringIO
 from rich.console import Console
 
 from pricon.report.statistics import summarise
-from pricon.report.summary import Estimate, Report
-from pricon.report.tables import estimate, percent, terminal
+from pricon.report.summary import Comparison, Estimate, Report
+from pricon.report.tables import estimate, percent, seeds, terminal, unfinished_lines
 from tests.report.grids import Grid, always, fail, make_run
 from tests.report.test_statistics import ARMS, LARGE
 
@@ -27,6 +27,29 @@ def test_estimates_in_words() -> None:
     assert estimate(Estimate(value=float("nan"))) == "-"
     assert percent(Estimate(value=0.634, low=0.21, high=1.04)) == "63% [21, 104]"
     assert percent(Estimate(value=0.634)) == "63%"
+
+
+def test_signs_of_seeds_in_words() -> None:
+    def shown_as(*by_seed: float) -> str:
+        nothing = Estimate(value=float("nan"))
+        return seeds(
+            Comparison(
+                arm="pricon",
+                reference="e2e",
+                difference=nothing,
+                by_seed=by_seed,
+                num_participants=0,
+                p_value=1.0,
+                p_holm=1.0,
+                p_fold_seed=1.0,
+                smallest_detectable=1.0,
+            )
+        )
+
+    assert shown_as(0.0046, 0.0078, 0.0037, -0.0016, -0.0010) == "3+ 2-"
+    assert shown_as(0.1, 0.2) == "2+"
+    assert shown_as(0.1, 0.0, -0.1, float("nan")) == "1+ 1- 1="
+    assert shown_as(float("nan")) == "-"
 
 
 def test_a_complete_table_fits_80_columns() -> None:
@@ -56,6 +79,7 @@ def test_an_incomplete_report_names_ten_and_counts_the_rest() -> None:
     )
     assert text.count("\nmissing ") == 9
     assert "... and 2 more" in text
+    assert len(unfinished_lines(report)) == 12
     assert "minus e2e is" not in text
     assert "majority (3/6)" in text
 

@@ -5,52 +5,130 @@ from math import nan
 
 from pricon.report.statistics import summarise
 from pricon.report.summary import Comparison, Estimate
+from pricon.report.tables import comparisons
 from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT, judge
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, Wrong, always, make_run
+from tests.report.test_statistics import LARGE
 
 UNCLEAR = Comparison(
     arm="pricon",
     reference="e2e",
     difference=Estimate(value=0.012, low=-0.004, high=0.028),
+    by_seed=(0.02, 0.01, 0.006),
     num_participants=124,
     p_value=0.05,
     p_holm=0.2,
     p_fold_seed=0.01,
     smallest_detectable=0.021,
 )
+BETTER = replace(
+    UNCLEAR,
+    difference=Estimate(value=0.0242, low=0.0101, high=0.0383),
+    by_seed=(0.03, 0.02, 0.0226),
+)
+WORSE = replace(
+    UNCLEAR,
+    difference=Estimate(value=-0.02, low=-0.03, high=-0.01),
+    by_seed=(-0.01, -0.03, -0.02),
+)
 
 
 def test_an_interval_with_zero_shows_no_difference() -> None:
-    assert judge(UNCLEAR) == (
+    assert judge(UNCLEAR, 0.2, 5) == (
         "pricon minus e2e is +0.012 [-0.004, +0.028] over 124 participants: the interval includes "
-        "zero, so these data do not show a difference (Wilcoxon over participants, Holm: "
-        "p = 0.200; differences below 0.021 are beyond this sample)."
+        "zero, so these data do not show a difference (Wilcoxon over participants, Holm over "
+        "5 comparisons: p = 0.200; differences below 0.021 are beyond this sample)."
     )
 
 
-def test_interval_and_test_together_show_a_direction() -> None:
-    better = replace(UNCLEAR, difference=Estimate(value=0.02, low=0.01, high=0.03), p_holm=0.0004)
-    assert judge(better).endswith(
-        "the interval excludes zero and the test agrees, so pricon is higher than e2e "
-        "(Wilcoxon over participants, Holm: p < 0.001)."
+def test_interval_test_and_every_seed_together_show_a_direction_and_a_size() -> None:
+    assert judge(BETTER, 0.0004, 5) == (
+        "pricon minus e2e is +0.024 [+0.010, +0.038] over 124 participants: the interval excludes "
+        "zero and the test agrees, and so does each of the 3 seeds, so pricon is higher than e2e "
+        "by 2.4 points (Wilcoxon over participants, Holm over 5 comparisons: p < 0.001)."
     )
-    worse = replace(better, difference=Estimate(value=-0.02, low=-0.03, high=-0.01))
-    assert "so pricon is lower than e2e" in judge(worse)
+    assert judge(WORSE, 0.049, 1) == (
+        "pricon minus e2e is -0.020 [-0.030, -0.010] over 124 participants: the interval excludes "
+        "zero and the test agrees, and so does each of the 3 seeds, so pricon is lower than e2e "
+        "by 2.0 points (Wilcoxon over participants, Holm over 1 comparison: p = 0.049)."
+    )
+
+
+def test_seeds_that_disagree_leave_training_noise_as_an_explanation() -> None:
+    # As once seen on real recordings; over fold x seed pairs p was .600.
+    seen = replace(
+        UNCLEAR,
+        difference=Estimate(value=0.0027, low=0.0006, high=0.0048),
+        by_seed=(0.0046, 0.0078, 0.0037, -0.0016, -0.0010),
+    )
+    assert judge(seen, 0.022, 5) == (
+        "pricon minus e2e is +0.003 [+0.001, +0.005] over 124 participants: the interval excludes "
+        "zero and the test agrees, so pricon is higher than e2e for the models trained here, by "
+        "0.3 points, but its sign changes with the seed (higher in 3 of 5 seeds), so training "
+        "noise may explain it (Wilcoxon over participants, Holm over 5 comparisons: p = 0.022)."
+    )
+    worse = replace(WORSE, by_seed=(-0.04, -0.03, 0.01))
+    assert (
+        "so pricon is lower than e2e for the models trained here, by 2.0 points, but its sign "
+        "changes with the seed (lower in 2 of 3 seeds), so training noise may explain it"
+    ) in judge(worse, 0.001, 5)
+
+
+def test_a_seed_without_a_difference_does_not_agree() -> None:
+    for third in (0.0, nan):
+        seen = replace(BETTER, by_seed=(0.04, 0.03, third))
+        assert "(higher in 2 of 3 seeds)" in judge(seen, 0.001, 5)
+
+
+def test_a_single_seed_knows_nothing_of_training_noise() -> None:
+    assert judge(replace(BETTER, by_seed=(0.0242,)), 0.001, 5).endswith(
+        "so pricon is higher than e2e for the models trained here, by 2.4 points, but with a "
+        "single seed training noise may explain it "
+        "(Wilcoxon over participants, Holm over 5 comparisons: p = 0.001)."
+    )
 
 
 def test_an_interval_alone_establishes_nothing() -> None:
-    lonely = replace(UNCLEAR, difference=Estimate(value=-0.02, low=-0.03, high=-0.01), p_holm=0.06)
-    assert "lies below zero, but the test does not confirm it" in judge(lonely)
-    assert "a difference is not established" in judge(replace(lonely, p_holm=nan))
+    assert judge(WORSE, 0.05, 5).endswith(
+        "the interval lies below zero, but the test does not confirm it, so a difference is not "
+        "established (Wilcoxon over participants, Holm over 5 comparisons: p = 0.050)."
+    )
+    assert "the interval lies above zero, but the test does not" in judge(BETTER, nan, 5)
 
 
 def test_without_an_interval_the_data_show_nothing() -> None:
     one = replace(UNCLEAR, difference=Estimate(value=0.4), num_participants=1)
-    assert judge(one) == (
+    assert judge(one, nan, 0) == (
         "pricon minus e2e is +0.400 over 1 participants: "
         "too few for an interval, so these data show nothing."
     )
+
+
+def test_one_available_set_is_judged_by_the_p_values_of_its_table() -> None:
+    report = summarise(*make_run(LARGE))
+    compared = comparisons(report.blocks[0])
+    sentence = next(s for s in report.verdict if "pricon minus e2e" in s)
+    p_holm = next(c.p_holm for c in compared if (c.arm, c.reference) == ("pricon", "e2e"))
+    assert f"Holm over 5 comparisons: p = {p_holm:.3f}" in sentence
+
+
+def test_p_values_are_adjusted_over_every_available_set_judged() -> None:
+    # Six participants, all of one sign: p = 1/32 for each comparison, 3/32 by Holm over three.
+    arms: dict[Arm, Wrong] = {"e2e": always(2), "pricon": always(1)}
+    for available, over in (
+        (("a",), "1 comparison: p = 0.031"),
+        (
+            ("a", "b", "c"),
+            "3 comparisons: p = 0.094",
+        ),
+    ):
+        report = summarise(*make_run(Grid(arms=arms, available=available)))
+        found = [s for s in report.verdict if "pricon minus e2e" in s]
+        assert len(found) == len(available)
+        assert all(f"Holm over {over})" in sentence for sentence in found)
+        assert all("the test agrees" in s for s in found) == (len(available) == 1)
+        assert all(row.p_holm < 0.05 for block in report.blocks for row in comparisons(block))
 
 
 def test_a_verdict_names_its_unit_and_a_gap_that_is_not_there() -> None:
