@@ -11,15 +11,13 @@ from rich.text import Text
 from pricon import __version__
 from pricon.cli.plan import show_plan
 from pricon.cli.progress import Progress, building
-from pricon.corpus.ensure import ensure_corpus
-from pricon.corpus.reader import open_corpus
+from pricon.corpus.ensure import ensure_corpus, open_built
 from pricon.errors import SpecError
 from pricon.launch.submit import Prepared, prepare, run, run_storage
 from pricon.report.tables import terminal
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
 from pricon.spec.resources import Target
-from pricon.storage import open_storage
 from pricon.track.open import default_uri, no_tracker, open_tracker
 from pricon.track.tracker import Tracker
 
@@ -82,7 +80,7 @@ def submit(  # noqa: PLR0913  # options of a command
         spec = spec.model_copy(update={"target": target})
     folds = _parse_folds(only_folds)
     if dry_run:
-        corpus = open_corpus(open_storage(spec.corpus.uri, spec.storage))
+        corpus = open_built(spec.corpus, spec.storage)
         show_plan(prepare(spec, corpus, folds), Console())
         return
     errors = Console(stderr=True)

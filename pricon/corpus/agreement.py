@@ -57,6 +57,8 @@ def _settings(manifest: Manifest, spec: CorpusSpecBase) -> Iterator[str]:
     if spec.generate is not None and manifest.generate is not None:
         wanted["generate"] = spec.generate.model_dump(mode="json")
         built["generate"] = manifest.generate.model_dump(mode="json")
+    if built.pop("reader", None) != wanted.pop("reader", None):
+        yield "it was built by a version of pricon that reads recordings otherwise"
     for key in sorted({*wanted, *built}):
         if wanted.get(key) != built.get(key):
             yield (

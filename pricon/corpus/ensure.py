@@ -34,7 +34,17 @@ def ensure_corpus(
     if not storage.exists(MANIFEST_PATH):
         build(spec, storage_spec, progress)
         return open_corpus(storage)
-    corpus = open_corpus(storage)
+    return open_built(spec, storage_spec)
+
+
+def open_built(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus:
+    """The corpus at `spec.uri`, which must be built and be what the job describes; writes nothing.
+
+    Raises:
+        CorpusError: it is not built, or from other recordings or with other settings.
+        StorageError: the store failed.
+    """
+    corpus = open_corpus(open_storage(spec.uri, storage_spec))
     if spec.source is None or _is_absent(Path(spec.source)):
         check_agreement(corpus.manifest, spec, None)
     else:

@@ -28,6 +28,8 @@ def label_windows(
     match rule.threshold:
         case "session_mean":
             threshold = index.session_mean[affect]
+        case None:
+            raise ValueError("a job resolves its threshold when it is loaded")
         case "training_median":
             threshold = float(np.nanmedian(values[training]))
         case fixed:

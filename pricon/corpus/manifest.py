@@ -17,6 +17,10 @@ MANIFEST_PATH = "manifest.json"
 SCHEMA_VERSION = 1
 """Raised whenever a corpus of an older version could be misread."""
 
+READER = 1
+"""Version of what adapters and windowing read out of recordings. Raise it in every commit that
+changes a window: a corpus built before is then refused, not taken for what the code reads."""
+
 _NO_SETTING = {"uri", "source", "generate", "adapter", "windows", "shard_windows"}
 
 
@@ -149,7 +153,7 @@ def settings_of(spec: CorpusSpecBase) -> dict[str, JsonValue]:
     The size of a shard is not among it: it moves windows between files and changes none.
     """
     settings: dict[str, JsonValue] = spec.model_dump(mode="json", exclude=_NO_SETTING)
-    return settings
+    return {**settings, "reader": READER}
 
 
 def write_manifest(manifest: Manifest) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from pricon.corpus.reader import Corpus, WindowIndex
 from pricon.errors import TrainingError
 from pricon.launch.events import Event, LaneDone, Listen, StagesDone
-from pricon.launch.runner import Assignment, LaneRunner
+from pricon.launch.lanes import Assignment, Lanes
 from pricon.plan.plan import Cell, Lane, Plan, Trial
 from pricon.report.results import Curve, Predictions, TrialResult
 from pricon.spec.job import JobSpec
@@ -52,6 +52,27 @@ class Ledger:
         """Lanes with a trial that has no result."""
         cells = {trial.cell for trial in self.plan.trials if trial.id not in self.results}
         return tuple(lane for lane in self.plan.lanes if cells.intersection(lane.cells))
+
+    def made_with(self) -> list[str]:
+        """With which code and on what the results were made; several after an update."""
+        keys = ("git_commit", "torch", "device")
+        made = {
+            ", ".join(f"{key} {facts.made_with.get(key, 'unknown')}" for key in keys)
+            for facts in self._facts.values()
+        }
+        return sorted(made)
+
+    def kept_features(self) -> str:
+        """How many features of each modality carry something, over the folds."""
+        seen: dict[str, list[tuple[int, int]]] = {}
+        for facts in self._facts.values():
+            for modality, counts in facts.features.items():
+                seen.setdefault(modality, []).append(counts)
+        return ", ".join(
+            f"{name} {min(k for k, _ in counts)} to {max(k for k, _ in counts)} of "
+            f"{max(n for _, n in counts)}"
+            for name, counts in sorted(seen.items())
+        )
 
     def all_results(self) -> list[TrialResult]:
         """One result a trial, in the order of the plan, whatever became of it."""
@@ -127,7 +148,7 @@ class Ledger:
 def run_plan(
     ledger: Ledger,
     job: JobSpec,
-    runner: LaneRunner,
+    target: Lanes,
     listen: Listen,
     finished: Callable[[TrialResult], None],
 ) -> list[TrialResult]:
@@ -136,7 +157,7 @@ def run_plan(
     Args:
         ledger: knows the plan and what storage holds of it.
         job: settings.
-        runner: where lanes run.
+        target: where lanes run.
         listen: told everything that lanes say.
         finished: told every trial once, when its result is committed (or was, before this run).
 
@@ -163,7 +184,7 @@ def run_plan(
         finished(result)
     lanes = [Assignment.of(job, ledger.plan, lane.index) for lane in ledger.unfinished_lanes()]
     if lanes:
-        runner.run(lanes, hear)
+        target.run(lanes, hear)
         # A worker that died between its commit and its message has still finished its trial.
         for result in ledger.collect(ledger.plan.trials):
             finished(result)

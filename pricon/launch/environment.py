@@ -32,6 +32,7 @@ def _git_commit() -> str:
     """Commit of the code, with `+changes` where the tree differs from it; `unknown` outside git."""
     folder = Path(pricon.__file__).parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # not somebody else's tree
         commit = _git(folder, "rev-parse", "HEAD")
         return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--", ".") else commit
     except (OSError, subprocess.SubprocessError):

@@ -6,16 +6,16 @@ import torch
 
 from pricon.errors import PriconError
 from pricon.launch.events import LaneDone, Listen
-from pricon.launch.runner import Assignment
+from pricon.launch.lanes import Assignment
 from pricon.launch.worker import run_lane
 from pricon.train.ranks import Ranks
 
 
-class InprocessRunner:
+class InprocessLanes:
     """The same worker as everywhere, without Ray."""
 
     def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
-        """See `LaneRunner`."""
+        """See `Lanes`."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         for assignment in lanes:
             error = None

@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -21,9 +21,9 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 
-from pricon.errors import LaunchError, PriconError
+from pricon.errors import LaunchError, PriconError, StorageError
 from pricon.launch.events import EpochDone, Event, LaneDone, Listen
-from pricon.launch.runner import Assignment
+from pricon.launch.lanes import Assignment
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
@@ -42,20 +42,20 @@ _ENVIRONMENT = {
 }
 
 
-class LocalRunner:
-    """See `LaneRunner`."""
+class LocalLanes:
+    """See `Lanes`."""
 
     def __init__(self, resources: ResourcesSpec) -> None:
         self.resources = resources
 
     def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
-        """See `LaneRunner`.
+        """See `Lanes`.
 
         Raises:
             LaunchError: Ray does not start, or one lane needs more than this machine has.
         """
-        at_once = _lanes_that_fit(self.resources, len(lanes))
         with _ray(), tempfile.TemporaryDirectory(prefix="pricon-ray-") as folder:
+            at_once = lanes_that_fit(self.resources, len(lanes), ray.cluster_resources())  # type: ignore[no-untyped-call]
             mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
             with ThreadPoolExecutor(at_once, thread_name_prefix="lane") as threads:
                 futures = {
@@ -70,22 +70,23 @@ class LocalRunner:
                     raise
 
 
-def _lanes_that_fit(resources: ResourcesSpec, num_lanes: int) -> int:
-    """How many lanes may run at once: as asked, but no more than the machine has CPUs and GPUs for.
+def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Mapping[str, float]) -> int:
+    """How many lanes may run at once: as asked, but no more than `machine` has CPUs and GPUs for.
 
     Raises:
         LaunchError: not even one lane fits.
     """
     limit = resources.lanes_at_once or num_lanes
-    for noun, has, key, wants in (
-        ("CPUs", os.cpu_count() or 1, "cpus_per_worker", resources.cpus_per_worker),
-        ("GPUs", torch.cuda.device_count(), "gpus_per_worker", resources.gpus_per_worker),
+    for noun, key, wants in (
+        ("CPU", "cpus_per_worker", resources.cpus_per_worker),
+        ("GPU", "gpus_per_worker", resources.gpus_per_worker),
     ):
+        has = machine.get(noun, 0.0)
         lane = wants * resources.workers_per_lane
         if lane > has:
             raise LaunchError(
-                f"one lane needs {lane:g} {noun} ({resources.workers_per_lane} workers of "
-                f"{wants:g}), but this machine has {has}",
+                f"one lane needs {lane:g} {noun}s ({resources.workers_per_lane} workers of "
+                f"{wants:g}), but this machine has {has:g}",
                 f"lower `resources.workers_per_lane` or `resources.{key}`",
             )
         if lane > 0:
@@ -174,6 +175,8 @@ def _train(config: dict[str, Any]) -> None:
     teller = _Teller(mailbox, is_silent=ranks.index > 0)
     try:
         run_lane(assignment, ranks, get_device(), teller.tell)
+    except StorageError:
+        raise  # another attempt may find the store again
     except PriconError as err:
         # The same input gives the same error, so another attempt would be in vain. Other ranks may
         # wait for this one in a collective: only leaving with an error lets Ray end them.

@@ -76,7 +76,7 @@ def _check_split(cell: Cell, part: SplitPart, windows: GroupWindows, job: JobSpe
     if not len(labels) or missing:
         people = getattr(cell.split, part)
         shown = ", ".join(people[:4]) + (f" and {len(people) - 4} more" if len(people) > 4 else "")
-        what = f"of class `{missing[0]}`" if missing else "outside the margin"
+        what = f"of class `{missing[0]}`" if len(labels) else "outside the margin"
         raise PlanError(
             f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus}) has no {part} window {what} "
             f"(participants {shown})",

@@ -13,8 +13,8 @@ from pricon.corpus.reader import Corpus
 from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
+from pricon.launch.lanes import lanes_for
 from pricon.launch.preflight import FoldBalance, check_classes, summary_of
-from pricon.launch.runner import runner_for
 from pricon.plan.leakage import Check, check_leakage
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
@@ -87,8 +87,7 @@ def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False
     output = open_storage(job.output, job.storage)
     records = Records(output.child("stages"))
     if rerun:
-        for stage in plan.stages:
-            records.forget(stage.id)
+        _forget(prepared, output, records)
     folder = run_storage(job, plan)
     facts = environment()
     documents = {
@@ -107,19 +106,32 @@ def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False
     ledger = Ledger(plan=plan, corpus=prepared.corpus, records=records)
     try:
         with view:
-            runner = runner_for(job.target, job.resources)
-            results = run_plan(ledger, job, runner, view.listen, finished)
+            lanes = lanes_for(job.target, job.resources)
+            results = run_plan(ledger, job, lanes, view.listen, finished)
+        for result in results:
+            if result.status != "finished":
+                tracker.record(result, {})
+        report = write_report(folder, plan, results, _notes(job, ledger))
     except BaseException as err:
         tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
         raise
-    for result in results:
-        if result.status != "finished":
-            tracker.record(result, {})
-    report = write_report(folder, plan, results, _notes(job))
     artifacts = {name: folder.read(name) for name in (REPORT, RESULTS)}
     status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
     tracker.finish(status, {"trials_finished": len(results) - len(report.unfinished)}, artifacts)
     return report
+
+
+def _forget(prepared: Prepared, output: Storage, records: Records) -> None:
+    """Remove records and checkpoints of a plan, so that everything trains from its beginning."""
+    from pricon.launch.worker import checkpoints_of, packs_of  # imports torch
+
+    for stage in prepared.plan.stages:
+        records.forget(stage.id)
+    for lane in prepared.plan.lanes:
+        for pack in packs_of(prepared.plan, lane, prepared.job.resources.pack_members):
+            checkpoints = checkpoints_of(pack, output)
+            for path in checkpoints.list():
+                checkpoints.delete(path)
 
 
 def _as_yaml(job: JobSpec) -> bytes:
@@ -156,17 +168,21 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = (
-                ", ".join(map(str, value)) if isinstance(value, list) else value
-            )
+            flat[f"{prefix}{key}"] = _words(value)
     return flat
 
 
-def _notes(job: JobSpec) -> dict[str, str]:
-    notes = {"Label": f"threshold {job.label.threshold}, margin {job.label.margin:g}"}
-    if job.standardise == "session":
-        notes["Standardisation"] = (
-            "each session by its own mean and deviation; that looks at the whole session, its end "
-            "included, so it is not causal"
-        )
-    return notes
+def _words(value: Any) -> Any:
+    """A list as words: `frames, frames+sound`."""
+    if not isinstance(value, list):
+        return value
+    return ", ".join("+".join(one) if isinstance(one, list) else str(one) for one in value)
+
+
+def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
+    return {
+        "label": f"threshold {job.label.threshold}, margin {job.label.margin:g}",
+        "standardise": job.standardise,
+        "incomplete features": f"{job.incomplete_features}; {ledger.kept_features()}",
+        "made with": "; ".join(ledger.made_with()),
+    }

@@ -9,12 +9,13 @@ from statistics import fmean
 import torch
 
 from pricon.corpus.reader import open_corpus
-from pricon.errors import TrainingError
+from pricon.errors import CorpusError, StorageError, TrainingError
+from pricon.launch.environment import environment
 from pricon.launch.events import EpochDone, Listen, StagesDone
-from pricon.launch.runner import Assignment
+from pricon.launch.lanes import Assignment
 from pricon.plan.identity import identity
 from pricon.plan.plan import Cell, Lane, Plan, Stage
-from pricon.storage import open_storage
+from pricon.storage import Storage, open_storage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
@@ -33,24 +34,41 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
     from its newest checkpoint.
 
     Raises:
-        CorpusError: the corpus cannot be read.
+        CorpusError: features cannot be read; the packs that need others were trained all the same.
+        StorageError: the store failed; trying again may help.
         TrainingError: the leakage guard refuses; nothing more is trained.
     """
     worker = _Worker(assignment, ranks, device, listen)
-    for pack in _packs(assignment.plan, worker.lane, assignment.job.resources.pack_members):
-        worker.run(pack)
+    unreadable: CorpusError | None = None
+    for pack in packs_of(assignment.plan, worker.lane, assignment.job.resources.pack_members):
+        try:
+            worker.run(pack)
+        except StorageError:
+            raise
+        except CorpusError as err:
+            if ranks.size > 1:
+                raise  # other ranks may have read it, and would wait for this one
+            unreadable = unreadable or err
+            worker.fail({stage.id: err.message.splitlines()[0] for stage in pack})
+    if unreadable is not None:
+        raise unreadable
 
 
-def _packs(plan: Plan, lane: Lane, most_members: int) -> Iterator[tuple[Stage, ...]]:
-    """Stages of a lane by role, objective, modalities and stimuli; teachers before students."""
-    kinds: dict[tuple[object, ...], list[Stage]] = {}
+def packs_of(plan: Plan, lane: Lane, most_members: int) -> Iterator[tuple[Stage, ...]]:
+    """Stages of a lane by stimuli, role, objective and modalities; teachers before students."""
+    kinds: dict[tuple[tuple[str, ...], int, str, tuple[str, ...]], list[Stage]] = {}
     for stage in plan.stages_of(lane):
         stimuli = plan.cells[stage.cell].stimuli
-        kind = (_ORDER.index(stage.role), stage.objective, stage.modalities, stimuli)
+        kind = (stimuli, _ORDER.index(stage.role), stage.objective, stage.modalities)
         kinds.setdefault(kind, []).append(stage)
-    for _, stages in sorted(kinds.items(), key=lambda item: str(item[0])):
+    for _, stages in sorted(kinds.items()):
         for start in range(0, len(stages), most_members):
             yield tuple(stages[start : start + most_members])
+
+
+def checkpoints_of(pack: Sequence[Stage], output: Storage) -> Storage:
+    """Where the checkpoints of a planned pack lie."""
+    return output.child(f"checkpoints/{identity([stage.id for stage in pack])}")
 
 
 class _Worker:
@@ -70,9 +88,10 @@ class _Worker:
         self.corpus = open_corpus(open_storage(self.job.corpus.uri, self.job.storage))
         self.failed: dict[str, str] = {}
         self.windows: dict[tuple[str, ...], GroupWindows] = {}
-        self.needed = self._needed()
+        self.made_with = {**environment(), "device": str(device)}
+        self.needed = frozenset(ranks.agree(self._needed() if ranks.index == 0 else []))
 
-    def _needed(self) -> frozenset[str]:
+    def _needed(self) -> list[str]:
         """Stages that some unfinished trial still waits for."""
         needed: set[str] = set()
         cells = {*self.lane.cells}
@@ -83,19 +102,20 @@ class _Worker:
                 if stage_id in needed or self.records.load(stage_id) is not None:
                     break
                 needed.add(stage_id)
-        self.ranks.wait()
-        return frozenset(needed)
+        return sorted(needed)
 
     def run(self, planned: Sequence[Stage]) -> None:
         """One pack: what is still needed of it."""
         stages, sources = self._ready([stage for stage in planned if stage.id in self.needed])
         if not stages:
+            if self.ranks.index == 0:  # a crash after the commit leaves checkpoints behind
+                Checkpoints(checkpoints_of(planned, self.storage), [], 0.0).clear()
             return
         cells = [self.plan.cells[stage.cell] for stage in stages]
         if stages[0].role == "majority":
             windows = self._windows(cells[0])
             majorities = [
-                count_majority(stage, cell, windows)
+                count_majority(stage, cell, windows, self.made_with)
                 for stage, cell in zip(stages, cells, strict=True)
             ]
             self._commit(stages, majorities)
@@ -108,9 +128,10 @@ class _Worker:
             job=self.job,
             ranks=self.ranks,
             device=self.device,
+            made_with=self.made_with,
         )
         checkpoints = Checkpoints(
-            self.storage.child(f"checkpoints/{identity([stage.id for stage in planned])}"),
+            checkpoints_of(planned, self.storage),
             [stage.id for stage in stages],
             self.job.resources.checkpoint_interval_s,
         )
@@ -119,17 +140,26 @@ class _Worker:
             checkpoints.clear()
 
     def _ready(self, stages: Sequence[Stage]) -> tuple[list[Stage], list[StageRecord | None]]:
-        """Stages whose source is there, and that source; the others fail with it."""
-        ready, sources, failed = [], [], {}
-        for stage in stages:
-            source = None if stage.source is None else self.records.load(stage.source)
-            if stage.source is not None and source is None:
-                failed[stage.id] = self.failed.get(stage.source, "its teacher's record is damaged")
-                continue
-            ready.append(stage)
-            sources.append(source)
-        self._fail(failed)
-        return ready, sources
+        """Stages whose source is there, and that source; the others fail with it.
+
+        Raises:
+            StorageError: this rank cannot read a record that rank 0 has read.
+        """
+        sources = [None if s.source is None else self.records.load(s.source) for s in stages]
+        lost = {
+            stage.id: self.failed.get(stage.source or "", "its teacher's record is damaged")
+            for stage, source in zip(stages, sources, strict=True)
+            if stage.source is not None and source is None
+        }
+        agreed = self.ranks.agree(lost)
+        if agreed.keys() != lost.keys():
+            raise StorageError(
+                f"rank {self.ranks.index} of lane {self.lane.index} sees other records than rank 0",
+                "all workers of a lane must see the same storage",
+            )
+        self.fail(agreed)
+        kept = [pair for pair in zip(stages, sources, strict=True) if pair[0].id not in agreed]
+        return [stage for stage, _ in kept], [source for _, source in kept]
 
     def _windows(self, cell: Cell) -> GroupWindows:
         if cell.stimuli not in self.windows:
@@ -149,9 +179,10 @@ class _Worker:
             committed.append(stage.id)
         self.ranks.wait()
         self.listen(StagesDone(lane=self.lane.index, committed=tuple(committed)))
-        self._fail(failed)
+        self.fail(failed)
 
-    def _fail(self, failed: dict[str, str]) -> None:
+    def fail(self, failed: dict[str, str]) -> None:
+        """Stages that will not be trained in this run, and why."""
         if failed:
             self.failed |= failed
             self.listen(StagesDone(lane=self.lane.index, failed=failed))
@@ -162,7 +193,11 @@ class _Worker:
 
         def tell(pack: Pack) -> None:
             last = pack.num_epochs
-            judged = [m.validation[-1] for m in pack.members if len(m.validation) == last]
+            judged = [
+                member.validation[-1]
+                for member in pack.members
+                if len(member.validation) == last and member.failure is None
+            ]
             self.listen(
                 EpochDone(
                     lane=self.lane.index,

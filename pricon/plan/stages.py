@@ -93,6 +93,7 @@ def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
     optimisation = job.optimisation
     settings: dict[str, Any] = {
         "standardise": job.standardise,
+        "incomplete_features": job.incomplete_features,
         "batch_size": optimisation.batch_size,
         "clip": optimisation.gradient_clip_norm,
     }

@@ -68,8 +68,9 @@ def _check_known(name: str, known: Iterable[str], noun: str, key: str) -> None:
 
 def _cells(job: JobSpec, corpus: CorpusSummary) -> tuple[Cell, ...]:
     stimuli = tuple(sorted(job.stimuli)) or corpus.stimuli
+    people = tuple(sorted(corpus.participants_of(stimuli)))
     groups = [(name,) for name in stimuli] if job.stimulus_models == "each" else [stimuli]
-    splits = {seed: split_participants(corpus.participants, job.folds, seed) for seed in job.seeds}
+    splits = {seed: split_participants(people, job.folds, seed) for seed in job.seeds}
     cells = []
     for group in groups:
         present = corpus.participants_of(group)

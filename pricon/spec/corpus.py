@@ -98,6 +98,11 @@ class AgainSpec(CorpusSpecBase):
     """Keep `general_time_passed` as a feature. Off by default: it tells the time in the
     session, with which arousal drifts, so a model can score without looking at the player."""
 
+    video_offset_s: float = Field(0.0, ge=0)
+    """How much earlier the video starts than the annotation: a frame at second v of the video
+    belongs to second v - video_offset_s. [A] Videos are about 3 s longer than the annotation, and
+    sources disagree at which end: 0 or 3."""
+
     stimuli: tuple[str, ...] = ()
     """Games to build, by key or name; empty means all that the recordings hold."""
 

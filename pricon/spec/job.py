@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from pricon.spec.base import Spec
-from pricon.spec.corpus import Affect, CorpusSpec
+from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
@@ -31,10 +31,10 @@ class LabelSpec(Spec):
     High above threshold + margin, low below threshold - margin, otherwise dropped as ambiguous.
     """
 
-    threshold: float | Literal["session_mean", "training_median"] = "session_mean"
+    threshold: float | Literal["session_mean", "training_median"] | None = None
     """A fixed value, the mean of the window's own session, or the median of the fold's training
-    windows. [A] C-SCL: 0.05 (arousal) and 0.09 (valence) on RECOLA; session mean on AGAIN,
-    ICMI 2023."""
+    windows. Null is the custom of the corpus: session mean on AGAIN [A] ICMI 2023; on RECOLA 0.05
+    for arousal and 0.09 for valence [A] C-SCL."""
 
     margin: float = Field(0.05, ge=0)
     """Half width of the band around the threshold that is dropped. [A] C-LUPI."""
@@ -131,6 +131,12 @@ class JobSpec(Spec):
     """z-score by the fold's training windows; `session` z-scores each session by itself first,
     which looks at the whole session and so is not causal (the report says so)."""
 
+    incomplete_features: Literal["drop", "impute"] | None = None
+    """What to do with a feature that is not recorded in all training windows of a fold: leave it
+    out, or fit mean and deviation on the windows that have it and take the mean elsewhere (0 after
+    standardisation). Null is the custom of the corpus: drop on AGAIN, whose columns belong to
+    genres; impute on RECOLA, whose faces are lost now and then."""
+
     arms: tuple[Arm, ...] = ("majority", "e2e", "lupi", "pricon", "all_modalities")
     """Conditions to compare."""
 
@@ -165,6 +171,18 @@ class JobSpec(Spec):
     target: Target = "local"
     """`local` starts Ray on this machine; `inprocess` works without Ray, one lane after the
     other."""
+
+    @model_validator(mode="after")
+    def _customs_of_the_corpus(self) -> "JobSpec":
+        """Replace null by what the corpus' literature does, so that a run records what it did."""
+        is_recola = isinstance(self.corpus, RecolaSpec)
+        if self.label.threshold is None:
+            fixed = {"arousal": 0.05, "valence": 0.09}[self.affect]
+            custom = {"threshold": fixed if is_recola else "session_mean"}
+            self.__dict__["label"] = self.label.model_copy(update=custom)
+        if self.incomplete_features is None:
+            self.__dict__["incomplete_features"] = "impute" if is_recola else "drop"
+        return self
 
     @model_validator(mode="after")
     def _lists_name_things_once(self) -> "JobSpec":

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from pricon.errors import CorpusError
+from pricon.errors import CorpusError, StorageError
 from pricon.storage import Storage
 from pricon.train.pack import Pack
 
@@ -61,22 +61,37 @@ class Checkpoints:
             self._forget(old)
 
     def restore(self, pack: Pack) -> None:
-        """Bring `pack` to the newest checkpoint that verifies and holds all its members."""
-        pack.ranks.wait()
-        for name in self._names():
-            content = self._verified(name)
-            if content is None or not {*self.stage_ids} <= {*content["stage_ids"]}:
-                continue
-            members = [content["stage_ids"].index(stage_id) for stage_id in self.stage_ids]
-            pack.restore(content["pack"], members)
-            _log.info("going on from a checkpoint  epochs=%d", pack.num_epochs)
+        """Bring `pack` to the newest checkpoint that verifies and holds all its members.
+
+        Raises:
+            StorageError: the store failed, or does not show every rank the same.
+        """
+        name = pack.ranks.agree(self._newest() if pack.ranks.index == 0 else None)
+        if name is None:
             return
+        content = self._verified(name)
+        if content is None:
+            raise StorageError(
+                f"rank {pack.ranks.index} cannot read checkpoint {name}, which rank 0 can",
+                "all workers of a lane must see the same storage",
+            )
+        members = [content["stage_ids"].index(stage_id) for stage_id in self.stage_ids]
+        pack.restore(content["pack"], members)
+        _log.info("going on from a checkpoint  epochs=%d", pack.num_epochs)
 
     def clear(self) -> None:
         """Remove everything, orphans included; called when the pack's results are committed."""
         if self.storage is not None:
             for path in self.storage.list():
                 self.storage.delete(path)
+
+    def _newest(self) -> str | None:
+        """The newest checkpoint that verifies and holds all members."""
+        for name in self._names():
+            content = self._verified(name)
+            if content is not None and {*self.stage_ids} <= {*content["stage_ids"]}:
+                return name
+        return None
 
     def _names(self) -> list[str]:
         """Newest first, committed or not."""
@@ -94,6 +109,8 @@ class Checkpoints:
         try:
             record = json.loads(self.storage.read(f"{name}.commit.json"))
             payload = self.storage.read(f"{name}.pt")
+        except StorageError:
+            raise  # a store that fails says nothing about what it holds
         except (CorpusError, ValueError):
             _log.warning("checkpoint without a commit record is passed over  name=%s", name)
             return None

@@ -44,7 +44,7 @@ class Features:
         return {
             name: (
                 (raw[rows] - self.mean[name][members, None]) * self.scale[name][members, None]
-            ).nan_to_num_(nan=0.0)
+            ).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
             for name, raw in self.raw.items()
         }
 

@@ -1,12 +1,14 @@
 """The ranks of a lane, and the two collectives that training needs."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,18 @@ class Ranks:
             values = values.clone()
             dist.all_reduce(values)
         return values
+
+    def agree(self, value: T) -> T:
+        """Rank 0's `value`, on all ranks: what storage holds is looked up once, not by everyone.
+
+        Two ranks that ask a store at different moments, or through a failing network, may get
+        different answers, and would then wait for each other for ever.
+        """
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
 
     def wait(self) -> None:
         """Return when all ranks have come here."""

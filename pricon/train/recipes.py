@@ -3,7 +3,7 @@
 The only place where kinds of stage differ; the loop sees none of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ class PackWork:
         job: settings.
         ranks: processes that share the pack.
         device: where tensors live.
+        made_with: commit, versions and device, for the records.
     """
 
     stages: Sequence[Stage]
@@ -42,6 +43,7 @@ class PackWork:
     job: JobSpec
     ranks: Ranks
     device: torch.device
+    made_with: Mapping[str, str]
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -152,30 +154,30 @@ def _frozen_embeddings(work: PackWork) -> Tensor:
     parameters = [source.arrays["parameters"] for source in work.sources if source is not None]
     stacked = torch.from_numpy(np.stack(parameters)).to(work.device)
     encoders = PackedNetwork(_contrastive_layout(work), stacked)
-    embeddings, _ = evaluate(encoders, _features(work), len(work.windows.index.window))
-    return embeddings
+    num_windows = len(work.windows.index.window)
+    rows = torch.arange(num_windows, device=work.device).expand(len(stacked), -1)
+    return evaluate(encoders, _features(work), rows).embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Outputs of m members for r windows each: (m, r, width) and (m, r, d_out)."""
+
+    embeddings: Tensor
+    scores: Tensor
 
 
 @torch.no_grad()
-def evaluate(
-    network: PackedNetwork, inputs: Inputs, num_windows: int, chunk: int = 1024
-) -> tuple[Tensor, Tensor]:
-    """Embeddings and scores of all windows by all members, without dropout.
+def evaluate(network: PackedNetwork, inputs: Inputs, rows: Tensor, chunk: int = 1024) -> Evaluation:
+    """Run all members over windows of their own, without dropout.
 
     Args:
-        network: members m.
+        network: the members.
         inputs: where windows come from.
-        num_windows: n; windows are rows 0 to n - 1.
-        chunk: windows at a time; bounds memory.
-
-    Returns:
-        Shapes (m, n, width) and (m, n, d_out).
+        rows: int64, shape (m, r).
+        chunk: windows at a time.
     """
-    num_members = network.parameters_by_member.shape[0]
-    device = network.parameters_by_member.device
-    members = torch.arange(num_members, device=device)
-    parts = []
-    for rows in torch.split(torch.arange(num_windows, device=device), chunk):
-        parts.append(network(inputs.gather(members, rows.expand(num_members, -1))))
+    members = torch.arange(rows.shape[0], device=rows.device)
+    parts = [network(inputs.gather(members, some)) for some in torch.split(rows, chunk, dim=1)]
     embeddings, scores = zip(*parts, strict=True)
-    return torch.cat(embeddings, dim=1), torch.cat(scores, dim=1)
+    return Evaluation(torch.cat(embeddings, dim=1), torch.cat(scores, dim=1))

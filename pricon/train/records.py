@@ -1,7 +1,9 @@
 """What a finished stage leaves in storage, and when it counts.
 
-`<stage id>.safetensors` holds arrays, `<stage id>.json` is the commit record: facts and the SHA-256
-of the arrays, written last. A stage without a record that verifies has not happened.
+`<stage id>-<hash>.safetensors` holds arrays, `<stage id>.json` is the commit record: facts, and the
+name and SHA-256 of the arrays, written last. A stage without a record that verifies has not
+happened. Two runs that commit the same stage at once write arrays under names of their own, so
+whichever record comes last belongs to arrays that are whole.
 """
 
 import hashlib
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import load, save
 
-from pricon.errors import CorpusError
+from pricon.errors import CorpusError, StorageError
 from pricon.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,8 @@ class StageFacts(BaseModel):
         curves: name -> one value an epoch.
         best_epoch: whose weights were kept, from 0; None for a majority class.
         layers: name, inputs, outputs of each layer, in the order of the parameters.
+        features: modality -> number of features that carry something in this fold, and of all.
+        made_with: commit, versions and device.
         seconds: wall time of the pack that the stage was a member of.
         members: size of that pack.
     """
@@ -48,6 +52,8 @@ class StageFacts(BaseModel):
     curves: Mapping[str, tuple[float, ...]]
     best_epoch: int | None
     layers: tuple[tuple[str, int, int], ...]
+    features: Mapping[str, tuple[int, int]]
+    made_with: Mapping[str, str]
     seconds: float
     members: int
 
@@ -79,24 +85,30 @@ class Records:
         """Write arrays, then the commit record. From then on the stage is finished."""
         arrays = {name: np.ascontiguousarray(array) for name, array in record.arrays.items()}
         payload = save(arrays)
-        name = record.facts.stage_id
-        commit = {
-            "sha256": hashlib.sha256(payload).hexdigest(),
-            "facts": record.facts.model_dump(mode="json"),
-        }
-        self.storage.write(f"{name}.safetensors", payload)
-        self.storage.write(f"{name}.json", json.dumps(commit, indent=1).encode())
+        stage_id = record.facts.stage_id
+        sha256 = hashlib.sha256(payload).hexdigest()
+        name = f"{stage_id}-{sha256[:16]}.safetensors"
+        facts = record.facts.model_dump(mode="json")
+        commit = {"arrays": name, "sha256": sha256, "facts": facts}
+        self.storage.write(name, payload)
+        self.storage.write(f"{stage_id}.json", json.dumps(commit, indent=1).encode())
 
     def load(self, stage_id: str) -> StageRecord | None:
-        """The record of a finished stage; None where there is none that verifies."""
+        """The record of a finished stage; None where there is none that verifies.
+
+        Raises:
+            StorageError: the store failed, which says nothing about the stage.
+        """
         if not self.storage.exists(f"{stage_id}.json"):
             return None
         try:
             commit = json.loads(self.storage.read(f"{stage_id}.json"))
-            payload = self.storage.read(f"{stage_id}.safetensors")
+            payload = self.storage.read(commit["arrays"])
             if hashlib.sha256(payload).hexdigest() != commit["sha256"]:
                 raise ValueError("the arrays do not match their SHA-256")
             facts = StageFacts.model_validate(commit["facts"])
+        except StorageError:
+            raise
         except (CorpusError, ValueError, KeyError) as err:
             _log.warning("damaged record is passed over, its stage will run again: %s", err)
             return None
@@ -105,4 +117,5 @@ class Records:
     def forget(self, stage_id: str) -> None:
         """Remove a record, its commit first."""
         self.storage.delete(f"{stage_id}.json")
-        self.storage.delete(f"{stage_id}.safetensors")
+        for path in self.storage.list(f"{stage_id}-"):
+            self.storage.delete(path)

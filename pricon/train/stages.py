@@ -1,7 +1,7 @@
 """Packs of stages: guard, train, evaluate, record. `train_pack` is the whole story of a pack."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from pricon.train.loop import fit
 from pricon.train.pack import Pack
 from pricon.train.recipes import PackWork, Recipe, evaluate, recipe_for
 from pricon.train.records import StageFacts, StageRecord
-from pricon.train.windows import GroupWindows
+from pricon.train.windows import GroupWindows, SplitPart
 
 
 def train_pack(
@@ -45,7 +45,7 @@ def train_pack(
             results.append(TrainingError(f"{stage.role} of {cell} failed: {member.failure}"))
             continue
         facts = StageFacts(
-            **_provenance(stage, cell, work.windows),
+            **_provenance(stage, cell, work.windows, work.made_with),
             curves={
                 "training_loss": tuple(member.training),
                 "validation_loss": tuple(member.validation),
@@ -59,12 +59,14 @@ def train_pack(
     return results
 
 
-def count_majority(stage: Stage, cell: Cell, windows: GroupWindows) -> StageRecord:
+def count_majority(
+    stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
+) -> StageRecord:
     """The record of the majority class: the training split's share of high, for every window."""
     share = windows.share_high(cell)["train"]
     probability = np.full(len(windows.rows(cell, "test")), share, np.float32)
     facts = StageFacts(
-        **_provenance(stage, cell, windows),
+        **_provenance(stage, cell, windows, made_with),
         curves={},
         best_epoch=None,
         layers=(),
@@ -79,13 +81,16 @@ def _guard(work: PackWork) -> None:
     for stage, cell, source in zip(work.stages, work.cells, work.sources, strict=True):
         if source is None:
             continue
-        seen = {*source.facts.participants["train"], *source.facts.participants["validation"]}
-        foreign = seen - {*cell.split.train, *cell.split.validation}
-        if source.facts.stage_id != stage.source or foreign:
+        seen = source.facts.participants
+        foreign = {*seen["train"]} - {*cell.split.train}
+        foreign |= {*seen["validation"]} - {*cell.split.validation}
+        if source.facts.stage_id != stage.source:
+            foreign = {f"those of stage {source.facts.stage_id}"}
+        if foreign:
             raise TrainingError(
-                f"leak: {source.facts.role} {source.facts.stage_id} of {cell} was trained on "
-                f"participants of another split: {', '.join(sorted(foreign)[:5]) or 'unknown'}",
-                f"remove `stages/{source.facts.stage_id}.json` from the output and submit again",
+                f"leak: {source.facts.role} {stage.source} of {cell} was trained on "
+                f"participants of another split: {', '.join(sorted(foreign)[:5])}",
+                f"remove `stages/{stage.source}.json` from the output and submit again",
             )
 
 
@@ -97,11 +102,7 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
     for part in parts:
         by_member = [windows.rows(cell, part) for cell in work.cells]
         counts[part] = tuple(map(len, by_member))
-        padded = [
-            np.pad(one, (0, max(counts[part]) - len(one)), constant_values=PADDING)
-            for one in by_member
-        ]
-        rows[part] = torch.from_numpy(np.stack(padded)).to(work.device)
+        rows[part] = _padded(by_member, fill=PADDING).to(work.device)
     labels = np.stack([windows.labels(cell) for cell in work.cells])
     return Examples(
         inputs=recipe.inputs,
@@ -140,7 +141,6 @@ def _teacher_logits(work: PackWork) -> torch.Tensor | None:
 
 def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArray[Any]]]:
     """What each member leaves behind, besides facts."""
-    network = PackedNetwork(recipe.layout, pack.best)
     arrays: list[dict[str, NDArray[Any]]] = [
         {"parameters": best.cpu().numpy(), **_standardisers(work, cell)}
         for best, cell in zip(pack.best, work.cells, strict=True)
@@ -148,17 +148,34 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
     if recipe.layout.head != "classes":
         return arrays
     windows = work.windows
-    _, scores = evaluate(network, recipe.inputs, len(windows.index.window))
-    logits = scores.cpu().numpy()
-    probability = scores.softmax(dim=2)[..., 1].cpu().numpy()
-    for position, cell in enumerate(work.cells):
-        test = windows.rows(cell, "test")
-        arrays[position] |= _test_arrays(windows, cell, probability[position, test])
-        if work.stages[0].role != "student":
-            train = windows.rows(cell, "train")
-            arrays[position]["train_window"] = windows.index.window[train]
-            arrays[position]["train_logits"] = logits[position, train]
+    network = PackedNetwork(recipe.layout, pack.best)
+    tested = _logits(work, recipe, network, "test")
+    for own, cell, logits in zip(arrays, work.cells, tested, strict=True):
+        own.update(_test_arrays(windows, cell, logits.softmax(dim=1)[:, 1].cpu().numpy()))
+    if work.stages[0].role == "student":
+        return arrays
+    taught = _logits(work, recipe, network, "train")
+    for own, cell, logits in zip(arrays, work.cells, taught, strict=True):
+        own["train_window"] = windows.index.window[windows.rows(cell, "train")]
+        own["train_logits"] = logits.cpu().numpy()
     return arrays
+
+
+def _logits(
+    work: PackWork, recipe: Recipe, network: PackedNetwork, part: SplitPart
+) -> list[torch.Tensor]:
+    """Each member's logits for the kept windows of one of its splits, shape (windows, 2)."""
+    rows = [work.windows.rows(cell, part) for cell in work.cells]
+    padded = _padded(rows, fill=0).to(work.device)
+    scores = evaluate(network, recipe.inputs, padded).scores
+    return [own[: len(one)] for own, one in zip(scores, rows, strict=True)]
+
+
+def _padded(rows: Sequence[NDArray[np.int64]], fill: int) -> torch.Tensor:
+    """Rows of all members as one tensor, shape (members, most rows)."""
+    most = max(map(len, rows))
+    padded = [np.pad(one, (0, most - len(one)), constant_values=fill) for one in rows]
+    return torch.from_numpy(np.stack(padded))
 
 
 def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
@@ -181,8 +198,13 @@ def _test_arrays(
     }
 
 
-def _provenance(stage: Stage, cell: Cell, windows: GroupWindows) -> dict[str, Any]:
+def _provenance(
+    stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
+) -> dict[str, Any]:
+    kept = {name: windows.standardiser(cell, name).kept for name in stage.modalities}
     return {
+        "features": {name: (int(one.sum()), one.size) for name, one in kept.items()},
+        "made_with": made_with,
         "stage_id": stage.id,
         "role": stage.role,
         "objective": stage.objective,

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from pricon.corpus.labels import DROPPED, label_windows
 from pricon.corpus.reader import Corpus
-from pricon.corpus.standardise import Standardiser, fit_standardiser, standardise_sessions
+from pricon.corpus.standardise import (
+    Incomplete,
+    Standardiser,
+    fit_standardiser,
+    standardise_sessions,
+)
 from pricon.plan.plan import Cell
 from pricon.spec.job import JobSpec
 
@@ -27,6 +32,7 @@ class GroupWindows:
         self.job = job
         self.stimuli = stimuli
         self.index = corpus.index(stimuli)
+        self._incomplete: Incomplete = job.incomplete_features or "drop"
         self.labels = lru_cache(maxsize=None)(self._labels)
         self.rows = lru_cache(maxsize=None)(self._rows)
         self.raw = lru_cache(maxsize=None)(self._raw)
@@ -48,12 +54,12 @@ class GroupWindows:
         """Features of a modality before the fold's standardisation. Shape (windows, width)."""
         features: NDArray[np.float32] = self.corpus.features(modality, self.stimuli)
         if self.job.standardise == "session":
-            return standardise_sessions(features, self.index.session)
+            return standardise_sessions(features, self.index.session, self._incomplete)
         return features
 
     def _standardiser(self, cell: Cell, modality: str) -> Standardiser:
         """Fitted on the kept training windows of the cell."""
-        return fit_standardiser(self.raw(modality)[self.rows(cell, "train")])
+        return fit_standardiser(self.raw(modality)[self.rows(cell, "train")], self._incomplete)
 
     def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
         """Who really is in the kept windows of a split, sorted."""

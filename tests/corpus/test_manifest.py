@@ -3,6 +3,7 @@ import json
 import pytest
 
 from pricon.corpus.manifest import (
+    READER,
     ByteRange,
     Manifest,
     ModalityEntry,
@@ -94,4 +95,10 @@ def test_settings_leave_out_place_and_shards() -> None:
     one = AgainSpec(adapter="again", uri="a", source="b", shard_windows=5)
     other = AgainSpec(adapter="again", uri="c")
     assert settings_of(one) == settings_of(other)
-    assert settings_of(one) == {"modalities": {}, "time_passed": False, "stimuli": []}
+    assert settings_of(one) == {
+        "modalities": {},
+        "time_passed": False,
+        "stimuli": [],
+        "video_offset_s": 0.0,
+        "reader": READER,
+    }

@@ -45,6 +45,7 @@ def fresh_checkout(folder: Path) -> Path:
 
 def run(command: str, folder: Path) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PRICON")}
+    environment["PYTHONPATH"] = str(folder)  # the code of this copy, not of the installed checkout
     done = subprocess.run(
         command,
         shell=True,
@@ -76,7 +77,7 @@ def test_every_command_runs_and_the_table_is_what_it_prints(tmp_path: Path) -> N
     promised = table(README)
     assert demo.keys() == promised.keys()
     for arm, numbers in promised.items():
-        assert numbers == pytest.approx(demo[arm], abs=0.02), arm
+        assert numbers == pytest.approx(demo[arm], abs=0.005), arm
     again = printed[".venv/bin/pricon-submit jobs/again_cv.yaml"]
     assert table(again) == demo
     assert "generated data: says nothing about people" in printed["make demo"]

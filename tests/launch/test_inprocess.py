@@ -6,9 +6,9 @@ import pytest
 
 from pricon.corpus.reader import open_corpus
 from pricon.launch.events import Event, LaneDone, StagesDone
-from pricon.launch.inprocess import InprocessRunner
+from pricon.launch.inprocess import InprocessLanes
+from pricon.launch.lanes import Assignment
 from pricon.launch.preflight import summary_of
-from pricon.launch.runner import Assignment
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
@@ -27,7 +27,7 @@ def two_lanes(job: JobSpec) -> tuple[JobSpec, Plan]:
 def test_lanes_run_one_after_the_other_and_end_aloud(job: JobSpec) -> None:
     job, plan = two_lanes(job)
     events: list[Event] = []
-    InprocessRunner().run([Assignment.of(job, plan, lane) for lane in (1, 0)], events.append)
+    InprocessLanes().run([Assignment.of(job, plan, lane) for lane in (1, 0)], events.append)
     assert [event.lane for event in events] == sorted(
         (event.lane for event in events), reverse=True
     )
@@ -47,7 +47,7 @@ def test_a_lane_that_fails_says_why_and_the_next_one_runs(job: JobSpec, tmp_path
     broken = job.model_copy(update={"corpus": gone})
     events: list[Event] = []
     lanes = [Assignment.of(broken, plan, 0), Assignment.of(job, plan, 1)]
-    InprocessRunner().run(lanes, events.append)
+    InprocessLanes().run(lanes, events.append)
     first, *others = events
     assert isinstance(first, LaneDone)
     assert first.lane == 0
@@ -65,4 +65,4 @@ def test_what_is_no_error_of_ours_is_not_swallowed(job: JobSpec) -> None:
             raise raised
 
         with pytest.raises(type(raised), match=str(raised)):
-            InprocessRunner().run([Assignment.of(job, plan, 0)], listen)
+            InprocessLanes().run([Assignment.of(job, plan, 0)], listen)

@@ -222,14 +222,15 @@ def test_the_report_says_how_labels_and_features_came_about(job: JobSpec) -> Non
     causal = quick(job, "majority")
     submitted(causal)
     page = (run_folder(job) / "report.md").read_text(encoding="utf-8")
-    assert "Label: threshold session_mean, margin 0.05" in page
-    assert "not causal" not in page
+    assert "label: threshold session_mean, margin 0.05" in page
+    assert "made with: git_commit" in page
+    assert "looks into the future" not in page
     output = str(Path(job.output).parent / "session")
     update = {"standardise": "session", "output": output}
     looking_ahead = causal.model_copy(update=update)
     submitted(looking_ahead)
     page = (run_folder(looking_ahead) / "report.md").read_text(encoding="utf-8")
-    assert "so it is not causal" in page
+    assert "looks into the future" in page
 
 
 def test_a_written_job_says_every_default(job: JobSpec) -> None:

@@ -139,6 +139,21 @@ def test_one_model_a_stimulus_or_one_over_all() -> None:
     assert each.cells[0].split == pooled.cells[0].split
 
 
+def test_folds_are_dealt_among_those_who_saw_the_jobs_stimuli() -> None:
+    corpus = summary(stimuli=("fps",))
+    strangers = summary(participants=30, stimuli=("solid",)).sessions[12:]
+    mixed = type(corpus)(
+        digest=corpus.digest,
+        generated=True,
+        modalities=corpus.modalities,
+        affects=corpus.affects,
+        sessions=(*corpus.sessions, *strangers),
+    )
+    for cell in plan_trials(job(stimuli=["fps"]), mixed).cells:
+        people = {*cell.split.train, *cell.split.validation, *cell.split.test}
+        assert people == {*corpus.participants}
+
+
 def test_only_some_folds() -> None:
     plan = plan_trials(job(), summary(), only_folds=(1, 3))
     assert {cell.fold for cell in plan.cells} == {1, 3}

@@ -34,6 +34,24 @@ def test_a_minimal_job_gets_every_default() -> None:
     assert job.student.distillation.weight == 0.25
 
 
+@pytest.mark.parametrize(
+    ("adapter", "affect", "threshold", "incomplete"),
+    [
+        ("again", "arousal", "session_mean", "drop"),
+        ("recola", "arousal", 0.05, "impute"),
+        ("recola", "valence", 0.09, "impute"),
+    ],
+)
+def test_customs_of_the_corpus_stand_where_the_job_says_nothing(
+    adapter: str, affect: str, threshold: float | str, incomplete: str
+) -> None:
+    text = JOB.replace("adapter: again", f"adapter: {adapter}") + f"affect: {affect}\n"
+    job = parse_job(text, "job.yaml")
+    assert (job.label.threshold, job.incomplete_features) == (threshold, incomplete)
+    own = parse_job(f"{text}label: {{threshold: 0.2}}\nincomplete_features: drop\n", "job.yaml")
+    assert (own.label.threshold, own.incomplete_features) == (0.2, "drop")
+
+
 def test_unknown_key_names_line_key_valid_keys_and_nearest() -> None:
     error = refused(JOB + "student:\n  distillation:\n    temprature: 2\n")
     assert error.message == (

@@ -65,6 +65,7 @@ class Bench:
             job=self.job,
             ranks=Ranks(),
             device=torch.device("cpu"),
+            made_with={},
         )
 
     def record(self, stage: Stage, **arrays: NDArray[Any]) -> StageRecord:
@@ -82,6 +83,8 @@ class Bench:
             curves={},
             best_epoch=0,
             layers=(),
+            features={},
+            made_with={},
             seconds=0.0,
             members=1,
         )
@@ -250,8 +253,9 @@ def test_evaluation_does_not_depend_on_its_chunks_and_drops_nothing(
     keys = torch.tensor([key_of("member", member) for member in range(2)])
     network = PackedNetwork(recipe.layout, initial_parameters(recipe.layout, keys))
     num = min(50, len(bench.windows.index))
-    embeddings, scores = evaluate(network, recipe.inputs, num, chunk)
     rows = torch.arange(num).expand(2, -1)
+    found = evaluate(network, recipe.inputs, rows, chunk)
+    embeddings, scores = found.embeddings, found.scores
     expected = network(recipe.inputs.gather(torch.arange(2), rows))
     assert torch.allclose(embeddings, expected[0], rtol=0, atol=1e-5)
     assert torch.allclose(scores, expected[1], rtol=0, atol=1e-5)

@@ -58,7 +58,7 @@ def test_the_majority_is_counted_among_training_windows(bench: Bench) -> None:
         num_high = int((training & (above > margin)).sum())
         num_low = int((training & (above < -margin)).sum())
         share = num_high / (num_high + num_low)
-        record = count_majority(stage, cell, bench.windows)
+        record = count_majority(stage, cell, bench.windows, {})
         testing = np.isin(index.participant, cell.split.test) & (np.abs(above) > margin)
         assert record.arrays["test_window"].tolist() == index.window[testing].tolist()
         assert record.arrays["test_label"].tolist() == (above[testing] > 0).astype(int).tolist()
@@ -114,7 +114,7 @@ def test_a_source_of_another_stage_is_refused_though_its_people_fit(
     supervised = bench.last_stages("lupi")[0].source
     assert supervised is not None
     assert supervised != stage.source
-    with pytest.raises(TrainingError, match=f"leak: teacher {supervised} of"):
+    with pytest.raises(TrainingError, match=f"those of stage {supervised}"):
         trained(bench.work([stage], [teachers[supervised]]))
 
 

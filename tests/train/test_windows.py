@@ -94,6 +94,7 @@ def train(
         job=job,
         ranks=Ranks(),
         device=torch.device("cpu"),
+        made_with={},
     )
     (result,) = train_pack(work, Checkpoints(None, [stage.id], 1e9), lambda _: None)
     assert isinstance(result, StageRecord)

@@ -64,6 +64,7 @@ class AgainAdapter:
     def __init__(self, spec: AgainSpec, source: Path) -> None:
         self._source = source
         self._time_passed = spec.time_passed
+        self._video_offset_s = spec.video_offset_s
         self._games = frozenset(find_game(name, "`stimuli`").key for name in spec.stimuli)
 
     def units(self) -> list[Unit]:
@@ -137,7 +138,7 @@ class AgainAdapter:
         )
 
     def _frames(self) -> FrameFeatures:
-        return find_frames(self._source / "frames")
+        return find_frames(self._source / "frames", self._video_offset_s)
 
     def _columns(self, table: Table) -> _Columns:
         indices, names = [], []

@@ -20,11 +20,13 @@ class FrameFeatures:
         folder: where they lie.
         files: its files in a fixed order.
         names: names of the features, the same for every file.
+        offset_s: how much earlier the videos start than the annotation.
     """
 
     folder: Path
     files: tuple[Path, ...]
     names: tuple[str, ...]
+    offset_s: float
 
     def channels(self, stem: str) -> tuple[Channel, ...]:
         """The channel of one session; none where the corpus has no frame features.
@@ -55,12 +57,18 @@ class FrameFeatures:
                 f"{path}:{int(late[0]) + 2}: `{_TIME}` is {times_s[late[0]]:g}, expected a time "
                 "after that of the row above"
             )
-        features = values[:, 1:].astype(np.float32)
+        annotated = times_s >= self.offset_s
+        features = values[annotated, 1:].astype(np.float32)
+        times_s = times_s[annotated] - self.offset_s
         return (Channel(times_s=times_s, features=self.names, values=features),)
 
 
-def find_frames(folder: Path) -> FrameFeatures:
+def find_frames(folder: Path, offset_s: float = 0.0) -> FrameFeatures:
     """What a folder holds, read from the names and the first header of its files.
+
+    Args:
+        folder: where frame features lie, if there are any.
+        offset_s: how much earlier the videos start than the annotation.
 
     Raises:
         CorpusError: the folder is there but empty, or its first file has no times or features.
@@ -72,7 +80,8 @@ def find_frames(folder: Path) -> FrameFeatures:
             "<game key>_<session_id>.csv`",
             "extract them, or remove the folder to go without",
         )
-    return FrameFeatures(folder=folder, files=files, names=_names(files[0]) if files else ())
+    names = _names(files[0]) if files else ()
+    return FrameFeatures(folder=folder, files=files, names=names, offset_s=offset_s)
 
 
 def _names(path: Path) -> tuple[str, ...]:

@@ -22,6 +22,13 @@ def test_channel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(channel.values, [[1, 2, 3], [4, np.nan, 6]])
 
 
+def test_frames_before_the_annotation_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "A_fps_s1", "time_s,light\n0,1\n2.5,2\n3,3\n3.5,4\n")
+    (channel,) = find_frames(tmp_path, offset_s=3).channels("A_fps_s1")
+    np.testing.assert_array_equal(channel.times_s, [0, 0.5])
+    np.testing.assert_array_equal(channel.values, [[3], [4]])
+
+
 def test_no_folder_no_channel(tmp_path: Path) -> None:
     frames = find_frames(tmp_path / "frames")
     assert (frames.files, frames.names, frames.channels("A_fps_s1")) == ((), (), ())

@@ -31,7 +31,7 @@ def _absolute(uri: str) -> str:
     return uri if "://" in uri else str(Path(uri).absolute())
 
 
-class LaneRunner(Protocol):
+class Lanes(Protocol):
     """Runs lanes and reports on them."""
 
     def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
@@ -46,14 +46,14 @@ class LaneRunner(Protocol):
         ...
 
 
-def runner_for(target: Target, resources: ResourcesSpec) -> LaneRunner:
+def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
     """The runner of a target; torch and ray are imported only where it needs them."""
     match target:
         case "inprocess":
-            from pricon.launch.inprocess import InprocessRunner
+            from pricon.launch.inprocess import InprocessLanes
 
-            return InprocessRunner()
+            return InprocessLanes()
         case "local":
-            from pricon.launch.local import LocalRunner
+            from pricon.launch.local import LocalLanes
 
-            return LocalRunner(resources)
+            return LocalLanes(resources)

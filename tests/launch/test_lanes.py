@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pricon.launch.inprocess import InprocessRunner
-from pricon.launch.local import LocalRunner
-from pricon.launch.runner import Assignment, runner_for
+from pricon.launch.inprocess import InprocessLanes
+from pricon.launch.lanes import Assignment, lanes_for
+from pricon.launch.local import LocalLanes
 from pricon.plan.trials import plan_trials
 from pricon.spec.resources import ResourcesSpec
 from tests.plan.problem import job, summary
@@ -49,20 +49,20 @@ def test_nothing_else_of_the_job_changes_and_all_of_it_travels() -> None:
 
 def test_a_target_gets_its_runner() -> None:
     resources = ResourcesSpec(lanes=3)
-    assert isinstance(runner_for("inprocess", resources), InprocessRunner)
-    local = runner_for("local", resources)
-    assert isinstance(local, LocalRunner)
+    assert isinstance(lanes_for("inprocess", resources), InprocessLanes)
+    local = lanes_for("local", resources)
+    assert isinstance(local, LocalLanes)
     assert local.resources == resources
 
 
 @pytest.mark.parametrize(
     ("statement", "loads", "spares"),
     [
-        ("import pricon.launch.runner", set(), {"torch", "ray", "mlflow"}),
+        ("import pricon.launch.lanes", set(), {"torch", "ray", "mlflow"}),
         (
-            "from pricon.launch.runner import runner_for\n"
+            "from pricon.launch.lanes import lanes_for\n"
             "from pricon.spec.resources import ResourcesSpec\n"
-            "runner_for('inprocess', ResourcesSpec())",
+            "lanes_for('inprocess', ResourcesSpec())",
             {"torch"},
             {"ray", "mlflow"},
         ),
