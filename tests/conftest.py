@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -8,6 +9,9 @@ import pytest
 from pricon.spec.resources import StorageSpec
 from pricon.storage import Storage, open_storage
 from tests.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed
+
+# Tests run as many processes as there are cores; torch threads of all of them would fight.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
