@@ -1,6 +1,7 @@
 """Entry points: run a command, turn an error into a message and an exit code."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
@@ -41,8 +42,12 @@ def exit_code_of(command: Callable[[], object]) -> int:
     """Run `command`; its exit code, with errors said in words on stderr."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    # Being asked to end is an interruption: what was begun is closed, what is finished is kept.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = command()
+        if result == INTERRUPTED:  # the command line library has caught it
+            raise KeyboardInterrupt
     except PriconError as err:
         errors.print(f"error: {err}")
         return err.exit_code
@@ -56,4 +61,6 @@ def exit_code_of(command: Callable[[], object]) -> int:
         errors.print_exception(show_locals=False)
         errors.print("this is a defect in pricon, not in your job; please report it")
         return DEFECT
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return result if isinstance(result, int) else 0

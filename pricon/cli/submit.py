@@ -104,7 +104,7 @@ def _parse_folds(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     numbers = text.split(",")
-    if not all(number.strip().isdigit() for number in numbers):
+    if not all(number.strip().isascii() and number.strip().isdigit() for number in numbers):
         raise SpecError(
             f"`--only-folds` is {text!r}\n  expected numbers of folds, from 0, with commas",
             "for example `--only-folds 0,1`",

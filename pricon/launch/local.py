@@ -8,7 +8,9 @@ in storage under our commit records, because a returned `report` does not mean a
 import logging
 import math
 import os
+import signal
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,6 +101,7 @@ def _ray() -> Iterator[None]:
     """A Ray of our own, quiet, without dashboard; stopped in every case."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # noqa: TID251  # Ray's own processes inherit it
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address="local",
@@ -113,6 +116,8 @@ def _ray() -> Iterator[None]:
             "`--target inprocess` runs the job without Ray",
         ) from err
     logging.getLogger("ray.train").setLevel(logging.ERROR)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in the place of ours
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
 from pricon.launch.lanes import lanes_for
+from pricon.launch.lock import only_one
 from pricon.launch.preflight import FoldBalance, check_classes, summary_of
 from pricon.plan.leakage import Check, check_leakage
 from pricon.plan.plan import Plan
@@ -84,51 +85,63 @@ def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False
     """
     job, plan = prepared.job, prepared.plan
     tracker.check(job.name)
-    output = open_storage(job.output, job.storage)
-    records = Records(output.child("stages"))
-    if rerun:
-        _forget(prepared, output, records)
-    folder = run_storage(job, plan)
     facts = environment()
     documents = {
         "job.yaml": _as_yaml(job),
         "plan.json": plan.to_json(),
         "environment.json": json.dumps(facts, indent=1).encode(),
     }
+    folder = run_storage(job, plan)
     for name, document in documents.items():
         folder.write(name, document)
-    tracker.start(_run_record(prepared, facts, documents))
+    with only_one(job.output, job.name):
+        if rerun:
+            _forget(prepared)
+        tracker.start(_run_record(prepared, facts, documents))
+        try:
+            report = _run(prepared, tracker, view)
+            artifacts = {name: folder.read(name) for name in (REPORT, RESULTS)}
+        except BaseException as err:
+            tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
+            raise
+        status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
+        num_finished = len(report.trials) - len(report.unfinished)
+        tracker.finish(status, {"trials_finished": num_finished}, artifacts)
+    return report
+
+
+def _run(prepared: Prepared, tracker: Tracker, view: View) -> Report:
+    """Lanes, then the report; every trial is told to view and tracker once."""
+    job, plan = prepared.job, prepared.plan
 
     def finished(result: TrialResult) -> None:
         view.finished(result)
         tracker.record(result, _metrics(result))
 
-    ledger = Ledger(plan=plan, corpus=prepared.corpus, records=records)
-    try:
-        with view:
-            lanes = lanes_for(job.target, job.resources)
-            results = run_plan(ledger, job, lanes, view.listen, finished)
-        for result in results:
-            if result.status != "finished":
-                tracker.record(result, {})
-        report = write_report(folder, plan, results, _notes(job, ledger))
-    except BaseException as err:
-        tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
-        raise
-    artifacts = {name: folder.read(name) for name in (REPORT, RESULTS)}
-    status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
-    tracker.finish(status, {"trials_finished": len(results) - len(report.unfinished)}, artifacts)
-    return report
+    ledger = Ledger(plan=plan, corpus=prepared.corpus, records=_records(job))
+    with view:
+        lanes = lanes_for(job.target, job.resources)
+        results = run_plan(ledger, job, lanes, view.listen, finished)
+    for result in results:
+        if result.status != "finished":
+            tracker.record(result, {})
+    return write_report(run_storage(job, plan), plan, results, _notes(job, ledger))
 
 
-def _forget(prepared: Prepared, output: Storage, records: Records) -> None:
+def _records(job: JobSpec) -> Records:
+    return Records(open_storage(job.output, job.storage).child("stages"))
+
+
+def _forget(prepared: Prepared) -> None:
     """Remove records and checkpoints of a plan, so that everything trains from its beginning."""
     from pricon.launch.worker import checkpoints_of, packs_of  # imports torch
 
+    job = prepared.job
+    output, records = open_storage(job.output, job.storage), _records(job)
     for stage in prepared.plan.stages:
         records.forget(stage.id)
     for lane in prepared.plan.lanes:
-        for pack in packs_of(prepared.plan, lane, prepared.job.resources.pack_members):
+        for pack in packs_of(prepared.plan, lane, job.resources.pack_members):
             checkpoints = checkpoints_of(pack, output)
             for path in checkpoints.list():
                 checkpoints.delete(path)

@@ -6,4 +6,6 @@ from pydantic import BaseModel, ConfigDict
 class Spec(BaseModel):
     """A part of a job file; the docstring under a field is its documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )

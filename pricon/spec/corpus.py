@@ -62,7 +62,7 @@ class GenerateSpec(Spec):
 class CorpusSpecBase(Spec):
     """What every corpus has in common."""
 
-    uri: str = Field(min_length=1)
+    uri: str = Field(min_length=1, pattern=r"^[^\x00]+$")
     """Where the built corpus lies: a folder (relative to where the command runs) or
     `s3://bucket/prefix`."""
 

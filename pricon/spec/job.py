@@ -5,7 +5,7 @@ Owns the shape of `jobs/*.yaml`. Does no input or output (see `spec.load`).
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from pricon.spec.base import Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
@@ -13,6 +13,7 @@ from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSp
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
 Arm = Literal["majority", "e2e", "lupi", "pricon", "all_modalities"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -93,7 +94,7 @@ class FoldSpec(Spec):
     """Refuse a fold whose validation or test split lacks a class. The training split always needs
     both; leave-one-out folds may have to go without."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Deals participants to folds. Folds stay the same for all of the job's `seeds`."""
 
     @model_validator(mode="after")
@@ -143,7 +144,7 @@ class JobSpec(Spec):
     folds: FoldSpec = FoldSpec()
     """Cross-validation."""
 
-    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2, 3, 4), min_length=1)
     """A seed changes validation participants, initial weights, dropout and batch order. [A] C-SCL:
     five."""
 
@@ -165,7 +166,7 @@ class JobSpec(Spec):
     tracking: TrackingSpec = TrackingSpec()
     """MLflow."""
 
-    output: str = "runs"
+    output: str = Field("runs", min_length=1, pattern=r"^[^\x00]+$")
     """Folder or `s3://bucket/prefix` for everything that runs leave behind."""
 
     target: Target = "local"

@@ -71,7 +71,7 @@ def _parse(text: str, name: str) -> CommentedMap:
         line = err.problem_mark.line + 1 if err.problem_mark else 1
         problem = str(err.problem).splitlines()[0].replace('"', "`")
         raise SpecError(f"{name}:{line}: not valid YAML: {problem}", "mend this line") from err
-    except YAMLError as err:
+    except (YAMLError, ValueError, RecursionError) as err:
         raise SpecError(f"{name}:1: not valid YAML: {err}", "is this a text file?") from err
     if not isinstance(document, CommentedMap):
         raise SpecError(
@@ -155,7 +155,7 @@ def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location
     for depth, part in enumerate(location):
         is_last = depth == len(location) - 1
         if isinstance(node, CommentedMap) and part in node:
-            line = node.lc.key(part)[0] + 1
+            line = _line_of(node, part) or line
             node = node[part]
         elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
             line = node.lc.item(part)[0] + 1
@@ -164,6 +164,14 @@ def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location
             continue
         path.append(part)
     return line, tuple(path)
+
+
+def _line_of(node: CommentedMap, key: str | int) -> int | None:
+    """Line of a key, from 1; None where a merge brought it from elsewhere."""
+    try:
+        return int(node.lc.key(key)[0]) + 1
+    except (KeyError, TypeError):
+        return None
 
 
 def _allowed(details: ErrorDetails) -> Iterator[str]:

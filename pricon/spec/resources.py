@@ -52,6 +52,6 @@ class StorageSpec(Spec):
 class TrackingSpec(Spec):
     """MLflow."""
 
-    uri: str | None = None
+    uri: str | None = Field(None, pattern=r"^(https?://|sqlite:///)")
     """Tracking server or `sqlite:///path`; null means `<output>/mlflow.db` where output is a
     folder."""

@@ -65,6 +65,7 @@ class BackgroundSink:
         self._recorder: Recorder | None = None
         self._retry_at = 0.0
         self._has_warned = False
+        self._num_lost = 0
         self._thread = Thread(target=self._work, name=THREAD_NAME, daemon=True)
 
     def check(self, job_name: str) -> None:
@@ -73,18 +74,22 @@ class BackgroundSink:
 
     def put(self, record: Record) -> None:
         """Leaves the record to the thread, or to the journal where the thread lags far behind."""
-        if not self._thread.is_alive():
+        if self._thread.ident is None:
             self._thread.start()
         try:
             self._queue.put_nowait(record)
         except Full:
-            self._journal.append(record)
+            self._keep(record)
 
     def close(self) -> None:
         """Returns when the queue is empty; what is not delivered then is in the journal."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        if self._num_lost:
+            _log.warning(
+                "%d records of the run are lost; submit again to record them", self._num_lost
+            )
         if self._journal:
             _log.warning(
                 "some records are not in the tracking server yet; the next start of this run "
@@ -95,8 +100,17 @@ class BackgroundSink:
     def _work(self) -> None:
         while (record := self._queue.get()) is not None:
             if not (self._may_try() and self._replay() and self._deliver(record)):
-                self._journal.append(record)
+                self._keep(record)
         self._replay()
+
+    def _keep(self, record: Record) -> None:
+        """Into the journal; where even that fails the record is lost, and training goes on."""
+        try:
+            self._journal.append(record)
+        except OSError as err:
+            self._num_lost += 1
+            if self._num_lost == 1:
+                _log.warning("records are lost: the journal cannot be written: %s", err)
 
     def _may_try(self) -> bool:
         return monotonic() >= self._retry_at
@@ -105,13 +119,17 @@ class BackgroundSink:
         """Delivers the journal, oldest first; False where the server fails again."""
         if not self._journal:
             return True
-        waiting = self._journal.read()
         delivered = []
-        for record in waiting:
-            if not self._deliver(record):
-                break
-            delivered.append(record)
-        self._journal.drop(delivered)
+        try:
+            waiting = self._journal.read()
+            for record in waiting:
+                if not self._deliver(record):
+                    break
+                delivered.append(record)
+            self._journal.drop(delivered)
+        except OSError as err:
+            self._fail(f"the journal cannot be read or rewritten: {err}")
+            return False
         return len(delivered) == len(waiting)
 
     def _deliver(self, record: Record) -> bool:

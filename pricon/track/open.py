@@ -1,6 +1,7 @@
 """open_tracker: from an address to a Tracker. Loads MLflow in the tracker's thread, not before."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def open_tracker(uri: str | None, output: Path, journal: Path) -> Tracker:
         if database is None:
             return MlflowRecorder(address)
         database.parent.mkdir(parents=True, exist_ok=True)
+        _create(database)
         return MlflowRecorder(address, (database.parent.resolve() / "mlartifacts").as_uri())
 
     def check(job_name: str) -> None:
@@ -57,8 +59,29 @@ def default_uri(output: Path) -> str:
     return f"{_SQLITE}{output.absolute() / 'mlflow.db'}"
 
 
+def _create(database: Path) -> None:
+    """An empty tracking database, whole or not at all, where there is none yet.
+
+    MLflow makes its tables one by one; cut short, it leaves a database that it never opens again.
+    """
+    from pricon.track.mlflow import MlflowRecorder
+
+    if database.exists():
+        return
+    partial = database.with_name(f".{database.name}.{os.getpid()}.partial")
+    MlflowRecorder(f"{_SQLITE}{partial.absolute()}")  # connecting makes the tables
+    with suppress(FileExistsError):  # another job below this output was faster
+        os.link(partial, database)
+    partial.unlink()
+
+
 def _check_folder(database: Path) -> None:
     """Making a database takes seconds, which the tracker's thread can spend; this takes none."""
+    if database.is_dir():
+        raise LaunchError(
+            f"the tracking database {database} is a folder",
+            hint="set `tracking.uri` or `output` to another place",
+        )
     existing = next(path for path in (database, *database.absolute().parents) if path.exists())
     if not os.access(existing, os.W_OK):
         raise LaunchError(

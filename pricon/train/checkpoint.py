@@ -108,13 +108,14 @@ class Checkpoints:
             return None
         try:
             record = json.loads(self.storage.read(f"{name}.commit.json"))
+            expected = record["sha256"]
             payload = self.storage.read(f"{name}.pt")
         except StorageError:
             raise  # a store that fails says nothing about what it holds
-        except (CorpusError, ValueError):
+        except (CorpusError, ValueError, KeyError, TypeError):
             _log.warning("checkpoint without a commit record is passed over  name=%s", name)
             return None
-        if hashlib.sha256(payload).hexdigest() != record.get("sha256"):
+        if hashlib.sha256(payload).hexdigest() != expected:
             _log.warning("damaged checkpoint is passed over  name=%s", name)
             return None
         content: dict[str, Any] = torch.load(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pricon.errors import CorpusError, StorageError
@@ -75,6 +76,11 @@ class StageRecord(BaseModel):
     arrays: dict[str, NDArray[Any]]
 
 
+def _digest(payload: bytes, facts: Mapping[str, Any]) -> str:
+    """SHA-256 of arrays and facts together."""
+    return hashlib.sha256(payload + json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
 class Records:
     """Records of stages in one folder of storage, shared by all runs below one output."""
 
@@ -86,10 +92,9 @@ class Records:
         arrays = {name: np.ascontiguousarray(array) for name, array in record.arrays.items()}
         payload = save(arrays)
         stage_id = record.facts.stage_id
-        sha256 = hashlib.sha256(payload).hexdigest()
-        name = f"{stage_id}-{sha256[:16]}.safetensors"
+        name = f"{stage_id}-{hashlib.sha256(payload).hexdigest()[:16]}.safetensors"
         facts = record.facts.model_dump(mode="json")
-        commit = {"arrays": name, "sha256": sha256, "facts": facts}
+        commit = {"arrays": name, "sha256": _digest(payload, facts), "facts": facts}
         self.storage.write(name, payload)
         self.storage.write(f"{stage_id}.json", json.dumps(commit, indent=1).encode())
 
@@ -104,15 +109,18 @@ class Records:
         try:
             commit = json.loads(self.storage.read(f"{stage_id}.json"))
             payload = self.storage.read(commit["arrays"])
-            if hashlib.sha256(payload).hexdigest() != commit["sha256"]:
-                raise ValueError("the arrays do not match their SHA-256")
+            if _digest(payload, commit["facts"]) != commit["sha256"]:
+                raise ValueError("facts and arrays do not match their SHA-256")
             facts = StageFacts.model_validate(commit["facts"])
+            if facts.stage_id != stage_id:
+                raise ValueError(f"the record is that of stage {facts.stage_id}")
+            arrays = load(payload)
         except StorageError:
             raise
-        except (CorpusError, ValueError, KeyError) as err:
+        except (CorpusError, SafetensorError, ValueError, KeyError, TypeError) as err:
             _log.warning("damaged record is passed over, its stage will run again: %s", err)
             return None
-        return StageRecord(facts=facts, arrays=load(payload))
+        return StageRecord(facts=facts, arrays=arrays)
 
     def forget(self, stage_id: str) -> None:
         """Remove a record, its commit first."""

@@ -1,5 +1,7 @@
 """Errors become words and exit codes."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,11 @@ def test_each_error_has_its_code_and_shows_message_and_hint(
 def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert failing(KeyboardInterrupt()) == INTERRUPTED == 130
     assert "hint: submit again to go on" in capsys.readouterr().err
+
+
+def test_being_asked_to_end_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(lambda: os.kill(os.getpid(), signal.SIGTERM)) == INTERRUPTED
+    assert "interrupted; finished trials are kept" in capsys.readouterr().err
 
 
 def test_a_defect_shows_its_trace_and_has_a_code_of_its_own(

@@ -83,6 +83,11 @@ def test_unknown_key_of_a_union_names_the_keys_of_its_member() -> None:
         ("arms: [e2e, e2e]", "`e2e` is named twice in `arms`"),
         ("seeds: [1, 1]", "`1` is named twice in `seeds`"),
         ("folds: {count: 1}", "`count` must be at least 2"),
+        ("output: ''", "`output` is ''"),
+        ("label: {margin: .inf}", "`label.margin` is inf\n  expected a finite number"),
+        ("seeds: [9223372036854775808]", "`seeds[0]` is 9223372036854775808"),
+        ("tracking: {uri: 'ftp://x'}", "`tracking.uri` is 'ftp://x'"),
+        ("x: &c {bogus: 3}\noptimisation: {<<: *c}", "unknown key `optimisation.bogus`"),
     ],
 )
 def test_wrong_values_are_named_with_what_was_expected(line: str, expected: str) -> None:

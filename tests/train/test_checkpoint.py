@@ -93,7 +93,7 @@ def test_a_payload_without_commit_record_is_no_checkpoint(
 ) -> None:
     train_until(tmp_path, 5)
     (tmp_path / "epoch-000005.commit.json").unlink()
-    (tmp_path / "epoch-000004.commit.json").write_text("{", encoding="utf-8")
+    (tmp_path / "epoch-000004.commit.json").write_text("null", encoding="utf-8")
     pack = resumed(tmp_path, MEMBERS)
     assert caplog.text.count("without a commit record is passed over") == 2
     assert torch.equal(pack.best, train("distillation", MEMBERS).best)

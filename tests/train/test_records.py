@@ -50,7 +50,9 @@ def test_what_is_committed_comes_back(tmp_path: Path) -> None:
     assert records.load("abc") is None
 
 
-@pytest.mark.parametrize("damage", ["arrays", "truncated", "commit", "missing"])
+@pytest.mark.parametrize(
+    "damage", ["arrays", "truncated", "commit", "null", "facts", "other stage", "missing"]
+)
 def test_a_damaged_record_has_not_happened(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,6 +68,13 @@ def test_a_damaged_record_has_not_happened(
             arrays.write_bytes(payload[:-3])
         case "commit":
             commit.write_bytes(commit.read_bytes()[:40])
+        case "null":
+            commit.write_text("null", encoding="utf-8")
+        case "facts":
+            commit.write_bytes(commit.read_bytes().replace(b'"P1"', b'"P3"'))
+        case "other stage":
+            records.commit(record("def"))
+            commit.write_bytes((tmp_path / "def.json").read_bytes())
         case _:
             arrays.unlink()
     assert records.load("abc") is None
