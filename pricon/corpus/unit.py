@@ -226,8 +226,10 @@ def _finished(task: UnitTask) -> UnitResult | None:
         return None
     try:
         result = UnitResult.model_validate_json(task.storage.read(task.journal))
-    except ValidationError:
-        return None
+    except StorageError:
+        raise
+    except (CorpusError, ValidationError):
+        return None  # torn, or an equal build has just finished and removed it
     there = task.storage.list(task.shard_prefix)
     return result if {shard.path for shard in result.shards} <= {*there} else None
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,26 @@ class Killer(Listener):
 
 
 def train_workers() -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
+    """Workers of the Ray that this process has started; other tests may have one of their own."""
+    return [
+        pid
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+        if b"RayTrainWorker" in read(pid, "cmdline") and os.getpid() in ancestors(pid)
+    ]
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        status = read(pid, "stat").rpartition(b")")[2].split()
+        pid = int(status[1]) if status else 0
+        yield pid
+
+
+def read(pid: int, name: str) -> bytes:
+    """A file of a process, empty where it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    return b""
 
 
 @pytest.mark.ray
