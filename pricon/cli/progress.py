@@ -6,7 +6,6 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -49,8 +48,7 @@ class Progress:
         self.supervised = 1.0 * job.optimisation.supervised.epochs
         self.total = sum(map(self._weight, plan.stages)) or 1.0
         self.done = 0.0
-        self.at_start = 0.0
-        self.has_begun = False
+        self.trains_since: tuple[float, float] | None = None
         self.running: dict[int, EpochDone] = {}
         self.lanes: dict[int, str] = {lane.index: "starting" for lane in plan.lanes}
         self.trials: dict[str, str] = {}
@@ -79,14 +77,13 @@ class Progress:
         self.trials[result.trial.id] = result.status
         for stage_id in result.trial.stages:
             self._count(self.plan.stage_by_id[stage_id])
-        if not self.has_begun:
-            self.at_start = self.done
 
     def listen(self, event: Event) -> None:
         """Take in what a lane says."""
-        self.has_begun = True
         match event:
             case EpochDone():
+                if self.trains_since is None:
+                    self.trains_since = (time.monotonic(), self.fraction)
                 self.running[event.lane] = event
                 self.lanes[event.lane] = _words(event)
             case StagesDone():
@@ -126,11 +123,13 @@ class Progress:
         return min(1.0, (self.done + under_way) / self.total)
 
     def _time_left(self) -> str:
-        before = self.at_start / self.total
+        if self.trains_since is None:
+            return "waiting for the first epoch"
+        began, before = self.trains_since
         gained = self.fraction - before
-        if gained <= 0.005:
+        if gained <= 0.02:
             return "time left unknown yet"
-        seconds = (time.monotonic() - self.started) * (1.0 - self.fraction) / gained
+        seconds = (time.monotonic() - began) * (1.0 - self.fraction) / gained
         return f"at most {_clock(seconds)} left"
 
     def _status(self) -> str:
@@ -143,7 +142,8 @@ class Progress:
         lanes = Table.grid(padding=(0, 2))
         for lane, words in sorted(self.lanes.items()):
             lanes.add_row(Text(f"lane {lane}", style="bold"), Text(words))
-        bar = ProgressBar(total=1.0, completed=self.fraction, width=40)
+        filled = round(40 * self.fraction)
+        bar = Text(f"[{'#' * filled}{'.' * (40 - filled)}]  {self.fraction:.0%} of the work")
         return Group(lanes, bar, Text(self._status()))
 
     def _print_line(self) -> None:

@@ -1,6 +1,8 @@
 """`pricon-submit JOB`: check a job, show its plan, run it, print what was found."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -130,6 +132,7 @@ def _where(prepared: Prepared, is_tracked: bool) -> Text:
     lines = [f"\nreport   {run_storage(job, prepared.plan).uri}/report.md"]
     if is_tracked:
         uri = job.tracking.uri or default_uri(Path(job.output))
-        how = f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
+        command = os.path.relpath(Path(sys.executable).with_name("mlflow"))
+        how = f"{command} ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
         lines.append(f"MLflow   {how}")
     return Text("\n".join(lines))

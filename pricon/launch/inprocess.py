@@ -16,6 +16,8 @@ class InprocessLanes:
 
     def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
         """See `Lanes`."""
+        if lanes:
+            torch.set_num_threads(max(1, int(lanes[0].job.resources.cpus_per_worker)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         for assignment in lanes:
             error = None

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,17 +59,15 @@ class LocalLanes:
         with _ray(), tempfile.TemporaryDirectory(prefix="pricon-ray-") as folder:
             at_once = lanes_that_fit(self.resources, len(lanes), ray.cluster_resources())  # type: ignore[no-untyped-call]
             mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
-            with ThreadPoolExecutor(at_once, thread_name_prefix="lane") as threads:
-                futures = {
-                    threads.submit(_fit, assignment, mailbox, folder): assignment
-                    for assignment in lanes
-                }
-                try:
-                    _relay(futures, mailbox, listen)
-                except BaseException:
-                    threads.shutdown(wait=False, cancel_futures=True)
-                    ray.shutdown()
-                    raise
+            slots = threading.Semaphore(at_once)
+            futures: dict[Future[None], Assignment] = {}
+            for assignment in lanes:
+                future: Future[None] = Future()
+                futures[future] = assignment
+                # Daemons: a `fit` that never hears of Ray's end must not keep this process alive.
+                work = (future, slots, assignment, mailbox, folder)
+                threading.Thread(target=_settle, args=work, daemon=True).start()
+            _relay(futures, mailbox, listen)
 
 
 def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Mapping[str, float]) -> int:
@@ -145,6 +143,23 @@ def _lost(future: Future[None]) -> str | None:
         return None
     first = str(err).strip().splitlines() or [""]
     return f"its workers were lost: {type(err).__name__}: {first[-1][:300]}"
+
+
+def _settle(
+    future: Future[None],
+    slots: threading.Semaphore,
+    assignment: Assignment,
+    mailbox: Any,
+    folder: str,
+) -> None:
+    """Wait for a slot, run the lane, and leave what became of it in `future`."""
+    with slots:
+        try:
+            _fit(assignment, mailbox, folder)
+        except Exception as err:  # whatever Ray raises is this lane's end, not the driver's
+            future.set_exception(err)
+        else:
+            future.set_result(None)
 
 
 def _fit(assignment: Assignment, mailbox: Any, folder: str) -> None:

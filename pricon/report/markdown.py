@@ -26,7 +26,8 @@ the data show adjust it over the comparisons of all tables that they judge, take
 Alone it is weak: seeds are not independent replicates, and five folds alone cannot fall below
 p = 0.0625.
 `detectable` is the smallest difference that this sample finds with 80 % power at alpha 0.05.
-No test is made over windows: neighbouring windows overlap.
+No test is made over windows: windows of one participant are not independent.
+`gap closed` is (arm - e2e) / (all_modalities - e2e), where all modalities are better than e2e.
 """
 
 COMPARISON_HEADINGS = (

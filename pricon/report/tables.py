@@ -35,7 +35,10 @@ def terminal(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-LEGEND = "Accuracy: mean over folds, then seeds. [low, high]: 95 % over participants."
+LEGEND = (
+    "Accuracy: mean over folds, then seeds. [low, high]: 95 % over participants.\n"
+    "Gap closed: (arm - e2e) / (all_modalities - e2e)."
+)
 LEGEND_UNFINISHED = "(k/n): k of n trials finished; arms with different trials are not subtracted."
 
 
