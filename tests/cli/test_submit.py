@@ -39,7 +39,10 @@ def document(tmp_path: Path, recordings: Path) -> Document:
 def refused(
     document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str
 ) -> str:
-    """Submit something wrong: exit code 2, nothing written, and what was said."""
+    """Submit something wrong: exit code 2, nothing of a run written, and what was said.
+
+    What only a corpus can tell is found after it is built; the corpus stays.
+    """
     job = write_job(tmp_path / "job.yaml", document)
     before = files_below(tmp_path)
     assert submit(job, *options) == 2
