@@ -5,18 +5,19 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from pricon.launch.preflight import FoldBalance
-from pricon.launch.submit import Prepared
+from pricon.launch.preflight import FoldBalance, Prepared
 
 
 def show_plan(prepared: Prepared, console: Console) -> None:
     """Print everything that would run; nothing does."""
     plan = prepared.plan
-    title = f"{plan.job_name} (run {plan.run_id})"
+    digest = plan.corpus_digest[:16]
+    title = f"{plan.job_name} (run {plan.run_id})" if digest else plan.job_name
     console.print(f"{title}: {len(plan.trials)} trials", style="bold", highlight=False)
     if plan.generated:
         console.print("generated data: says nothing about people")
-    corpus = f"corpus {prepared.job.corpus.uri}  digest {plan.corpus_digest[:16]}"
+    state = f"digest {digest}" if digest else "(not built yet)"
+    corpus = f"corpus {prepared.job.corpus.uri}  {state}"
     console.print(corpus, soft_wrap=True, highlight=False)
     console.print()
     console.print(_trials(prepared))

@@ -13,10 +13,14 @@ from rich.text import Text
 from pricon import __version__
 from pricon.cli.plan import show_plan
 from pricon.cli.progress import Progress, building
-from pricon.corpus.ensure import ensure_corpus, open_built
+from pricon.corpus.ensure import ensure_corpus, look_at
+from pricon.corpus.reader import Corpus
+from pricon.corpus.survey import Survey
 from pricon.errors import SpecError
-from pricon.launch.submit import Prepared, prepare, run, run_storage
+from pricon.launch.preflight import Prepared, prepare
+from pricon.launch.submit import run, run_storage
 from pricon.report.tables import terminal
+from pricon.report.write import REPORT
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
 from pricon.spec.resources import Target
@@ -82,16 +86,15 @@ def submit(  # noqa: PLR0913  # options of a command
         spec = spec.model_copy(update={"target": target})
     folds = _parse_folds(only_folds)
     if dry_run:
-        corpus = open_built(spec.corpus, spec.storage)
-        show_plan(prepare(spec, corpus, folds), Console())
+        show_plan(prepare(spec, look_at(spec.corpus, spec.storage), folds), Console())
         return
     errors = Console(stderr=True)
     tracker = no_tracker() if no_track else _tracker(spec)
-    corpus = ensure_corpus(spec.corpus, spec.storage, building(errors))
+    corpus = _corpus(spec, folds, errors)
     prepared = prepare(spec, corpus, folds)
     view = Progress(prepared.plan, spec, errors)
     try:
-        report = run(prepared, tracker, view, rerun=rerun)
+        report = run(prepared, corpus, tracker, view, rerun=rerun)
     finally:
         tracker.close()
     out = Console()
@@ -112,6 +115,16 @@ def _parse_folds(text: str | None) -> tuple[int, ...] | None:
             "for example `--only-folds 0,1`",
         )
     return tuple(sorted({int(number) for number in numbers}))
+
+
+def _corpus(job: JobSpec, folds: tuple[int, ...] | None, console: Console) -> Corpus:
+    """The job's corpus; not built before the job has passed every check on its recordings."""
+
+    def check(found: Survey) -> None:
+        prepared = prepare(job, found, folds)
+        run_storage(job, prepared.plan).exists(REPORT)  # the store of the output answers
+
+    return ensure_corpus(job.corpus, job.storage, building(console), check)
 
 
 def _tracker(job: JobSpec) -> Tracker:

@@ -6,9 +6,7 @@ that a reader sees a whole corpus or none; then what this and other builds left 
 
 import logging
 import os
-import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -27,15 +25,16 @@ from pricon.corpus.manifest import (
     settings_of,
     write_manifest,
 )
-from pricon.corpus.modalities import Modality, split_features
-from pricon.corpus.session import Adapter, Unit
+from pricon.corpus.modalities import Modality
+from pricon.corpus.session import Adapter
+from pricon.corpus.survey import check_sessions, read_headers
 from pricon.corpus.unit import (
     JOURNAL_FOLDER,
     SHARD_FOLDER,
     UnitResult,
     UnitTask,
     build_unit,
-    describe_sources,
+    describe_source,
 )
 from pricon.errors import CorpusError, PriconError, StorageError
 from pricon.spec.corpus import CorpusSpec
@@ -98,14 +97,10 @@ def build_corpus(
 
 def _tasks(adapter: Adapter, spec: CorpusSpec, storage: Storage) -> list[UnitTask]:
     """A task a unit, after all checks that need no rows."""
-    adapter.check_windows(spec.windows)
-    units = adapter.units()
-    if not units:
-        raise CorpusError("there are no recordings to build a corpus from", "see `corpus.source`")
-    _check_unit_names(units)
-    features = adapter.features()
-    modalities = split_features(spec.modalities or adapter.modalities(), features)
+    units, modalities = read_headers(adapter, spec)
     folder = None if spec.source is None else Path(spec.source)
+    paths = {path for unit in units for path in unit.paths}
+    sources = {path: describe_source(path, folder) for path in sorted(paths)}
     return [
         UnitTask(
             adapter=adapter,
@@ -113,7 +108,7 @@ def _tasks(adapter: Adapter, spec: CorpusSpec, storage: Storage) -> list[UnitTas
             storage=storage,
             modalities=modalities,
             unit=unit,
-            sources=describe_sources(unit, folder),
+            sources=tuple(sources[path] for path in unit.paths),
         )
         for unit in units
     ]
@@ -121,7 +116,7 @@ def _tasks(adapter: Adapter, spec: CorpusSpec, storage: Storage) -> list[UnitTas
 
 def _build_units(tasks: Sequence[UnitTask], progress: Progress) -> list[UnitResult]:
     num_processes = min(len(tasks), os.cpu_count() or 1, MOST_PROCESSES)
-    num_bytes = sum(source.num_bytes for task in tasks for source in task.sources)
+    num_bytes = sum(source.num_bytes for source in _unique_sources(tasks))
     progress(0, len(tasks))
     if num_processes == 1 or num_bytes < SMALL_BYTES:
         return list(_build_here(tasks, progress))
@@ -182,18 +177,7 @@ def _manifest(
     task: UnitTask, results: list[UnitResult], sources: tuple[SourceEntry, ...], *, generated: bool
 ) -> Manifest:
     sessions = tuple(session for result in results for session in result.sessions)
-    if not sessions:
-        raise CorpusError(
-            "the corpus would be empty: no session is long enough for one window\n"
-            f"  `corpus.windows.window_s` is {task.spec.windows.window_s:g} s, "
-            f"`lag_s` {task.spec.windows.lag_s:g} s",
-            "lower `corpus.windows.window_s`",
-        )
-    name, count = Counter(session.id for session in sessions).most_common(1)[0]
-    if count > 1:
-        raise CorpusError(
-            f"{count} sessions are called `{name}`", "give each recording a name of its own"
-        )
+    check_sessions([session.id for session in sessions], task.spec)
     return Manifest(
         adapter=task.spec.adapter,
         generated=generated,
@@ -258,17 +242,6 @@ def _remove_built(storage: Storage, tasks: Sequence[UnitTask]) -> None:
         for task in tasks:
             for path in {*storage.list(task.shard_prefix), task.journal} - kept:
                 storage.delete(path)
-
-
-def _check_unit_names(units: Sequence[Unit]) -> None:
-    name, count = Counter(unit.name for unit in units).most_common(1)[0]
-    wrong = [unit.name for unit in units if not re.fullmatch(r"[A-Za-z0-9_-]+", unit.name)]
-    if count > 1 or wrong:
-        raise CorpusError(
-            f"recordings cannot be told apart by the name `{wrong[0] if wrong else name}`\n"
-            "  expected names of their own, of letters, digits, `-` and `_`",
-            "rename the files",
-        )
 
 
 def _unique_sources(tasks: Sequence[UnitTask]) -> tuple[SourceEntry, ...]:

@@ -1,22 +1,36 @@
 """The corpus that a job describes: opened where it is built, built where it is not."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pricon.corpus.adapters.open import open_adapter
 from pricon.corpus.agreement import check_agreement, source_sizes
 from pricon.corpus.build import Progress, build_corpus
-from pricon.corpus.generate import MARKER, generate_recordings, is_generated
+from pricon.corpus.generate import (
+    MARKER,
+    generate_recordings,
+    is_generated,
+    write_recordings,
+)
 from pricon.corpus.manifest import MANIFEST_PATH, Manifest
 from pricon.corpus.reader import Corpus, open_corpus
+from pricon.corpus.survey import Survey, survey
 from pricon.errors import CorpusError
 from pricon.spec.corpus import CorpusSpec
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
 
+Check = Callable[[Survey], None]
+"""Raises where a job cannot use such a corpus."""
+
 
 def ensure_corpus(
-    spec: CorpusSpec, storage_spec: StorageSpec, progress: Progress | None = None
+    spec: CorpusSpec,
+    storage_spec: StorageSpec,
+    progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Corpus:
     """The corpus at `spec.uri`; generated and built first, where it is not there.
 
@@ -24,6 +38,8 @@ def ensure_corpus(
         spec: the corpus as the job describes it.
         storage_spec: the object store.
         progress: told after each unit of a build.
+        check: told what the corpus will hold before anything of it is written; where it raises,
+            nothing is.
 
     Raises:
         CorpusError: what is there was built with other settings or from other recordings, or it
@@ -32,9 +48,26 @@ def ensure_corpus(
     """
     storage = open_storage(spec.uri, storage_spec)
     if not storage.exists(MANIFEST_PATH):
-        build(spec, storage_spec, progress)
+        build(spec, storage_spec, progress, check)
         return open_corpus(storage)
     return open_built(spec, storage_spec)
+
+
+def look_at(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus | Survey:
+    """The corpus at `spec.uri` where it is built, and what it will hold where not; writes nothing.
+
+    Raises:
+        CorpusError: as `ensure_corpus`.
+        StorageError: the store failed.
+    """
+    if open_storage(spec.uri, storage_spec).exists(MANIFEST_PATH):
+        return open_built(spec, storage_spec)
+    source = _source(spec)
+    if spec.generate is None or not _is_absent(source):
+        return _survey(spec, source)
+    with TemporaryDirectory(prefix="pricon-") as folder:
+        write_recordings(spec, spec.generate, Path(folder))
+        return _survey(spec, Path(folder))
 
 
 def open_built(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus:
@@ -54,27 +87,52 @@ def open_built(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus:
 
 
 def build(
-    spec: CorpusSpec, storage_spec: StorageSpec, progress: Progress | None = None
+    spec: CorpusSpec,
+    storage_spec: StorageSpec,
+    progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Manifest:
     """Build the corpus at `spec.uri`; `source` is generated first, where asked for and absent.
+
+    Arguments as in `ensure_corpus`.
 
     Raises:
         CorpusError: no recordings, wrong ones, or another corpus is there already.
         StorageError: the store failed.
     """
+    source = _source(spec)
+    storage = open_storage(spec.uri, storage_spec)
+
+    def look(folder: Path) -> None:
+        found = _survey(spec, folder)
+        if check is not None:
+            check(found)
+
+    if spec.generate is not None and _is_absent(source):
+        generate_recordings(spec, look)
+    elif not storage.exists(MANIFEST_PATH):
+        look(source)
+    adapter = open_adapter(spec)
+    return build_corpus(adapter, spec, storage, generated=is_generated(source), progress=progress)
+
+
+def _survey(spec: CorpusSpec, folder: Path) -> Survey:
+    """What a corpus of the recordings in `folder` would hold."""
+    here = spec.model_copy(update={"source": str(folder)})
+    adapter = open_adapter(here)
+    generated = is_generated(folder)
+    if generated:
+        _check_generated(spec, folder)
+    return survey(adapter, here, generated=generated)
+
+
+def _source(spec: CorpusSpec) -> Path:
     if spec.source is None:
         raise CorpusError(
             f"there is no corpus at {spec.uri}, and no recordings to build it from",
             "mend `corpus.uri`, or set `corpus.source` to the folder with the recordings",
         )
-    source = Path(spec.source)
-    if spec.generate is not None and _is_absent(source):
-        generate_recordings(spec)
-    generated = is_generated(source)
-    if generated:
-        _check_generated(spec, source)
-    storage = open_storage(spec.uri, storage_spec)
-    return build_corpus(open_adapter(spec), spec, storage, generated=generated, progress=progress)
+    return Path(spec.source)
 
 
 def _is_absent(source: Path) -> bool:

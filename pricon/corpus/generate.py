@@ -4,6 +4,8 @@ The folder gets a file `GENERATED.json` with the settings; whoever reports on it
 """
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,11 +17,15 @@ from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, Generate
 MARKER = "GENERATED.json"
 
 
-def generate_recordings(spec: CorpusSpec) -> None:
+def generate_recordings(spec: CorpusSpec, check: Callable[[Path], None] | None = None) -> None:
     """Write the recordings that `spec.generate` describes into `spec.source`.
 
     They are written beside it and moved there when complete, so an interruption leaves no folder
     that looks like recordings.
+
+    Args:
+        spec: the corpus as the job describes it.
+        check: told where they lie before they are moved; where it raises, nothing stays.
 
     Raises:
         CorpusError: the job does not ask for it, the folder holds something, or it cannot be
@@ -37,11 +43,15 @@ def generate_recordings(spec: CorpusSpec) -> None:
             "remove it, or set `corpus.source` to a new folder",
         )
     try:
-        source.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{source.name}.", dir=source.parent) as partial:
+        with (
+            _parents(source),
+            TemporaryDirectory(prefix=f".{source.name}.", dir=source.parent) as partial,
+        ):
             folder = Path(partial) / "recordings"
             folder.mkdir()
-            _write(spec, spec.generate, folder)
+            write_recordings(spec, spec.generate, folder)
+            if check is not None:
+                check(folder)
             folder.rename(source)
     except OSError as err:
         raise CorpusError(f"recordings cannot be written to {source}: {err}") from err
@@ -52,7 +62,12 @@ def is_generated(source: Path) -> bool:
     return (source / MARKER).is_file()
 
 
-def _write(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> None:
+def write_recordings(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> None:
+    """Write recordings in the layout of `spec.adapter` into an empty folder.
+
+    Raises:
+        CorpusError: there is no generator for that layout.
+    """
     settings: dict[str, object] = {"adapter": spec.adapter, **generate.model_dump()}
     match spec:
         case AgainSpec():
@@ -67,3 +82,17 @@ def _write(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> None:
             )
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     (folder / MARKER).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _parents(path: Path) -> Iterator[None]:
+    """The folders above `path` are there; those that were not are removed again after an error."""
+    created = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # somebody else has put something into one of them
+            for parent in created:
+                parent.rmdir()
+        raise

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pricon.corpus.reader import WindowIndex
+from pricon.corpus.index import WindowIndex
 from pricon.spec.corpus import Affect
 from pricon.spec.job import LabelSpec
 

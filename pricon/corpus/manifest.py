@@ -14,7 +14,7 @@ from pricon.errors import CorpusError
 from pricon.spec.corpus import Affect, CorpusSpecBase, GenerateSpec, WindowSpec
 
 MANIFEST_PATH = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a corpus of an older version could be misread."""
 
 READER = 1

@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from pricon.corpus.shards import INDEX_COLUMNS
+from pricon.corpus.index import index_columns
 from pricon.errors import CorpusError
 from pricon.spec.corpus import Affect
 
-_TAKEN = {*INDEX_COLUMNS, *get_args(Affect)}
+_TAKEN = {*index_columns(get_args(Affect))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

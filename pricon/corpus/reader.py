@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pricon.corpus.index import WindowIndex, as_index, index_columns
 from pricon.corpus.manifest import (
     MANIFEST_PATH,
     Manifest,
@@ -23,39 +24,14 @@ from pricon.corpus.manifest import (
     ShardEntry,
     parse_manifest,
 )
-from pricon.corpus.shards import INDEX_COLUMNS, matrix, read_columns
+from pricon.corpus.shards import matrix, read_columns
 from pricon.errors import CorpusError
-from pricon.spec.corpus import Affect
+from pricon.plan.summary import CorpusSummary, RecordedSession
 from pricon.storage import Storage
 
 _FETCHES_AT_ONCE = 4
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowIndex:
-    """What is known of n windows besides their features; every array has n rows.
-
-    Args:
-        window: position in the whole corpus, a window's identity, rising.
-        t_start_s: start of the annotated window, seconds since the start of the session.
-        t_end_s: its end (exclusive).
-        affect: mean of each trace over the window; NaN where nothing was annotated.
-        session_mean: mean of the whole trace of the window's session.
-    """
-
-    window: NDArray[np.int64]
-    participant: NDArray[np.str_]
-    session: NDArray[np.str_]
-    stimulus: NDArray[np.str_]
-    t_start_s: NDArray[np.float64]
-    t_end_s: NDArray[np.float64]
-    affect: dict[Affect, NDArray[np.float64]]
-    session_mean: dict[Affect, NDArray[np.float64]]
-
-    def __len__(self) -> int:
-        return len(self.window)
 
 
 def open_corpus(storage: Storage) -> "Corpus":
@@ -81,6 +57,25 @@ class Corpus:
     storage: Storage
     manifest: Manifest
 
+    @property
+    def summary(self) -> CorpusSummary:
+        """What planning needs to know."""
+        return CorpusSummary(
+            digest=self.manifest.digest,
+            generated=self.manifest.generated,
+            modalities=tuple(modality.name for modality in self.manifest.modalities),
+            affects=self.manifest.affects,
+            sessions=tuple(
+                RecordedSession(
+                    id=session.id,
+                    participant=session.participant,
+                    stimulus=session.stimulus,
+                    sha256=session.sha256,
+                )
+                for session in self.manifest.sessions
+            ),
+        )
+
     def index(self, stimuli: tuple[str, ...] = ()) -> WindowIndex:
         """All windows of these stimuli, in the order of the corpus.
 
@@ -89,21 +84,12 @@ class Corpus:
             StorageError: the store failed.
         """
         stimuli = self._known_stimuli(stimuli)
-        columns = [*INDEX_COLUMNS, *self.manifest.affects]
-        parts = list(self._read(stimuli, columns, _numbered))
-        table = pa.concat_tables([rows for rows, _ in parts])
-        session = _text(table["session"])
         affects = self.manifest.affects
-        return WindowIndex(
-            window=np.concatenate([window for _, window in parts]),
-            participant=_text(table["participant"]),
-            session=session,
-            stimulus=_text(table["stimulus"]),
-            t_start_s=table["t_start_s"].to_numpy(),
-            t_end_s=table["t_end_s"].to_numpy(),
-            affect={affect: table[affect].to_numpy() for affect in affects},
-            session_mean={affect: self._session_means(affect, session) for affect in affects},
-        )
+        parts = list(self._read(stimuli, index_columns(affects), _numbered))
+        table = pa.concat_tables([rows for rows, _ in parts])
+        window = np.concatenate([window for _, window in parts])
+        trace_mean = {session.id: session.trace_mean for session in self.manifest.sessions}
+        return as_index(table, window, trace_mean, affects)
 
     def features(self, modality: str, stimuli: tuple[str, ...] = ()) -> NDArray[np.float32]:
         """One modality of these stimuli, rows as in `index`, columns as in `feature_names`.
@@ -160,12 +146,6 @@ class Corpus:
                 f"did you mean `{near[0]}`?" if near else "`pricon corpus inspect` says more",
             )
 
-    def _session_means(self, affect: Affect, session: NDArray[np.str_]) -> NDArray[np.float64]:
-        names, rows = np.unique(session, return_inverse=True)
-        means = {entry.id: entry.trace_mean.get(affect) for entry in self.manifest.sessions}
-        by_name = np.array([means[name] for name in names.tolist()], dtype=np.float64)
-        return by_name[rows]
-
     def _read(
         self,
         stimuli: tuple[str, ...],
@@ -199,7 +179,3 @@ def _matrix_of(
 ) -> NDArray[np.float32]:
     values = matrix(table[modality])
     return values if len(present) == values.shape[1] else values[:, present]
-
-
-def _text(column: pa.ChunkedArray) -> NDArray[np.str_]:
-    return np.array(column.to_pylist(), dtype=np.str_)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pricon.corpus.index import SUMMARIES
 from pricon.corpus.modalities import Modality
 from pricon.corpus.session import Session
 from pricon.corpus.windows import SessionWindows
@@ -59,7 +60,10 @@ class Rows:
         columns = {name: pa.repeat(pa.scalar(text), num_windows) for name, text in texts.items()}
         unknown = np.full(num_windows, np.nan)
         numbers = {"t_start_s": windows.t_start_s, "t_end_s": windows.t_end_s}
-        numbers |= {affect: windows.affect.get(affect, unknown) for affect in self.affects}
+        for affect in self.affects:
+            summaries = (windows.affect, windows.change, windows.trend)
+            for name, by_affect in zip(SUMMARIES, summaries, strict=True):
+                numbers[affect + name] = by_affect.get(affect, unknown)
         columns |= {name: pa.array(values, pa.float64()) for name, values in numbers.items()}
         column_of = {name: column for column, name in enumerate(windows.feature_names)}
         if len(column_of) != len(windows.feature_names):

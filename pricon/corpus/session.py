@@ -1,6 +1,6 @@
 """What every adapter yields: recordings as time-stamped channels and annotation traces."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,10 +52,13 @@ class Unit:
     Args:
         name: starts the names of its shards; letters, digits, `-` and `_` only; unique.
         paths: the files, whose bytes identify what was built.
+        span: bytes of the first file (first, and one after the last) that are the unit's own,
+            where units share that file.
     """
 
     name: str
     paths: tuple[Path, ...]
+    span: tuple[int, int] | None = None
 
 
 class Adapter(Protocol):
@@ -83,8 +86,24 @@ class Adapter(Protocol):
         """Refuse windows that these recordings cannot give (CorpusError)."""
         ...
 
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def check_stimuli(self, found: Collection[str]) -> None:
+        """Refuse recordings that lack a stimulus which the job asks for.
+
+        Args:
+            found: stimuli of all sessions.
+
+        Raises:
+            CorpusError: names what is missing.
+        """
+        ...
+
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         """Sessions of a unit, one at a time, so that a build never holds more than one.
+
+        Args:
+            unit: one of `units`.
+            with_features: whether channels have values; without, they are clocks alone: no
+                features, values of shape (ticks, 0). Windows are the same.
 
         Raises:
             CorpusError: a file is cut, has the wrong length or columns; names file and line.

@@ -17,14 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pricon.corpus.index import PLACE_COLUMNS
 from pricon.corpus.manifest import ByteRange, ShardEntry
 from pricon.errors import CorpusError
 from pricon.storage import Storage
 
-INDEX_COLUMNS = ("participant", "session", "stimulus", "t_start_s", "t_end_s")
-"""Columns of every shard; one a trace and one a modality come after them."""
-
-_TEXT = list(INDEX_COLUMNS[:3])
+_TEXT = list(PLACE_COLUMNS[:3])
 _MAGIC_BYTES = 8
 """A Parquet file ends with the length of its metadata and `PAR1`, four bytes each."""
 
@@ -34,7 +32,7 @@ def write_shard(file: Path, table: pa.Table, *, path: str, unit: str) -> ShardEn
 
     Args:
         file: where to write.
-        table: the windows, at least one; columns as `INDEX_COLUMNS` says.
+        table: the windows, at least one; columns of the index and one a modality.
         path: where the shard will lie in the corpus.
         unit: the raw files it was built from.
 

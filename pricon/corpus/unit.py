@@ -68,6 +68,7 @@ class UnitTask:
             self.adapter.affects,
             [[modality.name, modality.features] for modality in self.modalities],
             [source.model_dump() for source in self.sources],
+            self.unit.span,
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -125,9 +126,22 @@ def build_unit(task: UnitTask, is_cancelled: Callable[[], bool]) -> UnitResult |
     return result
 
 
-def describe_sources(unit: Unit, folder: Path | None) -> tuple[SourceEntry, ...]:
-    """The unit's raw files, hashed; their names are relative to the folder of the recordings."""
-    return tuple(_source(path, folder) for path in unit.paths)
+def describe_source(path: Path, folder: Path | None) -> SourceEntry:
+    """A raw file, hashed; its name is relative to the folder of the recordings.
+
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        num_bytes = path.stat().st_size
+    except OSError as err:
+        raise CorpusError(
+            f"a recording cannot be read: {path}\n  {err.strerror}",
+            "check that the file is there and that this user may read it",
+        ) from err
+    return SourceEntry(name=source_name(path, folder), num_bytes=num_bytes, sha256=sha256)
 
 
 def source_name(path: Path, folder: Path | None) -> str:
@@ -241,16 +255,3 @@ def _remove(task: UnitTask) -> None:
             return
         for path in task.storage.list(task.shard_prefix):
             task.storage.delete(path)
-
-
-def _source(path: Path, folder: Path | None) -> SourceEntry:
-    try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        num_bytes = path.stat().st_size
-    except OSError as err:
-        raise CorpusError(
-            f"a recording cannot be read: {path}\n  {err.strerror}",
-            "check that the file is there and that this user may read it",
-        ) from err
-    return SourceEntry(name=source_name(path, folder), num_bytes=num_bytes, sha256=sha256)

@@ -15,6 +15,9 @@ from pricon.spec.corpus import Affect, WindowSpec
 _TOLERANCE_S = 1e-6
 """Far above the rounding error of a time in seconds, far below the distance of two ticks."""
 
+_GAP_TICKS = 1.5
+"""Two ticks further apart than this many usual ones have a gap between them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionWindows:
@@ -27,6 +30,9 @@ class SessionWindows:
             was not recorded anywhere in the window.
         feature_names: names of the columns of `features`, channel by channel.
         affect: mean of every trace over the annotated window, each of shape (n,).
+        change: mean size of the trace's steps that end in the window, each of shape (n,).
+        trend: their mean, each of shape (n,). Steps over a gap in the recording do not count; both
+            are NaN where none is left.
         trace_mean: mean of every whole trace, annotated parts outside all windows included.
     """
 
@@ -35,6 +41,8 @@ class SessionWindows:
     features: NDArray[np.float32]
     feature_names: tuple[str, ...]
     affect: Mapping[Affect, NDArray[np.float64]]
+    change: Mapping[Affect, NDArray[np.float64]]
+    trend: Mapping[Affect, NDArray[np.float64]]
     trace_mean: Mapping[Affect, float]
 
 
@@ -55,13 +63,13 @@ def cut(session: Session, windows: WindowSpec) -> SessionWindows:
         _ticks_inside(channel.times_s, starts - windows.lag_s, windows.window_s)
         for channel in session.channels
     ]
-    affect = {
-        name: _mean(trace.values[:, None], affect_ticks[name])[:, 0]
+    traced = {
+        name: _mean(_with_steps(trace), affect_ticks[name])
         for name, trace in session.traces.items()
     }
     keep = np.zeros(len(starts), dtype=bool)
-    for values in affect.values():
-        keep |= ~np.isnan(values)
+    for values in traced.values():
+        keep |= ~np.isnan(values[:, 0])
     for ticks in (*affect_ticks.values(), *input_ticks):
         keep &= ticks[:, 0] < ticks[:, 1]
     means = [
@@ -75,7 +83,9 @@ def cut(session: Session, windows: WindowSpec) -> SessionWindows:
         t_end_s=np.round(starts + windows.window_s, 9),
         features=np.concatenate([empty, *means], axis=1).astype(np.float32),
         feature_names=tuple(name for channel in session.channels for name in channel.features),
-        affect={name: values[keep] for name, values in affect.items()},
+        affect={name: values[keep, 0] for name, values in traced.items()},
+        change={name: values[keep, 1] for name, values in traced.items()},
+        trend={name: values[keep, 2] for name, values in traced.items()},
         trace_mean={name: _whole_mean(trace) for name, trace in session.traces.items()},
     )
 
@@ -143,6 +153,15 @@ def _sums(
     sums: NDArray[np.float64] = np.add.reduceat(padded, rows, axis=0, dtype=np.float64)[::2]
     sums[ticks[:, 0] == ticks[:, 1]] = 0
     return sums
+
+
+def _with_steps(trace: Trace) -> NDArray[np.float64]:
+    """Value, size of the step from the tick before, and the step itself, shape (ticks, 3)."""
+    steps = np.diff(trace.values, prepend=np.nan)
+    elapsed_s = np.diff(trace.times_s, prepend=-np.inf)
+    if len(steps) > 1:
+        steps[elapsed_s > _GAP_TICKS * np.median(elapsed_s[1:])] = np.nan
+    return np.stack([trace.values, np.abs(steps), steps], axis=1)
 
 
 def _whole_mean(trace: Trace) -> float:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pricon.corpus.reader import Corpus, WindowIndex
+from pricon.corpus.index import WindowIndex
+from pricon.corpus.reader import Corpus
 from pricon.errors import TrainingError
 from pricon.launch.events import Event, LaneDone, Listen, StagesDone
 from pricon.launch.lanes import Assignment, Lanes

@@ -1,15 +1,18 @@
-"""What is checked and shown before anything starts: classes in every split, and leakage."""
+"""What is planned, checked and shown before anything starts or is written."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from pricon.corpus.reader import Corpus
+from pricon.corpus.index import WindowIndex
 from pricon.errors import PlanError
+from pricon.plan.leakage import Check, check_leakage
 from pricon.plan.plan import Cell, Plan
-from pricon.plan.summary import CorpusSummary, RecordedSession
+from pricon.plan.summary import CorpusSummary
+from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
-from pricon.train.windows import GroupWindows, SplitPart
+from pricon.train.windows import LabelledWindows, SplitPart
 
 _PARTS: tuple[SplitPart, ...] = ("train", "validation", "test")
 
@@ -23,37 +26,52 @@ class FoldBalance:
     share_high: dict[str, float]
 
 
-def summary_of(corpus: Corpus) -> CorpusSummary:
-    """What planning needs to know of a corpus."""
-    manifest = corpus.manifest
-    return CorpusSummary(
-        digest=manifest.digest,
-        generated=manifest.generated,
-        modalities=tuple(modality.name for modality in manifest.modalities),
-        affects=manifest.affects,
-        sessions=tuple(
-            RecordedSession(
-                id=session.id,
-                participant=session.participant,
-                stimulus=session.stimulus,
-                sha256=session.sha256,
-            )
-            for session in manifest.sessions
-        ),
-    )
+class Recordings(Protocol):
+    """A built corpus, or a survey of one that is not built yet."""
+
+    @property
+    def summary(self) -> CorpusSummary:
+        """Sessions and modalities."""
+        ...
+
+    def index(self, stimuli: tuple[str, ...] = ()) -> WindowIndex:
+        """Windows of these stimuli."""
+        ...
 
 
-def check_classes(plan: Plan, job: JobSpec, corpus: Corpus) -> tuple[FoldBalance, ...]:
-    """Balance of every cell; reads the index of the corpus, no features.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A job that has passed every check; what a dry run shows."""
+
+    job: JobSpec
+    plan: Plan
+    checks: tuple[Check, ...]
+    balances: tuple[FoldBalance, ...]
+
+
+def prepare(job: JobSpec, recordings: Recordings, only_folds: tuple[int, ...] | None) -> Prepared:
+    """Plan and check; starts and writes nothing.
+
+    Raises:
+        PlanError: the job asks for what these recordings cannot give, or something would leak.
+    """
+    plan = plan_trials(job, recordings.summary, only_folds)
+    checks = check_leakage(plan, recordings.summary)
+    balances = check_classes(plan, job, recordings)
+    return Prepared(job=job, plan=plan, checks=checks, balances=balances)
+
+
+def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[FoldBalance, ...]:
+    """Balance of every cell; reads no features.
 
     Raises:
         PlanError: a split has no window of a class that it needs.
     """
-    groups: dict[tuple[str, ...], GroupWindows] = {}
+    groups: dict[tuple[str, ...], LabelledWindows] = {}
     balances = []
     for cell in plan.cells:
         if cell.stimuli not in groups:
-            groups[cell.stimuli] = GroupWindows(corpus, job, cell.stimuli)
+            groups[cell.stimuli] = LabelledWindows(recordings.index(cell.stimuli), job)
         windows = groups[cell.stimuli]
         for part in _PARTS:
             _check_split(cell, part, windows, job)
@@ -65,7 +83,7 @@ def check_classes(plan: Plan, job: JobSpec, corpus: Corpus) -> tuple[FoldBalance
     return tuple(balances)
 
 
-def _check_split(cell: Cell, part: SplitPart, windows: GroupWindows, job: JobSpec) -> None:
+def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: JobSpec) -> None:
     labels = windows.labels(cell)[windows.rows(cell, part)]
     needed = (0, 1) if part == "train" or job.folds.require_all_classes else ()
     missing = [

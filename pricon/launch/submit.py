@@ -1,10 +1,9 @@
-"""A job from its corpus to its report: prepare (checks, nothing written), then run."""
+"""A prepared job to its report: run, record, report."""
 
 import io
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ruamel.yaml import YAML
@@ -15,10 +14,8 @@ from pricon.launch.environment import environment
 from pricon.launch.events import Event
 from pricon.launch.lanes import lanes_for
 from pricon.launch.lock import only_one
-from pricon.launch.preflight import FoldBalance, check_classes, summary_of
-from pricon.plan.leakage import Check, check_leakage
+from pricon.launch.preflight import Prepared
 from pricon.plan.plan import Plan
-from pricon.plan.trials import plan_trials
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
@@ -28,17 +25,6 @@ from pricon.storage import Storage, open_storage
 from pricon.track.records import EndStatus, RunRecord
 from pricon.track.tracker import Tracker
 from pricon.train.records import Records
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A job that has passed every check; what a dry run shows."""
-
-    job: JobSpec
-    corpus: Corpus
-    plan: Plan
-    checks: tuple[Check, ...]
-    balances: tuple[FoldBalance, ...]
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -53,29 +39,19 @@ class View(AbstractContextManager["View"], Protocol):
         ...
 
 
-def prepare(job: JobSpec, corpus: Corpus, only_folds: tuple[int, ...] | None) -> Prepared:
-    """Plan and check; starts and writes nothing.
-
-    Raises:
-        PlanError: the job asks for what this corpus cannot give, or something would leak.
-    """
-    summary = summary_of(corpus)
-    plan = plan_trials(job, summary, only_folds)
-    checks = check_leakage(plan, summary)
-    balances = check_classes(plan, job, corpus)
-    return Prepared(job=job, corpus=corpus, plan=plan, checks=checks, balances=balances)
-
-
 def run_storage(job: JobSpec, plan: Plan) -> Storage:
     """The folder of a run: `<output>/<job name>/<run id>`."""
     return open_storage(job.output, job.storage).child(f"{job.name}/{plan.run_id}")
 
 
-def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False) -> Report:
+def run(
+    prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View, *, rerun: bool = False
+) -> Report:
     """Run what is missing, record it, and write the report.
 
     Args:
         prepared: the job.
+        corpus: built; the one that the job was prepared on.
         tracker: open; not closed here.
         view: shows progress.
         rerun: forget the job's finished stages first.
@@ -99,7 +75,7 @@ def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False
             _forget(prepared)
         tracker.start(_run_record(prepared, facts, documents))
         try:
-            report = _run(prepared, tracker, view)
+            report = _run(prepared, corpus, tracker, view)
             artifacts = {name: folder.read(name) for name in (REPORT, RESULTS)}
         except BaseException as err:
             tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
@@ -110,7 +86,7 @@ def run(prepared: Prepared, tracker: Tracker, view: View, *, rerun: bool = False
     return report
 
 
-def _run(prepared: Prepared, tracker: Tracker, view: View) -> Report:
+def _run(prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View) -> Report:
     """Lanes, then the report; every trial is told to view and tracker once."""
     job, plan = prepared.job, prepared.plan
 
@@ -118,7 +94,7 @@ def _run(prepared: Prepared, tracker: Tracker, view: View) -> Report:
         view.finished(result)
         tracker.record(result, _metrics(result))
 
-    ledger = Ledger(plan=plan, corpus=prepared.corpus, records=_records(job))
+    ledger = Ledger(plan=plan, corpus=corpus, records=_records(job))
     with view:
         lanes = lanes_for(job.target, job.resources)
         results = run_plan(ledger, job, lanes, view.listen, finished)

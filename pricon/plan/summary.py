@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 
+from pricon.spec.corpus import Affect
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedSession:
-    """One session: who was recorded with which stimulus, and a hash of the recorded bytes."""
+    """One session: who was recorded with which stimulus, and a hash of the recorded bytes.
+
+    Without a hash where the corpus is not built yet.
+    """
 
     id: str
     participant: str
     stimulus: str
-    sha256: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +23,7 @@ class CorpusSummary:
     """A corpus as the planner sees it.
 
     Args:
-        digest: SHA-256 of the manifest.
+        digest: SHA-256 of the manifest; empty where the corpus is not built yet.
         generated: whether a generator wrote the recordings.
         modalities: names of all modalities.
         affects: annotated quantities.
@@ -28,7 +33,7 @@ class CorpusSummary:
     digest: str
     generated: bool
     modalities: tuple[str, ...]
-    affects: tuple[str, ...]
+    affects: tuple[Affect, ...]
     sessions: tuple[RecordedSession, ...]
 
     @property

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pricon.corpus.index import WindowIndex
 from pricon.corpus.labels import DROPPED, label_windows
 from pricon.corpus.reader import Corpus
 from pricon.corpus.standardise import (
@@ -20,23 +21,14 @@ from pricon.spec.job import JobSpec
 SplitPart = Literal["train", "validation", "test"]
 
 
-class GroupWindows:
-    """Windows of one stimulus group; a modality is fetched when it is first asked for.
+class LabelledWindows:
+    """Windows of one stimulus group without their features: labels, and rows by split."""
 
-    Everything that is fitted here (thresholds, means, deviations, constant features) is fitted on
-    a cell's training windows.
-    """
-
-    def __init__(self, corpus: Corpus, job: JobSpec, stimuli: tuple[str, ...]) -> None:
-        self.corpus = corpus
+    def __init__(self, index: WindowIndex, job: JobSpec) -> None:
+        self.index = index
         self.job = job
-        self.stimuli = stimuli
-        self.index = corpus.index(stimuli)
-        self._incomplete: Incomplete = job.incomplete_features or "drop"
         self.labels = lru_cache(maxsize=None)(self._labels)
         self.rows = lru_cache(maxsize=None)(self._rows)
-        self.raw = lru_cache(maxsize=None)(self._raw)
-        self.standardiser = lru_cache(maxsize=None)(self._standardiser)
 
     def _labels(self, cell: Cell) -> NDArray[np.int8]:
         """1 high, 0 low, -1 dropped under the cell's label rule. Shape (windows,)."""
@@ -49,17 +41,6 @@ class GroupWindows:
         inside = np.isin(self.index.participant, people)
         rows: NDArray[np.int64] = np.flatnonzero(inside & (self.labels(cell) != DROPPED))
         return rows
-
-    def _raw(self, modality: str) -> NDArray[np.float32]:
-        """Features of a modality before the fold's standardisation. Shape (windows, width)."""
-        features: NDArray[np.float32] = self.corpus.features(modality, self.stimuli)
-        if self.job.standardise == "session":
-            return standardise_sessions(features, self.index.session, self._incomplete)
-        return features
-
-    def _standardiser(self, cell: Cell, modality: str) -> Standardiser:
-        """Fitted on the kept training windows of the cell."""
-        return fit_standardiser(self.raw(modality)[self.rows(cell, "train")], self._incomplete)
 
     def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
         """Who really is in the kept windows of a split, sorted."""
@@ -77,3 +58,30 @@ class GroupWindows:
             part: float(labels[self.rows(cell, part)].mean())
             for part in ("train", "validation", "test")
         }
+
+
+class GroupWindows(LabelledWindows):
+    """Windows with features; a modality is fetched when it is first asked for.
+
+    Everything that is fitted here (thresholds, means, deviations, constant features) is fitted on
+    a cell's training windows.
+    """
+
+    def __init__(self, corpus: Corpus, job: JobSpec, stimuli: tuple[str, ...]) -> None:
+        super().__init__(corpus.index(stimuli), job)
+        self.corpus = corpus
+        self.stimuli = stimuli
+        self._incomplete: Incomplete = job.incomplete_features or "drop"
+        self.raw = lru_cache(maxsize=None)(self._raw)
+        self.standardiser = lru_cache(maxsize=None)(self._standardiser)
+
+    def _raw(self, modality: str) -> NDArray[np.float32]:
+        """Features of a modality before the fold's standardisation. Shape (windows, width)."""
+        features: NDArray[np.float32] = self.corpus.features(modality, self.stimuli)
+        if self.job.standardise == "session":
+            return standardise_sessions(features, self.index.session, self._incomplete)
+        return features
+
+    def _standardiser(self, cell: Cell, modality: str) -> Standardiser:
+        """Fitted on the kept training windows of the cell."""
+        return fit_standardiser(self.raw(modality)[self.rows(cell, "train")], self._incomplete)

@@ -22,7 +22,7 @@ def write_job(file: Path, document: dict[str, Any]) -> Path:
 
 
 def files_below(folder: Path) -> set[str]:
-    """Everything that lies there."""
+    """Everything that lies there, folders as well."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 

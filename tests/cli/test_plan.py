@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pricon.cli.plan import show_plan
 from pricon.corpus.reader import open_corpus
-from pricon.launch.submit import prepare
+from pricon.launch.preflight import prepare
 from pricon.storage import open_storage
 from tests.tiny import build, tiny_job
 

@@ -39,16 +39,12 @@ def document(tmp_path: Path, recordings: Path) -> Document:
 def refused(
     document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str
 ) -> str:
-    """Submit something wrong: exit code 2, nothing of a run written, and what was said.
-
-    What only a corpus can tell is found after it is built; the corpus stays.
-    """
+    """Submit something wrong: exit code 2, nothing written, not a folder, and what was said."""
     job = write_job(tmp_path / "job.yaml", document)
     before = files_below(tmp_path)
     assert submit(job, *options) == 2
     error = said(capsys)
-    written = files_below(tmp_path) - before
-    assert not {path for path in written if path.startswith("runs")}
+    assert files_below(tmp_path) == before
     assert "error: " in error
     assert "\nhint: " in error
     assert "Traceback" not in error
@@ -113,7 +109,6 @@ def test_bad_input_is_refused_with_a_message_and_nothing_written(
     break_it(document, tmp_path)
     error = refused(document, tmp_path, capsys)
     assert re.search(expected, error), error
-    assert not (tmp_path / "corpus").exists()
 
 
 def test_missing_job_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,6 +116,7 @@ def test_missing_job_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "error: job file not found" in said(capsys)
 
 
+@pytest.mark.parametrize("is_generated_yet", [True, False])
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -129,25 +125,41 @@ def test_missing_job_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             {"label": {"threshold": 0.0, "margin": 0.0}},
             "fold 0 (seed 0, fps) has no train window of class `low`",
         ),
+        (
+            {"modalities": {"available": ["frames"], "privileged": ["telemetrie"]}},
+            "did you mean `telemetry`?",
+        ),
+        ({"affect": "valence"}, "the corpus has no affect `valence`"),
     ],
 )
-def test_what_only_the_corpus_can_tell(
+def test_what_only_recordings_can_tell_is_found_before_a_corpus_is_built(
     change: Document,
     expected: str,
+    is_generated_yet: bool,
     document: Document,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if not is_generated_yet:
+        document["corpus"]["source"] = str(tmp_path / "new" / "recordings")
     assert expected in refused(document | change, tmp_path, capsys)
 
 
 @pytest.mark.s3
+@pytest.mark.parametrize("what", ["corpus", "output"])
 def test_a_bucket_that_does_not_exist(
-    s3: StorageSpec, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    what: str,
+    s3: StorageSpec,
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     document["storage"] = s3.model_dump()
-    document["corpus"]["uri"] = "s3://no-such-bucket/tiny"
-    assert "no-such-bucket" in refused(document, tmp_path, capsys)
+    if what == "corpus":
+        document["corpus"]["uri"] = "s3://no-such-bucket/tiny"
+    else:
+        document["output"] = "s3://no-such-bucket/runs"
+    assert "no-such-bucket" in refused(document, tmp_path, capsys, "--no-track")
 
 
 @pytest.mark.s3
@@ -196,14 +208,20 @@ def test_folds_that_are_no_numbers(
 def test_a_dry_run_shows_everything_and_writes_nothing(
     document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    shutil.rmtree(tmp_path / "recordings")
     job = write_job(tmp_path / "job.yaml", document)
-    assert submit(job, "--dry-run") == 2
-    assert "build it with `pricon corpus build" in said(capsys)
+    before = files_below(tmp_path)
+    assert submit(job, "--dry-run") == 0
+    surveyed = capsys.readouterr().out
+    assert files_below(tmp_path) == before
+    assert "(not built yet)" in surveyed
     build(tiny_job(tmp_path))
     before = files_below(tmp_path)
     assert submit(job, "--dry-run") == 0
     shown = capsys.readouterr().out
     assert files_below(tmp_path) == before
+    assert shown.split("stages")[1].split("leakage")[0] in surveyed
+    assert shown.split("\nfolds")[1] in surveyed, "the survey counts as the corpus does"
     assert "10 trials" in shown
     assert "generated data: says nothing about people" in shown
     for check in ("participants", "recordings", "teachers", "students"):

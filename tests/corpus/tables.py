@@ -1,7 +1,7 @@
 """A small corpus of CSV files and the adapter that reads it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,10 @@ class TableAdapter:
         if windows.window_s * TICKS_PER_S < 1:
             raise CorpusError("windows shorter than a tick")
 
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def check_stimuli(self, found: Collection[str]) -> None:
+        pass
+
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         rows = [line.split(",") for line in unit.paths[0].read_text().splitlines()[1:]]
         for name in dict.fromkeys(row[0] for row in rows):
             time.sleep(self.pause_s)
@@ -94,11 +97,14 @@ class TableAdapter:
                 raise CorpusError(f"{unit.paths[0]} is cut")
             times_s = np.array([float(row[2]) for row in mine])
             values = np.array([row[3:-1] for row in mine], dtype=np.float32)
+            features = FEATURES if with_features else ()
             yield Session(
                 id=name,
                 participant=unit.name,
                 stimulus=mine[0][1],
-                channels=(Channel(times_s=times_s, features=FEATURES, values=values),),
+                channels=(
+                    Channel(times_s=times_s, features=features, values=values[:, : len(features)]),
+                ),
                 traces={
                     "arousal": Trace(
                         times_s=times_s, values=np.array([float(row[-1]) for row in mine])

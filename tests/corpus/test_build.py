@@ -283,7 +283,7 @@ class LongAdapter(TableAdapter):
     num_sessions: int = 60
     ticks: int = 20_000
 
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         generator = np.random.default_rng(0)
         for number in range(self.num_sessions):
             values = generator.standard_normal((self.ticks, len(FEATURES)), dtype=np.float32)
@@ -304,7 +304,7 @@ def test_a_corpus_larger_than_the_buffer_streams(
     monkeypatch.setattr(build, "MOST_PROCESSES", 1)
     few = peak_bytes(tmp_path / "few", num_sessions=6)
     many = peak_bytes(tmp_path / "many", num_sessions=60)
-    added_bytes = 54 * 10_000 * (4 * len(FEATURES) + 3 * 8)
+    added_bytes = 54 * 10_000 * (4 * len(FEATURES) + 5 * 8)
     assert many[0] - few[0] < 0.1 * added_bytes
     assert many[1] - few[1] < 0.1 * added_bytes
 
@@ -335,7 +335,7 @@ def test_a_killed_process_of_a_build_is_named(source: Path, tmp_path: Path) -> N
 
 
 class DyingAdapter(TableAdapter):
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         if multiprocessing.parent_process() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().sessions(unit)
+        return super().sessions(unit, with_features=with_features)

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
+from pricon.corpus.index import WindowIndex
 from pricon.corpus.labels import DROPPED, label_windows
-from pricon.corpus.reader import WindowIndex
 from pricon.spec.job import LabelSpec
 
 
-def index(values: list[float], session_mean: list[float]) -> WindowIndex:
+def index(
+    values: list[float], session_mean: list[float], steps: list[float] | None = None
+) -> WindowIndex:
     num = len(values)
+    step = np.array(steps or [0.0] * num)
     return WindowIndex(
         window=np.arange(num),
         participant=np.array(["P1"] * num),
@@ -16,6 +19,8 @@ def index(values: list[float], session_mean: list[float]) -> WindowIndex:
         t_start_s=np.arange(num, dtype=float),
         t_end_s=np.arange(num, dtype=float) + 1,
         affect={"arousal": np.array(values)},
+        change={"arousal": np.abs(step)},
+        trend={"arousal": step},
         session_mean={"arousal": np.array(session_mean)},
     )
 

@@ -74,7 +74,7 @@ def test_other_schema_version_is_named() -> None:
         parse_manifest(json.dumps(content).encode(), "s3://b/manifest.json")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b'{"schema_version": 1}'])
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b'{"schema_version": 2}'])
 def test_no_manifest(data: bytes) -> None:
     with pytest.raises(CorpusError, match="here is damaged, or no manifest"):
         parse_manifest(data, "here")

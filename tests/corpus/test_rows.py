@@ -24,6 +24,8 @@ def make_windows(count: int, names: tuple[str, ...] = ("h", "b", "a")) -> Sessio
         features=(starts[:, None] + columns).astype(np.float32),
         feature_names=names,
         affect={"arousal": starts / 10},
+        change={"arousal": starts / 100},
+        trend={"arousal": -starts / 100},
         trace_mean={"arousal": 0.5},
     )
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from pricon.corpus.modalities import split_features
-from pricon.corpus.session import Channel, Session, Unit
+from pricon.corpus.session import Channel, Session
 from pricon.corpus.unit import (
     UnitTask,
     build_unit,
-    describe_sources,
+    describe_source,
     hash_recording,
     source_name,
 )
@@ -33,7 +33,7 @@ def make_task(source: Path, storage: Storage, *, shard_windows: int = 7) -> Unit
         storage=storage,
         modalities=split_features(MODALITIES, FEATURES),
         unit=unit,
-        sources=describe_sources(unit, source),
+        sources=tuple(describe_source(path, source) for path in unit.paths),
     )
 
 
@@ -108,6 +108,5 @@ def test_source_names_are_the_same_on_every_machine(tmp_path: Path) -> None:
 
 
 def test_unreadable_recording_is_named(tmp_path: Path) -> None:
-    unit = Unit(name="u", paths=(tmp_path / "gone.csv",))
     with pytest.raises(CorpusError, match=r"a recording cannot be read: .*gone.csv"):
-        describe_sources(unit, tmp_path)
+        describe_source(tmp_path / "gone.csv", tmp_path)

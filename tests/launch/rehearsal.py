@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pricon.corpus.reader import open_corpus
 from pricon.launch.events import Event
-from pricon.launch.submit import prepare, run
+from pricon.launch.preflight import prepare
+from pricon.launch.submit import run
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
@@ -41,7 +42,7 @@ def rehearse(
 ) -> Report:
     corpus = open_corpus(open_storage(job.corpus.uri, job.storage))
     view = listener or Listener()
-    return run(prepare(job, corpus, only_folds), no_tracker(), view, rerun=rerun)
+    return run(prepare(job, corpus, only_folds), corpus, no_tracker(), view, rerun=rerun)
 
 
 def stage_files(job: JobSpec) -> dict[str, int]:

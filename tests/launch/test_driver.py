@@ -12,7 +12,8 @@ import pytest
 from pricon.corpus.reader import open_corpus
 from pricon.errors import TrainingError
 from pricon.launch.events import LaneDone, StagesDone
-from pricon.launch.submit import prepare, run
+from pricon.launch.preflight import prepare
+from pricon.launch.submit import run
 from pricon.plan.plan import Plan
 from pricon.report.markdown import markdown
 from pricon.spec.job import JobSpec
@@ -160,15 +161,16 @@ def test_only_some_folds_say_so(job: JobSpec) -> None:
 def test_a_lane_that_cannot_read_its_corpus_names_the_reason(job: JobSpec, tmp_path: Path) -> None:
     copy = tmp_path / "corpus"
     shutil.copytree(job.corpus.uri, copy)
-    corpus = job.corpus.model_copy(update={"uri": str(copy)})
-    broken = job.model_copy(update={"corpus": corpus})
-    prepared = prepare(broken, open_corpus(open_storage(str(copy))), None)
+    elsewhere = job.corpus.model_copy(update={"uri": str(copy)})
+    broken = job.model_copy(update={"corpus": elsewhere})
+    corpus = open_corpus(open_storage(str(copy)))
+    prepared = prepare(broken, corpus, None)
     (shard,) = (copy / "shards").iterdir()
     damaged = bytearray(shard.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     shard.write_bytes(damaged)
     listener = Listener()
-    report = run(prepared, no_tracker(), listener)
+    report = run(prepared, corpus, no_tracker(), listener)
     (done,) = [event for event in listener.events if isinstance(event, LaneDone)]
     assert done.error is not None
     assert "shard is damaged" in done.error

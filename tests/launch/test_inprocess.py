@@ -8,7 +8,6 @@ from pricon.corpus.reader import open_corpus
 from pricon.launch.events import Event, LaneDone, StagesDone
 from pricon.launch.inprocess import InprocessLanes
 from pricon.launch.lanes import Assignment
-from pricon.launch.preflight import summary_of
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
@@ -19,7 +18,7 @@ def two_lanes(job: JobSpec) -> tuple[JobSpec, Plan]:
     """A fold a lane, no teachers."""
     resources = job.resources.model_copy(update={"lanes": 2})
     job = job.model_copy(update={"resources": resources, "arms": ("majority", "e2e")})
-    plan = plan_trials(job, summary_of(open_corpus(open_storage(job.corpus.uri))))
+    plan = plan_trials(job, open_corpus(open_storage(job.corpus.uri)).summary)
     assert len(plan.lanes) == 2
     return job, plan
 

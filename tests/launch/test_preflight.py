@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricon.corpus.reader import WindowIndex, open_corpus
+from pricon.corpus.index import WindowIndex
+from pricon.corpus.reader import open_corpus
 from pricon.errors import PlanError
-from pricon.launch.preflight import check_classes, summary_of
+from pricon.launch.preflight import check_classes
 from pricon.plan.plan import Plan
+from pricon.plan.summary import CorpusSummary
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
@@ -28,7 +30,9 @@ class Traces:
         default_factory=lambda: {person: [HIGH, LOW, BETWEEN, HIGH] for person in PEOPLE}
     )
 
-    def index(self, stimuli: tuple[str, ...]) -> WindowIndex:
+    summary: CorpusSummary = field(default_factory=summary)
+
+    def index(self, stimuli: tuple[str, ...] = ()) -> WindowIndex:
         assert stimuli == ("fps",)
         person = np.array([name for name, values in self.affect.items() for _ in values])
         values = np.concatenate([np.array(values) for values in self.affect.values()])
@@ -41,6 +45,8 @@ class Traces:
             t_start_s=np.zeros(num),
             t_end_s=np.ones(num),
             affect={"arousal": values},
+            change={"arousal": np.abs(values)},
+            trend={"arousal": values},
             session_mean={"arousal": np.full(num, 0.5)},
         )
 
@@ -143,7 +149,7 @@ def test_a_margin_that_swallows_everything_is_refused(require: bool) -> None:
 
 def test_the_summary_of_a_corpus_is_what_its_manifest_says(built: JobSpec) -> None:
     corpus = open_corpus(open_storage(built.corpus.uri))
-    found = summary_of(corpus)
+    found = corpus.summary
     assert found.digest == corpus.manifest.digest
     assert found.generated
     assert found.modalities == ("frames", "telemetry")

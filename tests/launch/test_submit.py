@@ -9,7 +9,8 @@ import pytest
 from pricon.corpus.reader import open_corpus
 from pricon.errors import LaunchError, PlanError
 from pricon.launch.events import Event, StagesDone
-from pricon.launch.submit import _as_yaml, prepare, run, run_storage
+from pricon.launch.preflight import prepare
+from pricon.launch.submit import _as_yaml, run, run_storage
 from pricon.plan.plan import Plan
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
@@ -24,8 +25,9 @@ from tests.launch.test_driver import diverging
 def submitted(
     job: JobSpec, sink: InMemorySink | None = None, view: Listener | None = None
 ) -> Report:
-    prepared = prepare(job, open_corpus(open_storage(job.corpus.uri)), None)
-    return run(prepared, Tracker(sink or InMemorySink()), view or Listener())
+    corpus = open_corpus(open_storage(job.corpus.uri))
+    prepared = prepare(job, corpus, None)
+    return run(prepared, corpus, Tracker(sink or InMemorySink()), view or Listener())
 
 
 def run_folder(job: JobSpec) -> Path:

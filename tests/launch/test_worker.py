@@ -11,7 +11,6 @@ import torch
 from pricon.corpus.reader import open_corpus
 from pricon.launch.events import EpochDone, Event, StagesDone
 from pricon.launch.lanes import Assignment
-from pricon.launch.preflight import summary_of
 from pricon.launch.worker import packs_of, run_lane
 from pricon.plan.plan import Plan, Stage, Trial
 from pricon.plan.trials import plan_trials
@@ -85,7 +84,7 @@ def test_a_pack_is_of_one_kind() -> None:
 def planned(job: JobSpec, *arms: str, lanes: int = 1) -> tuple[JobSpec, Plan]:
     resources = job.resources.model_copy(update={"lanes": lanes})
     job = job.model_copy(update={"arms": arms, "resources": resources})
-    return job, plan_trials(job, summary_of(open_corpus(open_storage(job.corpus.uri))))
+    return job, plan_trials(job, open_corpus(open_storage(job.corpus.uri)).summary)
 
 
 def worked(

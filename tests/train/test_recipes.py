@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from pricon.corpus.reader import open_corpus
-from pricon.launch.preflight import summary_of
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout, PackedNetwork, initial_parameters
 from pricon.plan.plan import Plan, Stage
@@ -37,7 +36,7 @@ class Bench:
     @staticmethod
     def of(job: JobSpec) -> "Bench":
         corpus = open_corpus(open_storage(job.corpus.uri))
-        plan = plan_trials(job, summary_of(corpus))
+        plan = plan_trials(job, corpus.summary)
         return Bench(job, plan, GroupWindows(corpus, job, plan.cells[0].stimuli))
 
     def last_stages(self, *arms: str) -> list[Stage]:

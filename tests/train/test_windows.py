@@ -8,8 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pricon.corpus.reader import Corpus, WindowIndex, open_corpus
-from pricon.launch.submit import prepare
+from pricon.corpus.index import WindowIndex
+from pricon.corpus.reader import Corpus, open_corpus
+from pricon.launch.preflight import prepare
 from pricon.plan.plan import Plan, Stage
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage

@@ -6,12 +6,11 @@
 Columns without a prefix and `[general]` are features (`telemetry.player_speed`,
 `telemetry.general_score`), of the frame files all but `time_s` (`frames.<name>`).
 
-The whole corpus is one unit: its rows stand in one file, which reading game by game would parse
-nine times to save a conversion that takes no longer than parsing once.
+A unit is a part of the table, cut between two sessions, and their frame files.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 
 from pricon.corpus.adapters.again_clock import tick_times
 from pricon.corpus.adapters.again_frames import FrameFeatures, find_frames
-from pricon.corpus.adapters.again_games import find_game
+from pricon.corpus.adapters.again_games import Game, find_game
+from pricon.corpus.adapters.parts import cut_at_keys
 from pricon.corpus.adapters.table import Table, matrix, numbers, open_table, unique_names
 from pricon.corpus.session import Channel, Session, Trace, Unit
 from pricon.errors import CorpusError
@@ -32,6 +32,9 @@ _AROUSAL = "[output]arousal"
 _CLOCKS = ("[control]time_stamp", "[control]time_index")
 _TIME_PASSED = "telemetry.general_time_passed"
 _TOLERANCE = 1e-6
+
+PART_BYTES = 16 << 20
+"""Least size of a part of the table: some dozens of sessions."""
 
 _Key = tuple[str, str, str]
 
@@ -68,13 +71,18 @@ class AgainAdapter:
         self._games = frozenset(find_game(name, "`stimuli`").key for name in spec.stimuli)
 
     def units(self) -> list[Unit]:
-        """The corpus as one unit.
+        """Parts of the table that can be read on their own.
 
         Raises:
-            CorpusError: the table of the recordings is not where it should be.
+            CorpusError: the table of the recordings is not where it should be, or is no such table.
         """
         paths = (self._table_path(), *self._frames().files)
-        return [Unit(name="again", paths=paths)]
+        table = open_table(paths[0])
+        parts = cut_at_keys(table, [table.index_of(column) for column in _KEYS], PART_BYTES)
+        return [
+            Unit(name=f"again-{number:03}", paths=paths, span=span)
+            for number, span in enumerate(parts)
+        ]
 
     def features(self) -> tuple[str, ...]:
         """Names from the header of the table and of the first frame file."""
@@ -89,24 +97,24 @@ class AgainAdapter:
     def check_windows(self, windows: WindowSpec) -> None:
         """Nothing to refuse: at four rows a second any window can be cut."""
 
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         """Sessions of the games that the job asks for, in file order.
 
         Raises:
             CorpusError: the table is cut, a session's rows are not contiguous, a game is unknown
                 or a session has no frame features.
         """
-        table = open_table(self._table_path())
+        table = replace(open_table(self._table_path()), span=unit.span)
         columns = self._columns(table)
+        if not with_features:
+            columns = replace(columns, features=(), names=())
         frames = self._frames()
-        found: set[str] = set()
-        for line, key, rows in _contiguous(table, columns):
-            game = find_game(key[1], f"{table.path}:{line}")
-            found.add(game.key)
+        for row, key, rows in _contiguous(table, columns):
+            game = _game(key[1], table, row)
             if self._games and game.key not in self._games:
                 continue
             stem = f"{key[0]}_{game.key}_{key[2]}"
-            channels = [_telemetry(rows, columns), *frames.channels(stem)]
+            channels = [_telemetry(rows, columns), *frames.channels(stem, with_features)]
             trace = Trace(
                 times_s=channels[0].times_s,
                 values=_unit_range(numbers(rows.column(len(_KEYS)))),
@@ -118,14 +126,22 @@ class AgainAdapter:
                 channels=tuple(channels),
                 traces={"arousal": trace},
             )
-        if missing := sorted(self._games - found) or ([] if found else ["any game"]):
-            raise CorpusError(
-                f"{table.path}: no session of {', '.join(missing)}; games in it: "
-                f"{', '.join(sorted(found)) or 'none'}",
-                "take them out of `corpus.stimuli`"
-                if found
-                else "fetch the file again; it holds no rows",
-            )
+
+    def check_stimuli(self, found: Collection[str]) -> None:
+        """Refuse a table without a session of each game that the job asks for (CorpusError)."""
+        missing = sorted(self._games.difference(found)) or ([] if found else ["any game"])
+        if not missing:
+            return
+        table = open_table(self._table_path())
+        rows = table.blocks([table.index_of("[control]game")])
+        games = {game for block in rows for game in block.column(0).unique().to_pylist()}
+        raise CorpusError(
+            f"{table.path}: no session of {', '.join(missing)}; games in it: "
+            f"{', '.join(sorted(games)) or 'none'}",
+            "take them out of `corpus.stimuli`"
+            if games
+            else "fetch the file again; it holds no rows",
+        )
 
     def _table_path(self) -> Path:
         places = (self._source / "clean_data" / "clean_data.csv", self._source / "clean_data.csv")
@@ -173,35 +189,37 @@ def _feature_name(column: str) -> str | None:
 
 
 def _contiguous(table: Table, columns: _Columns) -> Iterator[tuple[int, _Key, pa.Table]]:
-    """First line, key and rows of every session; holds one session and one block at a time."""
-    line = start_line = table.first_line
+    """First row, key and rows of every session; holds one session and one block at a time."""
+    row = start_row = 0
     pending: list[pa.RecordBatch] = []
     current: _Key | None = None
     seen: dict[_Key, int] = {}
     for block in table.blocks(columns.wanted):
-        for key, rows in _runs(block, table, line):
+        for key, rows in _runs(block, table, row):
             if key != current:
                 if current is not None:
-                    yield start_line, current, pa.Table.from_batches(pending)
+                    yield start_row, current, pa.Table.from_batches(pending)
                 if key in seen:
-                    raise _scattered(table, line, key, seen[key])
-                seen[key] = start_line = line
+                    raise _scattered(table, row, key, seen[key])
+                seen[key] = start_row = row
                 current, pending = key, []
             pending.append(rows)
-            line += rows.num_rows
+            row += rows.num_rows
     if current is not None:
-        yield start_line, current, pa.Table.from_batches(pending)
+        yield start_row, current, pa.Table.from_batches(pending)
 
 
-def _runs(block: pa.RecordBatch, table: Table, line: int) -> Iterator[tuple[_Key, pa.RecordBatch]]:
+def _runs(
+    block: pa.RecordBatch, table: Table, first_row: int
+) -> Iterator[tuple[_Key, pa.RecordBatch]]:
     """Slices of a block between changes of the key."""
     keys = [block.column(i).to_numpy(zero_copy_only=False) for i in range(len(_KEYS))]
     changes = np.zeros(max(block.num_rows - 1, 0), dtype=bool)
     for name, values in zip(_KEYS, keys, strict=True):
         changes |= values[1:] != values[:-1]
         if None in values:
-            row = line + values.tolist().index(None)
-            raise CorpusError(f"{table.path}:{row}: no value in `{name}`")
+            row = first_row + values.tolist().index(None)
+            raise CorpusError(f"{table.where(row)}: no value in `{name}`")
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), block.num_rows]
     for start, stop in pairwise(edges):
         if start < stop:
@@ -209,10 +227,18 @@ def _runs(block: pa.RecordBatch, table: Table, line: int) -> Iterator[tuple[_Key
             yield (player, game, session), block.slice(start, stop - start)
 
 
-def _scattered(table: Table, line: int, key: _Key, first_line: int) -> CorpusError:
+def _game(name: str, table: Table, row: int) -> Game:
+    """The game of a row; where it stands is only worked out for a message."""
+    try:
+        return find_game(name, "")
+    except CorpusError:
+        return find_game(name, table.where(row))
+
+
+def _scattered(table: Table, row: int, key: _Key, first_row: int) -> CorpusError:
     return CorpusError(
-        f"{table.path}:{line}: session {key[2]} of player {key[0]} ({key[1]}) goes on here, but "
-        f"other rows stand between it and its start in line {first_line}; expected its rows "
+        f"{table.where(row)}: session {key[2]} of player {key[0]} ({key[1]}) goes on here, but "
+        f"other rows stand between it and its start in {table.where(first_row)}; expected its rows "
         "one after another",
         "sort the table by `[control]player_id`, `[control]game`, `[control]session_id` and time",
     )

@@ -5,7 +5,7 @@ differ between games. `Time_Index` counts steps and may leave some out.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,10 @@ class AgainDerivedAdapter:
                     f"set `windows.{name}: {max(round(value / STEP_S), 1) * STEP_S:g}`",
                 )
 
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def check_stimuli(self, found: Collection[str]) -> None:
+        """Nothing to refuse: files of games that are not there are missed by `units`."""
+
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         """A session a player, in file order.
 
         Raises:
@@ -89,7 +92,7 @@ class AgainDerivedAdapter:
                 after another.
         """
         table = open_table(unit.paths[0])
-        features = _features(table)
+        features = _features(table) if with_features else {}
         rows = table.read()
         players = np.array(rows.column(table.index_of(_PLAYER)).to_pylist(), dtype=object)
         steps = numbers(rows.column(table.index_of(_INDEX)))

@@ -28,11 +28,12 @@ class FrameFeatures:
     names: tuple[str, ...]
     offset_s: float
 
-    def channels(self, stem: str) -> tuple[Channel, ...]:
+    def channels(self, stem: str, with_features: bool = True) -> tuple[Channel, ...]:
         """The channel of one session; none where the corpus has no frame features.
 
         Args:
             stem: name of the file without `.csv`.
+            with_features: whether the channel has values, or is a clock alone.
 
         Raises:
             CorpusError: other sessions have frame features and this one has none, or others, or
@@ -49,7 +50,8 @@ class FrameFeatures:
             )
         if _names(path) != self.names:
             raise CorpusError(f"{path}:1: features differ from those of {self.files[0].name}")
-        values = matrix(open_table(path).read())
+        names = self.names if with_features else ()
+        values = matrix(open_table(path).read(range(1 + len(names))))
         times_s = values[:, 0]
         late = np.flatnonzero(~(np.diff(times_s, prepend=-np.inf) > 0))
         if len(late):
@@ -60,7 +62,7 @@ class FrameFeatures:
         annotated = times_s >= self.offset_s
         features = values[annotated, 1:].astype(np.float32)
         times_s = times_s[annotated] - self.offset_s
-        return (Channel(times_s=times_s, features=self.names, values=features),)
+        return (Channel(times_s=times_s, features=names, values=features),)
 
 
 def find_frames(folder: Path, offset_s: float = 0.0) -> FrameFeatures:

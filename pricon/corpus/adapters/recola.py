@@ -1,6 +1,6 @@
 """RECOLA, in whichever of its three layouts: sessions of five minutes at 25 Hz, two affects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pricon.corpus.adapters.recola_frames import MODALITIES, Frames, check_same_length
@@ -58,7 +58,10 @@ class RecolaAdapter:
     def check_windows(self, windows: WindowSpec) -> None:
         """Nothing to refuse: at 25 frames a second any window can be cut."""
 
-    def sessions(self, unit: Unit) -> Iterator[Session]:
+    def check_stimuli(self, found: Collection[str]) -> None:
+        """Nothing to refuse: nobody is asked what was shown."""
+
+    def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         """The one session of a participant.
 
         Raises:
@@ -74,12 +77,15 @@ class RecolaAdapter:
                 f"{frames[0].table.path}: not the features of the other participants; differs in "
                 f"{len(odd)}, first {odd[0]}"
             )
-        channels = tuple(some.channel(any_length=self._any_length) for some in frames)
+        channels = tuple(
+            some.channel(any_length=self._any_length, with_features=with_features)
+            for some in frames
+        )
         traces = {
             affect: some.trace(any_length=self._any_length)
             for affect, some in layout.raters(unit.name).items()
         }
-        check_same_length(frames[0].table.path, channels, traces.values())
+        check_same_length(frames, channels, traces.values())
         yield Session(
             id=unit.name,
             participant=unit.name,

@@ -1,8 +1,7 @@
 """What the layouts of RECOLA have in common: frames at 25 Hz, names of modalities, raters."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +85,14 @@ class Frames:
             )
         return round(float(stamps[0]) / FRAME_S) * FRAME_S if len(stamps) else 0.0
 
-    def channel(self, *, any_length: bool) -> Channel:
-        """The columns as features."""
+    def channel(self, *, any_length: bool, with_features: bool = True) -> Channel:
+        """The columns as features; or their clock alone, for which one of them is read."""
+        if not with_features:
+            first = replace(self, names=dict([*self.names.items()][:1]))
+            times_s, values = first.read(any_length=any_length)
+            return Channel(
+                times_s=times_s, features=(), values=np.empty((len(values), 0), np.float32)
+            )
         times_s, values = self.read(any_length=any_length)
         return Channel(
             times_s=times_s, features=tuple(self.names.values()), values=values.astype(np.float32)
@@ -102,13 +107,21 @@ class Frames:
         return Trace(times_s=times_s, values=median)
 
 
-def check_same_length(path: Path, channels: Iterable[Channel], traces: Iterable[Trace]) -> None:
-    """Refuse features that do not cover what was annotated, or the other way round."""
+def check_same_length(
+    files: Iterable[Frames], channels: Iterable[Channel], traces: Iterable[Trace]
+) -> None:
+    """Refuse features that do not cover what was annotated, or the other way round.
+
+    Args:
+        files: where each channel comes from.
+        channels: features.
+        traces: annotation.
+    """
     rated = min(len(trace.times_s) for trace in traces)
-    for channel in channels:
+    for file, channel in zip(files, channels, strict=True):
         if abs(len(channel.times_s) - rated) > 1:
             raise CorpusError(
-                f"{path}: {len(channel.times_s)} frames with features such as "
-                f"`{channel.features[0]}`, but {rated} annotated ones; expected as many",
+                f"{file.table.path}: {len(channel.times_s)} frames with features, but {rated} "
+                "annotated ones; expected as many",
                 "features and annotation must have the same rate and length",
             )

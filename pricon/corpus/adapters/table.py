@@ -32,6 +32,7 @@ class Table:
         delimiter: one character between two cells.
         quote: one character around cells that hold a delimiter.
         first_line: line number of the first row, counted from 1.
+        span: the bytes whose rows are read (first, and one after the last); None for all rows.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Table:
     delimiter: str = ","
     quote: str = '"'
     first_line: int = 2
+    span: tuple[int, int] | None = None
 
     def blocks(self, wanted: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows in file order, a few MiB at a time; cells are text or null.
@@ -58,13 +60,15 @@ class Table:
             return "error"
 
         _refuse_unfinished(self.path)
+        if self.span is not None and self.span[0] == self.span[1]:
+            return
         try:
             yield from pv.open_csv(
-                self.path,
+                self._rows(),
                 read_options=pv.ReadOptions(
                     use_threads=False,
                     block_size=_BLOCK_BYTES,
-                    skip_rows=self.first_line - 1,
+                    skip_rows=0 if self.span else self.first_line - 1,
                     column_names=names,
                 ),
                 parse_options=pv.ParseOptions(
@@ -93,6 +97,17 @@ class Table:
             raise CorpusError(f"{self.path}: no rows, expected some from line {self.first_line}")
         return pa.Table.from_batches(blocks)
 
+    def where(self, row: int) -> str:
+        """File and line of a row, counted from 0, for messages."""
+        if self.span is None:
+            return f"{self.path}:{self.first_line + row}"
+        with self.path.open("rb") as file:
+            left, lines = self.span[0], 0
+            while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
+                left -= len(block)
+                lines += block.count(b"\n")
+        return f"{self.path}:{lines + 1 + row}"
+
     def index_of(self, column: str) -> int:
         """Where a column stands; blanks around its name do not count.
 
@@ -110,12 +125,20 @@ class Table:
             )
         return names.index(column)
 
+    def _rows(self) -> Any:
+        """What the reader of rows opens."""
+        if self.span is None:
+            return self.path
+        start, stop = self.span
+        return pa.OSFile(str(self.path)).get_stream(start, stop - start)
+
     def _malformed(self, err: Exception, bad_rows: Sequence[Any]) -> CorpusError:
         hint = "the file is damaged or was cut while it was copied; fetch it again"
         if not bad_rows:
             return CorpusError(f"{self.path}: cannot be read as text with columns: {err}", hint)
         row = bad_rows[0]
-        where = f"{self.path}:{row.number}" if row.number is not None else f"{self.path}"
+        skipped = 1 if self.span else self.first_line
+        where = str(self.path) if row.number is None else self.where(row.number - skipped)
         return CorpusError(
             f"{where}: {row.actual_columns} cells, expected {row.expected_columns}", hint
         )

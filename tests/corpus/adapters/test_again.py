@@ -69,7 +69,9 @@ def adapter(
 
 
 def read(opened: AgainAdapter) -> list[Session]:
-    return [session for unit in opened.units() for session in opened.sessions(unit)]
+    sessions = [session for unit in opened.units() for session in opened.sessions(unit)]
+    opened.check_stimuli({session.stimulus for session in sessions})
+    return sessions
 
 
 def feature(session: Session, name: str) -> list[float]:
@@ -174,13 +176,13 @@ def test_unknown_game_in_the_table_names_the_line(tmp_path: Path) -> None:
 
 def test_game_without_sessions_is_told(tmp_path: Path) -> None:
     write(tmp_path, [row(0)])
-    with pytest.raises(CorpusError, match="no session of tiny; games in it: fps"):
+    with pytest.raises(CorpusError, match="no session of tiny; games in it: Heist!"):
         read(adapter(tmp_path, stimuli=("fps", "TinyCars")))
 
 
 def test_scattered_session(tmp_path: Path) -> None:
     write(tmp_path, [row(0), row(0, session_id="s2"), row(1)])
-    with pytest.raises(CorpusError, match=r"csv:4: session s1 of player A .* start in line 2"):
+    with pytest.raises(CorpusError, match=r"csv:4: session s1 of player A .* start in .*csv:2"):
         read(adapter(tmp_path))
 
 
@@ -193,6 +195,52 @@ def test_sessions_over_block_borders(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [session.id for session in pieces] == [f"A_fps_s{number}" for number in range(10)]
     for one, other in zip(whole, pieces, strict=True):
         np.testing.assert_array_equal(one.channels[0].values, other.channels[0].values)
+
+
+def test_parts_of_the_table_are_units_that_hold_whole_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, [row(index, session_id=f"s{index // 40}") for index in range(400)])
+    whole = read(adapter(tmp_path))
+    monkeypatch.setattr("pricon.corpus.adapters.again.PART_BYTES", 4000)
+    opened = adapter(tmp_path)
+    units = opened.units()
+    assert [unit.name for unit in units] == [f"again-{number:03}" for number in range(5)]
+    assert [len([*opened.sessions(unit)]) for unit in units] == [2, 2, 2, 2, 2]
+    parts = read(opened)
+    assert [session.id for session in parts] == [session.id for session in whole]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one.channels[0].values, other.channels[0].values)
+        np.testing.assert_array_equal(one.traces["arousal"].values, other.traces["arousal"].values)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"game": "Chess"}, r"clean_data\.csv:392: unknown game `Chess`"),
+        ({"player_id": ""}, r"clean_data\.csv:392: no value in `\[control\]player_id`"),
+    ],
+)
+def test_what_is_wrong_in_a_later_part_is_named_by_its_line(
+    wrong: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pricon.corpus.adapters.again.PART_BYTES", 4000)
+    rows = [row(index, session_id=f"s{index // 40}") for index in range(400)]
+    write(tmp_path, [*rows[:390], row(390, **wrong), *rows[391:]])
+    with pytest.raises(CorpusError, match=message):
+        read(adapter(tmp_path))
+
+
+def test_a_row_cut_in_a_later_part_is_named_by_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pricon.corpus.adapters.again.PART_BYTES", 4000)
+    path = write(tmp_path, [row(index, session_id=f"s{index // 40}") for index in range(400)])
+    lines = path.read_text().splitlines()
+    lines[391] = lines[391].rpartition(",")[0]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(CorpusError, match=r"clean_data\.csv:392: 12 cells, expected 13"):
+        read(adapter(tmp_path))
 
 
 def test_cut_inside_a_line(tmp_path: Path) -> None:
