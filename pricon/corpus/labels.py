@@ -1,4 +1,4 @@
-"""The label rule: affect of a window -> class, or dropped as ambiguous."""
+"""Affect of a window -> its class under the label rule, and its likeness in contrastive loss."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from pricon.corpus.index import WindowIndex
 from pricon.spec.corpus import Affect
 from pricon.spec.job import LabelSpec
+from pricon.spec.training import ContrastiveSpec
 
 DROPPED = -1
 """Label of a window inside the margin, or whose affect is unknown."""
@@ -31,10 +32,53 @@ def label_windows(
         case None:
             raise ValueError("a job resolves its threshold when it is loaded")
         case "training_median":
-            threshold = float(np.nanmedian(values[training]))
+            threshold = _median(values[training])
         case fixed:
             threshold = fixed
     labels = np.full(len(values), DROPPED, dtype=np.int8)
     labels[values > threshold + rule.margin] = 1
     labels[values < threshold - rule.margin] = 0
     return labels
+
+
+def contrast_windows(
+    index: WindowIndex,
+    spec: ContrastiveSpec,
+    affect: Affect,
+    labels: NDArray[np.int8],
+    training: NDArray[np.bool_],
+) -> NDArray[np.int8]:
+    """Which windows are alike in the contrastive loss; `DROPPED` where that is unknown.
+
+    `level`: the labels themselves. `change`: 1 for much, 0 for little. `trend`: 2 rising, 1 still,
+    0 falling. Windows that the label rule drops stay dropped. Shape (windows,).
+
+    Args:
+        index: the windows.
+        spec: which contrast.
+        affect: which trace.
+        labels: what `label_windows` gave.
+        training: windows of the fold's training split, shape (windows,): the only ones that a
+            threshold may be fitted on.
+    """
+    if spec.contrast == "level":
+        return labels
+    if spec.contrast == "trend":
+        steps = index.trend[affect]
+        kinds = np.sign(np.nan_to_num(steps)) + 1
+    else:
+        steps = index.change[affect]
+        threshold = spec.change_threshold
+        if threshold is None:
+            raise ValueError("a job resolves its threshold when it is loaded")
+        if threshold == "training_median":
+            threshold = _median(steps[training & (labels != DROPPED)])
+        kinds = np.greater(steps, threshold)
+    unknown = np.isnan(steps) | (labels == DROPPED)
+    return np.where(unknown, DROPPED, kinds).astype(np.int8)
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Median of what is known; NaN, above which nothing lies, where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")

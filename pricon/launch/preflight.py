@@ -65,8 +65,10 @@ def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[Fol
     """Balance of every cell; reads no features.
 
     Raises:
-        PlanError: a split has no window of a class that it needs.
+        PlanError: a split has no window of a class that it needs, or the contrastive loss nothing
+            to tell apart.
     """
+    is_contrastive = any(stage.objective == "contrastive" for stage in plan.stages)
     groups: dict[tuple[str, ...], LabelledWindows] = {}
     balances = []
     for cell in plan.cells:
@@ -75,6 +77,8 @@ def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[Fol
         windows = groups[cell.stimuli]
         for part in _PARTS:
             _check_split(cell, part, windows, job)
+        if is_contrastive:
+            _check_contrast(cell, windows, job)
         balances.append(
             FoldBalance(
                 cell=cell, num_windows=windows.counts(cell), share_high=windows.share_high(cell)
@@ -102,3 +106,21 @@ def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: Job
             if part == "train" or not len(labels)
             else "lower `folds.count` or `label.margin`, or set `folds.require_all_classes: false`",
         )
+
+
+def _check_contrast(cell: Cell, windows: LabelledWindows, job: JobSpec) -> None:
+    """Pretraining needs windows that are not alike, and early stopping two that are."""
+    contrast = job.teacher.contrastive.contrast
+    kinds = windows.contrast(cell)
+    training = kinds[windows.contrast_rows(cell, "train")]
+    _, held_out = np.unique(kinds[windows.contrast_rows(cell, "validation")], return_counts=True)
+    if len(np.unique(training)) > 1 and held_out.max(initial=0) > 1:
+        return
+    lacks = "no two validation windows" if len(np.unique(training)) > 1 else "only train windows"
+    raise PlanError(
+        f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus}) has {lacks} that are alike under "
+        f"`teacher.contrastive.contrast: {contrast}`",
+        "mend `teacher.contrastive.change_threshold`"
+        if contrast == "change"
+        else "lower `folds.count` or raise `folds.validation_minimum`",
+    )

@@ -169,7 +169,13 @@ def _words(value: Any) -> Any:
 
 
 def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
+    contrastive, imitate = job.teacher.contrastive, job.student.distillation.imitate
+    contrast: str = contrastive.contrast
+    if contrast == "change":
+        contrast += f", threshold {contrastive.change_threshold}"
     return {
+        "contrast": contrast,
+        "students imitate": imitate,
         "label": f"threshold {job.label.threshold}, margin {job.label.margin:g}",
         "standardise": job.standardise,
         "incomplete features": f"{job.incomplete_features}; {ledger.kept_features()}",

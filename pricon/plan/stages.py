@@ -100,7 +100,10 @@ def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
     match link.role:
         case "teacher" if link.objective == "contrastive":
             settings["encoder"] = job.teacher.encoder.model_dump(exclude={"dropout"})
-            settings["contrastive"] = job.teacher.contrastive.model_dump()
+            ignored = (
+                set() if job.teacher.contrastive.contrast == "change" else {"change_threshold"}
+            )
+            settings["contrastive"] = job.teacher.contrastive.model_dump(exclude=ignored)
             settings["training"] = optimisation.contrastive.model_dump()
         case "teacher":
             settings["encoder"] = job.teacher.encoder.model_dump()
@@ -113,4 +116,6 @@ def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
             settings["training"] = optimisation.supervised.model_dump()
             if link.source is not None:
                 settings["distillation"] = job.student.distillation.model_dump()
+    if link.objective == "cross_entropy" and job.student.distillation.imitate == "features":
+        settings["keeps"] = "embeddings"
     return settings

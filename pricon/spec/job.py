@@ -181,8 +181,23 @@ class JobSpec(Spec):
             fixed = {"arousal": 0.05, "valence": 0.09}[self.affect]
             custom = {"threshold": fixed if is_recola else "session_mean"}
             self.__dict__["label"] = self.label.model_copy(update=custom)
+        if self.teacher.contrastive.change_threshold is None:
+            steps = {"arousal": 0.0017, "valence": 0.0013}[self.affect]
+            custom = {"change_threshold": steps if is_recola else "training_median"}
+            contrastive = self.teacher.contrastive.model_copy(update=custom)
+            self.__dict__["teacher"] = self.teacher.model_copy(update={"contrastive": contrastive})
         if self.incomplete_features is None:
             self.__dict__["incomplete_features"] = "impute" if is_recola else "drop"
+        return self
+
+    @model_validator(mode="after")
+    def _features_of_one_width(self) -> "JobSpec":
+        widths = self.teacher.encoder.width, self.student.encoder.width
+        if self.student.distillation.imitate == "features" and widths[0] != widths[1]:
+            raise ValueError(
+                "`student.distillation.imitate: features` compares embeddings of one width, but "
+                f"`teacher.encoder.width` is {widths[0]} and `student.encoder.width` {widths[1]}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ give; C-SCL and C-LUPI are the published codes of its two predecessors, named in
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pricon.spec.base import Spec
 
@@ -41,6 +41,16 @@ class ContrastiveSpec(Spec):
     variant: Literal["out", "in"] = "out"
     """Sum over positives outside (`out`, eq. 2) or inside (`in`, eq. 3) the logarithm."""
 
+    contrast: Literal["level", "change", "trend"] = "level"
+    """Which windows are alike in this loss, and nowhere else: those of one class (`level`), those
+    whose trace changes much or little (`change`), or those whose trace rises, falls or stands
+    still (`trend`). [A] C-SCL."""
+
+    change_threshold: NonNegativeFloat | Literal["training_median"] | None = None
+    """Mean size of a trace's steps from tick to tick above which a window changes much. Null is the
+    custom of the corpus: on RECOLA 0.0017 for arousal and 0.0013 for valence [A] C-SCL; elsewhere
+    the median of the fold's training windows (ours)."""
+
     projection_width: NonNegativeInt = 0
     """Output width of a two-layer projection head used in the contrastive stage only; 0 means none.
     [A] C-SCL."""
@@ -57,7 +67,14 @@ class TeacherSpec(Spec):
 
 
 class DistillationSpec(Spec):
-    """Student loss (1 - a) CE + a KL(softmax(teacher / T) || softmax(student / T))."""
+    """Student loss (1 - a) CE + a KL(softmax(teacher / T) || softmax(student / T)).
+
+    Or, imitating features, (1 - a) CE + a (1 - cos(embedding of student, embedding of teacher)).
+    """
+
+    imitate: Literal["logits", "features"] = "logits"
+    """What of the teacher the student imitates: its logits, or its embedding, in front of the class
+    head, which needs encoders of one width. [A] C-LUPI: logits."""
 
     weight: float = Field(0.25, ge=0, le=1)
     """Weight of the teacher in the student's loss (`a`); 0 is end-to-end training. [A] C-LUPI."""

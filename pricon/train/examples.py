@@ -72,7 +72,8 @@ class Batch:
         labels: of the global batch, shape (m, g).
         valid: windows of the global batch that are not padding, shape (m, g).
         first: where this rank's windows start in the global batch.
-        teacher: the teacher's logits for this rank's windows, shape (m, b, 2), or None.
+        teacher: logits or embeddings of the teacher for this rank's windows, shape (m, b, c), or
+            None.
         dropout: None outside training.
         has_windows: whether a member has any window in the global batch.
     """
@@ -105,12 +106,13 @@ class Examples:
     Args:
         inputs: features or embeddings.
         windows: identity of each window in the corpus, shape (windows,).
-        labels: 1 high, 0 low, -1 dropped, by member, int8, shape (members, windows).
+        labels: by member, -1 where a window is in no split, int8, shape (members, windows).
         rows: rows of each member's splits, padded with -1, shape (members, most windows).
         counts: rows of each member's splits that are not padding.
         keys: random key of each member, shape (members,).
-        teacher: logits of each member's teacher, shape (members, windows, 2), NaN outside its
-            fold's training split, so that a leak cannot go unseen; None where nobody has one.
+        teacher: what each member's teacher says, shape (members, windows, c): logits, or the
+            embedding; NaN outside its fold's training split, so that a leak cannot go unseen; None
+            where nobody has one.
         batch_size: windows of the global batch.
         ranks: who shares it.
     """
@@ -180,7 +182,7 @@ class Examples:
         )
 
     def _taught(self, column: Tensor, rows: Tensor, valid: Tensor) -> Tensor | None:
-        """Teacher's logits; padding repeats row 0, whose NaN must not reach a gradient."""
+        """What teachers say; padding repeats row 0, whose NaN must not reach a gradient."""
         if self.teacher is None:
             return None
         return self.teacher[column, rows].masked_fill(~valid[:, :, None], 0.0)

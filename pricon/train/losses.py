@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from pricon.spec.training import ContrastiveSpec
 
+MOST_KINDS = 3
+"""Windows are alike in at most so many ways: rising, still or falling."""
+
 
 def cross_entropy(
     logits: Float[Tensor, "m b c"], labels: Int64[Tensor, "m b"]
@@ -35,12 +38,24 @@ def divergence(
     return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=2)
 
 
+def unlikeness(
+    student: Float[Tensor, "m b d"], teacher: Float[Tensor, "m b d"]
+) -> Float[Tensor, "m b"]:
+    """1 - cos(student, teacher) of each window, 0 to 2; 0 where embeddings point the same way.
+
+    Args:
+        student: embeddings; gradients flow here only.
+        teacher: embeddings of the frozen teacher.
+    """
+    return 1.0 - functional.cosine_similarity(student, teacher.detach(), dim=2)
+
+
 def distillation(
     supervised: Float[Tensor, "m b"],
     from_teacher: Float[Tensor, "m b"],
     weight: Float[Tensor, " m"],
 ) -> Float[Tensor, "m b"]:
-    """(1 - a) CE + a KL of each window, with one `weight` (a) a member; a = 0 is CE, exactly."""
+    """(1 - a) CE + a D of each window, with one `weight` (a) a member; a = 0 is CE, exactly."""
     share = weight[:, None]
     return (1.0 - share) * supervised + share * from_teacher
 
@@ -94,7 +109,7 @@ def num_anchors(
 ) -> Int64[Tensor, " m"]:
     """Anchors of the global batch that have a positive, for each member; needs no communication."""
     total = torch.zeros(labels.shape[0], dtype=torch.int64, device=labels.device)
-    for label in (0, 1):
+    for label in range(MOST_KINDS):
         count = (valid & (labels == label)).sum(dim=1)
         total += count if include_self else torch.where(count > 1, count, 0)
     return total

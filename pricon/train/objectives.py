@@ -14,6 +14,7 @@ from pricon.train.losses import (
     divergence,
     num_anchors,
     supervised_contrastive,
+    unlikeness,
 )
 from pricon.train.ranks import Ranks
 
@@ -84,7 +85,7 @@ class Distillation:
     """All students of one shape: cross-entropy and, by `weight`, what the member's teacher says.
 
     Args:
-        spec: temperature and scale of the divergence.
+        spec: what is imitated, and how.
         weight: a of every member of the pack, float32, shape (members,); 0 is end to end.
     """
 
@@ -93,16 +94,21 @@ class Distillation:
 
     def training(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
-        _, logits = network(batch.inputs, batch.dropout)
+        embedding, logits = network(batch.inputs, batch.dropout)
         supervised = cross_entropy(logits, batch.labels[:, batch.own])
         if batch.teacher is None:
             return _over_windows(supervised, batch)
-        temperature = self.spec.temperature
-        taught = divergence(logits, batch.teacher, temperature)
-        if self.spec.scale_by_temperature_squared:
-            taught = taught * temperature**2
+        taught = self._from_teacher(embedding, logits, batch.teacher)
         mixed = distillation(supervised, taught, self.weight[batch.members])
         return _over_windows(mixed, batch)
+
+    def _from_teacher(self, embedding: Tensor, logits: Tensor, teacher: Tensor) -> Tensor:
+        """How far each window is from what the teacher makes of it, shape (m, b)."""
+        if self.spec.imitate == "features":
+            return unlikeness(embedding, teacher)
+        temperature = self.spec.temperature
+        factor = temperature**2 if self.spec.scale_by_temperature_squared else 1.0
+        return factor * divergence(logits, teacher, temperature)
 
     def validation(self, network: nn.Module, batch: Batch) -> Loss:
         """Cross-entropy alone, so that all arms are selected by one criterion."""

@@ -3,11 +3,12 @@
 The only place where kinds of stage differ; the loop sees none of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pricon.model.network import EMBEDDING, Layout, PackedNetwork
@@ -18,7 +19,7 @@ from pricon.train.examples import Embeddings, Features, Inputs
 from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
 from pricon.train.ranks import Ranks
 from pricon.train.records import StageRecord
-from pricon.train.windows import GroupWindows
+from pricon.train.windows import GroupWindows, SplitPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,23 @@ class PackWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one pack is trained."""
+    """How one pack is trained.
+
+    Args:
+        layout: its networks.
+        inputs: what they read.
+        objective: what they minimise.
+        training: for how long.
+        labels: cell -> label of every window, shape (windows,).
+        rows: cell and split -> rows of the windows that count, rising.
+    """
 
     layout: Layout
     inputs: Inputs
     objective: Objective
     training: StageSpec
+    labels: Callable[[Cell], NDArray[np.int8]]
+    rows: Callable[[Cell, SplitPart], NDArray[np.int64]]
 
 
 def recipe_for(work: PackWork) -> Recipe:
@@ -81,6 +93,8 @@ def contrastive_teacher(work: PackWork) -> Recipe:
         inputs=_features(work),
         objective=Contrastive(work.job.teacher.contrastive, work.ranks),
         training=work.job.optimisation.contrastive,
+        labels=work.windows.contrast,
+        rows=work.windows.contrast_rows,
     )
 
 
@@ -91,6 +105,8 @@ def supervised_teacher(work: PackWork) -> Recipe:
         inputs=_features(work),
         objective=CrossEntropy(),
         training=work.job.optimisation.supervised,
+        labels=work.windows.labels,
+        rows=work.windows.rows,
     )
 
 
@@ -104,6 +120,8 @@ def probe(work: PackWork) -> Recipe:
         inputs=Embeddings(_frozen_embeddings(work)),
         objective=CrossEntropy(),
         training=work.job.optimisation.probe,
+        labels=work.windows.labels,
+        rows=work.windows.rows,
     )
 
 
@@ -116,6 +134,8 @@ def student(work: PackWork) -> Recipe:
         inputs=_features(work),
         objective=Distillation(distillation, torch.tensor(weights, device=work.device)),
         training=work.job.optimisation.supervised,
+        labels=work.windows.labels,
+        rows=work.windows.rows,
     )
 
 

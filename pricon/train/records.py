@@ -68,6 +68,7 @@ class StageRecord(BaseModel):
         test_window, test_label, test_probability_high: int64, int8, float32, shape (kept test
             windows,).
         train_window, train_logits: int64 (n,) and float32 (n, 2); what a student learns from.
+        train_embeddings: float32, shape (n, width); where students imitate features.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)

@@ -16,9 +16,12 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Part
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
-from pricon.train.recipes import PackWork, Recipe, evaluate, recipe_for
+from pricon.train.recipes import Evaluation, PackWork, Recipe, evaluate, recipe_for
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows, SplitPart
+
+_IMITATED = {"logits": "train_logits", "features": "train_embeddings"}
+"""What a student imitates -> the array in its teacher's record that holds it."""
 
 
 def train_pack(
@@ -100,10 +103,10 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
     counts: dict[Part, tuple[int, ...]] = {}
     parts: tuple[Part, ...] = ("train", "validation")
     for part in parts:
-        by_member = [windows.rows(cell, part) for cell in work.cells]
+        by_member = [recipe.rows(cell, part) for cell in work.cells]
         counts[part] = tuple(map(len, by_member))
         rows[part] = _padded(by_member, fill=PADDING).to(work.device)
-    labels = np.stack([windows.labels(cell) for cell in work.cells])
+    labels = np.stack([recipe.labels(cell) for cell in work.cells])
     return Examples(
         inputs=recipe.inputs,
         windows=torch.from_numpy(windows.index.window).to(work.device),
@@ -111,7 +114,7 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
         rows=rows,
         counts=counts,
         keys=torch.tensor(_keys(work), device=work.device),
-        teacher=_teacher_logits(work),
+        teacher=_taught(work),
         batch_size=work.job.optimisation.batch_size,
         ranks=work.ranks,
     )
@@ -125,18 +128,21 @@ def _keys(work: PackWork) -> list[int]:
     ]
 
 
-def _teacher_logits(work: PackWork) -> torch.Tensor | None:
+def _taught(work: PackWork) -> torch.Tensor | None:
     """What teachers say, NaN where they must not be asked; 0 for members without a teacher."""
     if work.stages[0].role != "student" or not any(work.sources):
         return None
     windows = work.windows.index.window
-    logits = np.zeros((len(work.stages), len(windows), 2), dtype=np.float32)
+    imitated = _IMITATED[work.job.student.distillation.imitate]
+    said = [None if source is None else source.arrays[imitated] for source in work.sources]
+    width = next(one.shape[1] for one in said if one is not None)
+    taught = np.zeros((len(work.stages), len(windows), width), dtype=np.float32)
     for position, source in enumerate(work.sources):
         if source is not None:
-            logits[position] = np.nan
+            taught[position] = np.nan
             rows = np.searchsorted(windows, source.arrays["train_window"])
-            logits[position, rows] = source.arrays["train_logits"]
-    return torch.from_numpy(logits).to(work.device)
+            taught[position, rows] = source.arrays[imitated]
+    return torch.from_numpy(taught).to(work.device)
 
 
 def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArray[Any]]]:
@@ -149,26 +155,32 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
         return arrays
     windows = work.windows
     network = PackedNetwork(recipe.layout, pack.best)
-    tested = _logits(work, recipe, network, "test")
-    for own, cell, logits in zip(arrays, work.cells, tested, strict=True):
-        own.update(_test_arrays(windows, cell, logits.softmax(dim=1)[:, 1].cpu().numpy()))
+    tested = _outputs(work, recipe, network, "test")
+    for own, cell, output in zip(arrays, work.cells, tested, strict=True):
+        probability = output.scores.softmax(dim=1)[:, 1]
+        own.update(_test_arrays(windows, cell, probability.cpu().numpy()))
     if work.stages[0].role == "student":
         return arrays
-    taught = _logits(work, recipe, network, "train")
-    for own, cell, logits in zip(arrays, work.cells, taught, strict=True):
+    for own, cell, output in zip(
+        arrays, work.cells, _outputs(work, recipe, network, "train"), strict=True
+    ):
         own["train_window"] = windows.index.window[windows.rows(cell, "train")]
-        own["train_logits"] = logits.cpu().numpy()
+        own[_IMITATED["logits"]] = output.scores.cpu().numpy()
+        if work.job.student.distillation.imitate == "features":
+            own[_IMITATED["features"]] = output.embeddings.cpu().numpy()
     return arrays
 
 
-def _logits(
+def _outputs(
     work: PackWork, recipe: Recipe, network: PackedNetwork, part: SplitPart
-) -> list[torch.Tensor]:
-    """Each member's logits for the kept windows of one of its splits, shape (windows, 2)."""
+) -> list[Evaluation]:
+    """What each member makes of the kept windows of one of its splits, shapes (windows, ...)."""
     rows = [work.windows.rows(cell, part) for cell in work.cells]
-    padded = _padded(rows, fill=0).to(work.device)
-    scores = evaluate(network, recipe.inputs, padded).scores
-    return [own[: len(one)] for own, one in zip(scores, rows, strict=True)]
+    outputs = evaluate(network, recipe.inputs, _padded(rows, fill=0).to(work.device))
+    return [
+        Evaluation(embeddings[: len(own)], scores[: len(own)])
+        for embeddings, scores, own in zip(outputs.embeddings, outputs.scores, rows, strict=True)
+    ]
 
 
 def _padded(rows: Sequence[NDArray[np.int64]], fill: int) -> torch.Tensor:

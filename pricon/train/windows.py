@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricon.corpus.index import WindowIndex
-from pricon.corpus.labels import DROPPED, label_windows
+from pricon.corpus.labels import DROPPED, contrast_windows, label_windows
 from pricon.corpus.reader import Corpus
 from pricon.corpus.standardise import (
     Incomplete,
@@ -28,19 +28,31 @@ class LabelledWindows:
         self.index = index
         self.job = job
         self.labels = lru_cache(maxsize=None)(self._labels)
+        self.contrast = lru_cache(maxsize=None)(self._contrast)
         self.rows = lru_cache(maxsize=None)(self._rows)
+        self.contrast_rows = lru_cache(maxsize=None)(self._contrast_rows)
 
     def _labels(self, cell: Cell) -> NDArray[np.int8]:
         """1 high, 0 low, -1 dropped under the cell's label rule. Shape (windows,)."""
-        training = np.isin(self.index.participant, cell.split.train)
+        training = self._inside(cell, "train")
         return label_windows(self.index, self.job.label, self.job.affect, training)
+
+    def _contrast(self, cell: Cell) -> NDArray[np.int8]:
+        """Which windows are alike in the contrastive loss. Shape (windows,)."""
+        spec, training = self.job.teacher.contrastive, self._inside(cell, "train")
+        return contrast_windows(self.index, spec, self.job.affect, self.labels(cell), training)
 
     def _rows(self, cell: Cell, part: SplitPart) -> NDArray[np.int64]:
         """Rows of the kept windows of one split, rising."""
+        return np.flatnonzero(self._inside(cell, part) & (self.labels(cell) != DROPPED))
+
+    def _contrast_rows(self, cell: Cell, part: SplitPart) -> NDArray[np.int64]:
+        """Those among them that the contrastive loss can use."""
+        return np.flatnonzero(self._inside(cell, part) & (self.contrast(cell) != DROPPED))
+
+    def _inside(self, cell: Cell, part: SplitPart) -> NDArray[np.bool_]:
         people: tuple[str, ...] = getattr(cell.split, part)
-        inside = np.isin(self.index.participant, people)
-        rows: NDArray[np.int64] = np.flatnonzero(inside & (self.labels(cell) != DROPPED))
-        return rows
+        return np.isin(self.index.participant, people)
 
     def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
         """Who really is in the kept windows of a split, sorted."""

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from pricon.corpus.index import WindowIndex
-from pricon.corpus.labels import DROPPED, label_windows
+from pricon.corpus.labels import DROPPED, contrast_windows, label_windows
 from pricon.spec.job import LabelSpec
+from pricon.spec.training import ContrastiveSpec
 
 
 def index(
@@ -53,3 +54,42 @@ def test_unknown_affect_is_dropped() -> None:
     windows = index([0.1, float("nan"), 0.9, 0.2, 0.8], [0.5] * 5)
     labels = label_windows(windows, LabelSpec(threshold=0.5), "arousal", EVERYTHING)
     assert labels.tolist() == [0, DROPPED, 1, 0, 1]
+
+
+def test_a_median_of_nothing_keeps_nothing() -> None:
+    windows = index([0.1, 0.2, 0.3, 0.8, 1.0], [0.0] * 5)
+    rule = LabelSpec(threshold="training_median")
+    assert {*label_windows(windows, rule, "arousal", ~EVERYTHING).tolist()} == {DROPPED}
+
+
+STEPS = [-0.4, 0.0, 0.1, 0.3, float("nan"), 0.2]
+LABELS = np.array([1, 0, 1, 0, 1, DROPPED], dtype=np.int8)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"contrast": "level"}, LABELS.tolist()),
+        ({"contrast": "trend"}, [0, 1, 2, 2, DROPPED, DROPPED]),
+        ({"contrast": "change", "change_threshold": 0.1}, [1, 0, 0, 1, DROPPED, DROPPED]),
+        # Training windows that are kept change by 0.4, 0 and 0.1.
+        ({"contrast": "change", "change_threshold": "training_median"}, [1, 0, 0, 1, -1, -1]),
+    ],
+)
+def test_what_is_alike_in_the_contrastive_loss(
+    spec: dict[str, object], expected: list[int]
+) -> None:
+    windows = index([0.5] * 6, [0.5] * 6, STEPS)
+    training = np.array([True, True, True, False, True, True])
+    kinds = contrast_windows(
+        windows, ContrastiveSpec.model_validate(spec), "arousal", LABELS, training
+    )
+    assert kinds.tolist() == expected
+    assert kinds.dtype == np.int8
+
+
+def test_without_one_step_nothing_is_alike() -> None:
+    windows = index([0.5] * 6, [0.5] * 6, [float("nan")] * 6)
+    spec = ContrastiveSpec(contrast="change", change_threshold="training_median")
+    kinds = contrast_windows(windows, spec, "arousal", LABELS, np.ones(6, dtype=bool))
+    assert {*kinds.tolist()} == {DROPPED}

@@ -170,3 +170,24 @@ def test_equals_a_slow_loop(seed: int) -> None:
             known = seen[~np.isnan(seen[:, column]), column].astype(float)
             expected = known.mean() if len(known) else np.nan
             np.testing.assert_allclose(windows.features[row, column], expected, rtol=1e-6)
+
+
+def test_steps_of_the_trace_by_hand() -> None:
+    """Ticks 0 1 0 3 | 3 2 nan 1: steps that end in the second window: 0, -1."""
+    times_s = np.arange(8) * 0.25
+    trace = np.array([0, 1, 0, 3, 3, 2, np.nan, 1])
+    windows = cut(
+        session((times_s, np.ones((8, 1))), trace=(times_s, trace)), WindowSpec(window_s=1, hop_s=1)
+    )
+    np.testing.assert_allclose(windows.change["arousal"], [5 / 3, 0.5])
+    np.testing.assert_allclose(windows.trend["arousal"], [1.0, -0.5])
+
+
+def test_one_tick_a_window_steps_from_the_one_before_but_not_over_a_gap() -> None:
+    times_s = np.array([0.0, 3, 6, 15, 18])
+    trace = np.array([0.5, 0.2, 0.6, 0.1, 0.4])
+    windows = cut(
+        session((times_s, np.ones((5, 1))), trace=(times_s, trace)), WindowSpec(window_s=3, hop_s=3)
+    )
+    np.testing.assert_allclose(windows.trend["arousal"], [np.nan, -0.3, 0.4, np.nan, 0.3])
+    np.testing.assert_allclose(windows.change["arousal"], [np.nan, 0.3, 0.4, np.nan, 0.3])

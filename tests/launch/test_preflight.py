@@ -161,3 +161,28 @@ def test_the_summary_of_a_corpus_is_what_its_manifest_says(built: JobSpec) -> No
         assert {*index.participant[index.session == session.id].tolist()} == {session.participant}
         assert {*index.stimulus[index.session == session.id].tolist()} == {session.stimulus}
     assert len({session.sha256 for session in found.sessions}) == len(found.sessions)
+
+
+@pytest.mark.parametrize(
+    ("contrast", "hint"),
+    [("change", "mend `teacher.contrastive.change_threshold`"), ("trend", "lower `folds.count`")],
+)
+def test_pretraining_needs_something_to_tell_apart(contrast: str, hint: str) -> None:
+    """Every window's trace rises by far more than the threshold."""
+    spec = job(teacher={"contrastive": {"contrast": contrast, "change_threshold": 0.01}})
+    with pytest.raises(PlanError, match="has only train windows that are alike under") as caught:
+        checked(spec, Traces())
+    assert f"`teacher.contrastive.contrast: {contrast}`" in caught.value.message
+    assert (caught.value.hint or "").startswith(hint)
+    checked(spec.model_copy(update={"arms": ("e2e", "lupi")}), Traces())
+
+
+def test_early_stopping_of_pretraining_needs_two_alike() -> None:
+    spec = job(folds={"require_all_classes": False})
+    people = first_split(plan_trials(spec, summary()), "validation")
+    lonely = traces_with(people, BETWEEN)
+    lonely.affect[people[0]] = [HIGH, LOW]
+    if len(people) > 1:
+        lonely.affect[people[1]] = [BETWEEN]
+    with pytest.raises(PlanError, match="has no two validation windows that are alike under"):
+        checked(spec, lonely)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
+import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from pricon.spec.job import JobSpec
@@ -33,7 +35,8 @@ def test_every_assumption_of_the_protocol_names_its_origin() -> None:
         "DistillationSpec.temperature", "OptimisationSpec.batch_size", "OptimisationSpec.probe",
         "OptimisationSpec.contrastive", "OptimisationSpec.supervised", "FoldSpec.count",
         "FoldSpec.validation_share", "FoldSpec.validation_minimum", "LabelSpec.threshold",
-        "LabelSpec.margin", "JobSpec.seeds",
+        "LabelSpec.margin", "JobSpec.seeds", "ContrastiveSpec.contrast",
+        "ContrastiveSpec.change_threshold", "DistillationSpec.imitate",
     ):  # fmt: skip
         assert "[A]" in described[field]["description"], field
 
@@ -51,3 +54,29 @@ def test_the_schema_accepts_what_the_loader_accepts_and_refuses_unknown_keys() -
 def test_no_field_takes_a_secret() -> None:
     names = {name.rsplit(".", 1)[1] for name, _ in properties(JobSpec.model_json_schema())}
     assert not names & {"password", "secret", "token", "access_key", "secret_key"}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "affect", "threshold"),
+    [
+        ("recola", "arousal", 0.0017),
+        ("recola", "valence", 0.0013),
+        ("again", "arousal", "training_median"),
+    ],
+)
+def test_what_counts_as_much_change_is_the_custom_of_the_corpus(
+    adapter: str, affect: str, threshold: float | str
+) -> None:
+    document = YAML(typ="safe", pure=True).load(JOB)
+    document |= {"corpus": {"adapter": adapter, "uri": "x"}, "affect": affect}
+    job = JobSpec.model_validate(document)
+    assert job.teacher.contrastive.change_threshold == threshold
+    document["teacher"] = {"contrastive": {"change_threshold": 0.25}}
+    assert JobSpec.model_validate(document).teacher.contrastive.change_threshold == 0.25
+
+
+def test_features_can_only_be_imitated_at_one_width() -> None:
+    document = YAML(typ="safe", pure=True).load(JOB)
+    document["student"] = {"encoder": {"width": 8}, "distillation": {"imitate": "features"}}
+    with pytest.raises(ValidationError, match=r"`teacher.encoder.width` is 96 and `student"):
+        JobSpec.model_validate(document)

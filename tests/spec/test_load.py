@@ -56,7 +56,7 @@ def test_unknown_key_names_line_key_valid_keys_and_nearest() -> None:
     error = refused(JOB + "student:\n  distillation:\n    temprature: 2\n")
     assert error.message == (
         "job.yaml:10: unknown key `student.distillation.temprature`\n"
-        "  expected one of: weight, temperature, scale_by_temperature_squared"
+        "  expected one of: imitate, weight, temperature, scale_by_temperature_squared"
     )
     assert error.hint == "did you mean `temperature`?"
     assert error.exit_code == 2

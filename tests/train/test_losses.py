@@ -1,6 +1,8 @@
 """Losses by hand, and against loops that follow the formulas word by word."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from pricon.train.losses import (
     divergence,
     num_anchors,
     supervised_contrastive,
+    unlikeness,
 )
 
 
@@ -152,12 +155,29 @@ def test_divergence_by_hand_and_zero_for_equal_logits() -> None:
     assert divergence(teacher, teacher, 0.5).item() == pytest.approx(0, abs=1e-7)
 
 
-def test_no_gradient_reaches_the_teacher() -> None:
+def test_unlikeness_by_hand_whatever_the_lengths() -> None:
+    student = torch.tensor([[[3.0, 4.0], [1.0, 0.0], [2.0, 0.0], [1.0, 1.0]]])
+    teacher = torch.tensor([[[0.0, 5.0], [9.0, 0.0], [-0.1, 0.0], [0.0, 0.0]]])
+    assert unlikeness(student, teacher)[0].tolist() == pytest.approx([0.2, 0, 2, 1])
+
+
+@pytest.mark.parametrize("loss", [partial(divergence, temperature=0.5), unlikeness])
+def test_no_gradient_reaches_the_teacher(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     teacher = torch.randn(1, 3, 2, requires_grad=True)
     student = torch.randn(1, 3, 2, requires_grad=True)
-    divergence(student, teacher, 0.5).sum().backward()  # type: ignore[no-untyped-call]
+    loss(student, teacher).sum().backward()  # type: ignore[no-untyped-call]
     assert teacher.grad is None
     assert student.grad is not None
+
+
+def test_three_kinds_of_windows_are_counted() -> None:
+    labels = torch.tensor([[0, 2, 1, 2, 0, 2, 0]])
+    rows = torch.randn(1, 7, 3, generator=torch.Generator().manual_seed(1))
+    losses, counted = contrast(rows, labels, ContrastiveSpec())
+    expected, _ = slow_loop(rows[0], labels[0].tolist(), ContrastiveSpec())
+    assert counted.sum() == 6
+    assert losses[0].tolist() == pytest.approx(expected, rel=1e-5)
+    assert num_anchors(labels, torch.ones(1, 7, dtype=torch.bool), False).tolist() == [6]
 
 
 def test_weight_zero_is_end_to_end_exactly() -> None:

@@ -163,3 +163,39 @@ def test_contrastive_is_selected_by_the_loss_it_minimises() -> None:
         loss = objective.validation(network, batch)
         assert torch.equal(loss.total, objective.training(network, batch).total)
         assert (loss.total > 0).all()
+
+
+def test_imitating_features_is_the_weighted_sum_written_out() -> None:
+    """Embeddings as they are in front of the class head, before dropout."""
+    network, batch = last_batch("distillation")
+    width = network.layout.encoder.width
+    teacher = torch.randn(*batch.teacher.shape[:2], width) if batch.teacher is not None else None
+    assert teacher is not None
+    objective = Distillation(DistillationSpec(imitate="features"), WEIGHTS)
+    loss = objective.training(network, replace(batch, teacher=teacher))
+    embedding, logits = network(batch.inputs, batch.dropout)
+    for member, weight in enumerate(WEIGHTS.tolist()):
+        valid = batch.valid[member]
+        supervised = functional.cross_entropy(
+            logits[member][valid], batch.labels[member][valid], reduction="sum"
+        )
+        own, theirs = embedding[member][valid], teacher[member][valid]
+        cosine = (own * theirs).sum(1) / (own.norm(dim=1) * theirs.norm(dim=1))
+        expected = (1 - weight) * supervised + weight * (1 - cosine).sum()
+        assert loss.total[member].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
+    """Its teacher's place is taken by zeros, whose direction nobody knows."""
+    network, batch = last_batch("distillation")
+    teacher = torch.zeros(*batch.valid.shape, network.layout.encoder.width)
+    objective = Distillation(DistillationSpec(imitate="features"), torch.zeros(3))
+    loss = objective.training(network, replace(batch, teacher=teacher))
+    loss.total.sum().backward()  # type: ignore[no-untyped-call]
+    found = network.parameters_by_member.grad
+    network.parameters_by_member.grad = None
+    CrossEntropy().training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
+    expected = network.parameters_by_member.grad
+    assert found is not None
+    assert expected is not None
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-7)

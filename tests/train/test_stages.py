@@ -15,7 +15,7 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.pack import Pack
 from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.records import StageRecord
-from pricon.train.stages import _examples, _keys, _teacher_logits, count_majority, train_pack
+from pricon.train.stages import _examples, _keys, _taught, count_majority, train_pack
 from tests.tiny import build, tiny_job
 from tests.train.test_recipes import Bench, embed, linear
 
@@ -162,14 +162,14 @@ def test_teachers_say_nothing_outside_their_training_split(
 ) -> None:
     stages = cell_stages(bench, 1)[:2]
     source = teachers[stages[1].source or ""]
-    logits = _teacher_logits(bench.work(stages, [None, source]))
+    logits = _taught(bench.work(stages, [None, source]))
     assert logits is not None
     assert not logits[0].any(), "an end-to-end student has no teacher"
     training = np.zeros(len(bench.windows.index), bool)
     training[bench.windows.rows(bench.plan.cells[1], "train")] = True
     assert torch.isnan(logits[1, ~training]).all()
     assert np.array_equal(logits[1, training].numpy(), source.arrays["train_logits"])
-    assert _teacher_logits(bench.work(bench.last_stages("e2e"))) is None
+    assert _taught(bench.work(bench.last_stages("e2e"))) is None
 
 
 def test_a_record_is_enough_to_predict_again(
@@ -243,3 +243,48 @@ def test_a_member_that_diverges_names_itself(bench: Bench) -> None:
         assert isinstance(result, TrainingError)
         cell = bench.plan.cells[stage.cell]
         assert result.message.startswith(f"student of {cell} failed: validation loss is ")
+
+
+def test_students_that_imitate_features_are_taught_by_embeddings(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    student = {"distillation": {"imitate": "features", "weight": 0.9}}
+    job = build(tiny_job(tmp_path_factory.mktemp("tiny"), student=student))
+    features = Bench.of(job)
+    teachers = features.stages("teacher", "cross_entropy")
+    records = {r.facts.stage_id: r for r in trained(features.work(teachers))}
+    students = features.last_stages("lupi")
+    sources = [records[stage.source or ""] for stage in students]
+    taught = _taught(features.work(students, sources))
+    assert taught is not None
+    assert taught.shape[2] == job.teacher.encoder.width
+    for own, source in zip(taught, sources, strict=True):
+        known = ~torch.isnan(own).any(dim=1)
+        assert np.array_equal(own[known].numpy(), source.arrays["train_embeddings"])
+    lupi = trained(features.work(students, sources))
+    e2e = trained(features.work(features.last_stages("e2e")))
+    for one, other in zip(lupi, e2e, strict=True):
+        assert not np.array_equal(one.arrays["parameters"], other.arrays["parameters"])
+        assert np.isfinite(one.arrays["parameters"]).all()
+
+
+@pytest.mark.parametrize("contrast", ["change", "trend"])
+def test_pretraining_on_another_contrast_reads_its_windows_and_labels(
+    contrast: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    teacher = {"contrastive": {"contrast": contrast}}
+    job = build(tiny_job(tmp_path_factory.mktemp("tiny"), teacher=teacher))
+    bench = Bench.of(job)
+    work = bench.work(bench.stages("teacher", "contrastive"))
+    examples = _examples(work, recipe_for(work))
+    for member, cell in enumerate(work.cells):
+        rows = work.windows.contrast_rows(cell, "train")
+        assert examples.counts["train"][member] == len(rows)
+        assert {*rows} <= {*work.windows.rows(cell, "train")}
+        kinds = work.windows.contrast(cell)
+        assert np.array_equal(examples.labels[member].numpy(), kinds)
+        assert not np.array_equal(kinds, work.windows.labels(cell))
+    assert all(np.isfinite(record.arrays["parameters"]).all() for record in trained(work))
+    probe = bench.work(bench.stages("probe", "cross_entropy"), trained(work))
+    labels = _examples(probe, recipe_for(probe)).labels
+    assert np.array_equal(labels[0].numpy(), work.windows.labels(probe.cells[0])), "level again"
