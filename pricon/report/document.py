@@ -12,8 +12,7 @@ Keys (every number may be null: not defined by these trials):
     verdict          sentences; empty unless complete
     arms             one entry a stimulus, available set and arm:
         stimulus, available, arm, modality, num_participants, num_finished, num_planned
-        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval; auroc
-                     has none (see `scores.score`)
+        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
         by_participant  participant -> accuracy over all of their windows, mean over seeds
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}

@@ -86,3 +86,29 @@ def count_outcomes(predictions: Predictions, participants: NDArray[np.str_]) -> 
     num_cells = participants.size * len(OUTCOMES)
     counts = np.bincount(row * len(OUTCOMES) + outcome, minlength=num_cells)
     return counts.reshape(participants.size, len(OUTCOMES)).astype(np.int64)
+
+
+def count_ranked_pairs(
+    predictions: Predictions, participants: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Pairs of a high and a low window of which the high one has the higher probability.
+
+    A tie is half a pair. Summed over both axes and divided by the number of all such pairs this is
+    the area under the ROC curve; weighted sums are its value when participants are drawn.
+
+    Args:
+        predictions: of one trial.
+        participants: sorted, without repeats; holds everybody in `predictions`.
+
+    Returns:
+        Shape (participants, participants): who the high window is of, who the low one.
+    """
+    row = np.searchsorted(participants, predictions.participant)
+    is_high = predictions.label == 1
+    high, owner = predictions.probability_high[is_high], row[is_high]
+    pairs = np.zeros((participants.size, participants.size))
+    for person in np.unique(row[~is_high]):
+        low = np.sort(predictions.probability_high[~is_high & (row == person)])
+        below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+        pairs[:, person] = np.bincount(owner, below / 2, minlength=participants.size)
+    return pairs

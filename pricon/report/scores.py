@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pricon.report.metrics import METRICS, Metrics, count_outcomes
-from pricon.report.results import TrialResult
+from pricon.report.metrics import METRICS, Metrics, count_outcomes, count_ranked_pairs
+from pricon.report.results import Predictions, TrialResult
 
 NUM_RESAMPLES = 2000
 BOOTSTRAP_SEED = 0
@@ -78,11 +78,8 @@ def make_grid(results: Sequence[TrialResult], num_resamples: int = NUM_RESAMPLES
 def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> Scores:
     """Scores of the trials of one arm on one stimulus group.
 
-    Under a resample the metric of a fold comes from the summed counts of the participants drawn;
+    Under a resample the metric of a fold comes from the windows of the participants drawn;
     folds of which nobody was drawn are left out of the mean.
-
-    AUROC has a mean but no draws, hence no interval: ranks do not add up over participants as
-    counts do, so every resample would have to rank the windows of every trial anew.
 
     Args:
         trials: results with their metrics, None where a trial did not finish.
@@ -90,22 +87,21 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
     """
     shape = (len(grid.seeds), len(grid.folds))
     counts = np.zeros((*shape, grid.participants.size, 4))
-    auroc = np.full(shape, np.nan)
+    auroc = np.full((len(grid.weights), *shape), np.nan)
     finished = []
     for result, metrics in trials:
         if result.predictions is None or metrics is None:
             continue
         at = grid.seeds.index(result.cell.seed), grid.folds.index(result.cell.fold)
         counts[at] = count_outcomes(result.predictions, grid.participants)
-        auroc[at] = metrics.auroc
+        auroc[:, *at] = _auroc(result.predictions, counts[at], grid)
         finished.append(result.cell)
     by_person = np.moveaxis(counts, 2, 0).reshape(
         grid.participants.size, 4 * len(grid.seeds) * len(grid.folds)
     )
     sums = (grid.weights @ by_person).reshape(-1, *shape, 4)
     draws = {name: _over_folds_and_seeds(of(sums)) for name, of in _OF_COUNTS.items()}
-    draws["auroc"] = np.full(len(grid.weights), np.nan)
-    draws["auroc"][0] = _over_folds_and_seeds(auroc)
+    draws["auroc"] = _over_folds_and_seeds(auroc)
     return Scores(
         draws={name: draws[name] for name in METRICS},
         by_participant=mean_present(_accuracy(counts.sum(axis=1)), axis=0),
@@ -163,6 +159,19 @@ def _macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     wrong = false_high + false_low
     scores = np.stack([_divide(2 * low, 2 * low + wrong), _divide(2 * high, 2 * high + wrong)])
     return mean_present(scores, axis=0)
+
+
+def _auroc(predictions: Predictions, counts: NDArray[np.float64], grid: Grid) -> Draws:
+    """AUROC of one trial under each resample: ranked pairs of the people drawn, of all pairs."""
+    tested = np.flatnonzero(counts.sum(axis=1))
+    pairs = count_ranked_pairs(predictions, grid.participants[tested])
+    weights = grid.weights[:, tested]
+    num_low, num_high = (weights @ counts[tested][:, sides].sum(axis=1) for sides in _SIDES)
+    return _divide(((weights @ pairs) * weights).sum(axis=1), num_high * num_low)
+
+
+_SIDES = [0, 1], [2, 3]
+"""Outcomes of windows that are low, and of those that are high."""
 
 
 _OF_COUNTS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {

@@ -103,7 +103,7 @@ class ArmSummary:
         modality: what its deployed model needs, in one word; empty for `majority`.
         num_finished: trials behind the numbers.
         num_planned: trials that the plan holds.
-        metrics: name -> mean over folds, then seeds; `auroc` has no interval (see `scores.score`).
+        metrics: name -> mean over folds, then seeds.
         by_participant: accuracy over all windows of each participant tested, mean over seeds.
         minus_e2e: None for `e2e` itself, and where the two arms did not finish the same cells.
         gap_closed: None where the report is incomplete or there is no gap, and for arms other than

@@ -5,7 +5,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from pricon.report.metrics import count_outcomes, measure, predicted_class
+from pricon.report.metrics import count_outcomes, count_ranked_pairs, measure, predicted_class
 from pricon.report.results import Predictions
 
 
@@ -64,3 +64,12 @@ def test_counts_of_each_participant() -> None:
     counts = count_outcomes(seen, np.array(["a", "b", "c", "d"]))
     #                          low  false high  false low  high
     assert counts.tolist() == [[0, 0, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]
+
+
+def test_ranked_pairs_by_hand() -> None:
+    """High of a: 0.9 0.4; of b: 0.5. Low of a: 0.4; of c: 0.6 0.1."""
+    probability = [0.9, 0.4, 0.5, 0.4, 0.6, 0.1]
+    seen = make([1, 1, 1, 0, 0, 0], probability, ["a", "a", "b", "a", "c", "c"])
+    pairs = count_ranked_pairs(seen, np.array(["a", "b", "c"]))
+    assert pairs.tolist() == [[1.5, 0, 3], [1, 0, 1], [0, 0, 0]]
+    assert pairs.sum() / 9 == pytest.approx(measure(seen).auroc)

@@ -1,8 +1,15 @@
 """The vectorised bootstrap against a slow loop, and the rule of the mean by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
 from pricon.report.metrics import Metrics, measure, predicted_class
 from pricon.report.results import TrialResult
@@ -18,7 +25,7 @@ def measured(results: list[TrialResult]) -> list[tuple[TrialResult, Metrics | No
     return [(r, None if r.predictions is None else measure(r.predictions)) for r in results]
 
 
-def slow_score(results: list[TrialResult], drawn: list[str]) -> tuple[float, float, float]:
+def slow_score(results: list[TrialResult], drawn: list[str]) -> list[float]:
     """Metrics of one resample, with windows copied out as often as their person was drawn."""
     over_seeds = []
     for seed in sorted({r.cell.seed for r in results}):
@@ -34,11 +41,12 @@ def slow_score(results: list[TrialResult], drawn: list[str]) -> tuple[float, flo
                         accuracy_score(label, predicted),
                         balanced_accuracy_score(label, predicted),
                         f1_score(label, predicted, average="macro"),
+                        roc_auc_score(label, seen.probability_high[rows]),
                     )
                 )
         over_seeds.append(np.mean(over_folds, axis=0))
-    accuracy, balanced, f1 = np.mean(over_seeds, axis=0)
-    return float(accuracy), float(balanced), float(f1)
+    means: list[float] = np.mean(over_seeds, axis=0).tolist()
+    return means
 
 
 def test_bootstrap_equals_a_slow_loop() -> None:
@@ -50,7 +58,7 @@ def test_bootstrap_equals_a_slow_loop() -> None:
             p for p, n in zip(grid.participants.tolist(), weights, strict=True) for _ in range(n)
         ]
         expected = slow_score(results, drawn)
-        got = [draws[name][i] for name in ("accuracy", "balanced_accuracy", "macro_f1")]
+        got = [draws[name][i] for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")]
         assert got == pytest.approx(expected), f"resample {i}"
 
 
@@ -88,11 +96,19 @@ def test_a_missing_trial_leaves_holes_and_not_zeros() -> None:
     assert scores.cells == {("heist", 0, 0)}
 
 
-def test_auroc_is_averaged_but_has_no_draws() -> None:
-    _, results = make_run(Grid(arms={"e2e": always(0)}))
-    auroc = score(measured(results), make_grid(results, 3)).draws["auroc"]
-    assert auroc[0] == 1.0
-    assert np.isnan(auroc[1:]).all()
+def test_resamples_of_one_class_have_no_auroc() -> None:
+    """Person 0 of the fold has high windows only, the others low ones only."""
+    _, (result,) = make_run(Grid(arms={"e2e": uneven}, seeds=(0,), num_folds=1))
+    seen = result.predictions
+    assert seen is not None
+    label = (seen.participant == "p00").astype(np.int8)
+    spoiled = replace(result, predictions=replace(seen, label=label))
+    grid = make_grid([spoiled], 50)
+    auroc = score(measured([spoiled]), grid).draws["auroc"]
+    has_both = (grid.weights[:, 0] > 0) & (grid.weights[:, 1:].sum(axis=1) > 0)
+    assert has_both.any()
+    assert not has_both.all()
+    assert np.array_equal(~np.isnan(auroc), has_both)
 
 
 def test_stimuli_count_the_same_in_their_average() -> None:
