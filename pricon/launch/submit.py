@@ -81,8 +81,7 @@ def run(
             tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
             raise
         status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
-        num_finished = len(report.trials) - len(report.unfinished)
-        tracker.finish(status, {"trials_finished": num_finished}, artifacts)
+        tracker.finish(status, _headline(report), artifacts)
     return report
 
 
@@ -132,6 +131,17 @@ def _as_yaml(job: JobSpec) -> bytes:
 
 def _metrics(result: TrialResult) -> Mapping[str, float]:
     return {} if result.predictions is None else measure(result.predictions).to_dict()
+
+
+def _headline(report: Report) -> dict[str, float]:
+    """What a list of submissions can be sorted by: `accuracy.<stimulus>.<available>.<arm>`."""
+    metrics: dict[str, float] = {"trials_finished": len(report.trials) - len(report.unfinished)}
+    if report.complete:
+        for block in report.blocks:
+            place = f"{block.stimulus}.{block.available}".replace("+", "-")  # MLflow takes no `+`
+            for row in block.arms:
+                metrics[f"accuracy.{place}.{row.arm}"] = row.metrics["accuracy"].value
+    return metrics
 
 
 def _run_record(

@@ -1,6 +1,8 @@
 """A job from its checks to its report: what is written, recorded, and kept when it is stopped."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,18 @@ from pricon.corpus.reader import open_corpus
 from pricon.errors import LaunchError, PlanError
 from pricon.launch.events import Event, StagesDone
 from pricon.launch.preflight import prepare
-from pricon.launch.submit import _as_yaml, run, run_storage
+from pricon.launch.submit import _as_yaml, _headline, run, run_storage
 from pricon.plan.plan import Plan
+from pricon.report.statistics import summarise
 from pricon.report.summary import Report
-from pricon.spec.job import JobSpec
+from pricon.spec.job import Arm, JobSpec
 from pricon.spec.load import load_job, parse_job
 from pricon.storage import open_storage
 from pricon.track.records import FinishRecord, RunRecord, TrialRecord
 from pricon.track.tracker import InMemorySink, Tracker
 from tests.launch.rehearsal import Listener, rehearse
 from tests.launch.test_driver import diverging
+from tests.report.grids import Grid, Wrong, always, make_run
 
 
 def submitted(
@@ -120,7 +124,12 @@ def test_records_come_in_order_and_hold_what_was_written(job: JobSpec) -> None:
         if row.metrics is not None
     }
     assert last.status == "FINISHED"
-    assert last.metrics == {"trials_finished": 4}
+    (block,) = report.blocks
+    assert last.metrics == {
+        "trials_finished": 4,
+        "accuracy.fps.frames.majority": block.arms[0].metrics["accuracy"].value,
+        "accuracy.fps.frames.e2e": block.arms[1].metrics["accuracy"].value,
+    }
 
 
 class Stopper(Listener):
@@ -241,3 +250,16 @@ def test_a_written_job_says_every_default(job: JobSpec) -> None:
     assert parse_job(text, "job.yaml").student == job.student
     for key in ("temperature:", "validation_minimum:", "batch_size:", "checkpoint_interval_s:"):
         assert key in text
+
+
+def test_headline_numbers_have_names_that_mlflow_takes() -> None:
+    arms: dict[Arm, Wrong] = {"majority": always(5), "e2e": always(3), "pricon": always(2)}
+    grid = Grid(arms=arms, stimuli=("fps+solid", "tiny"), available=("frames+sound",))
+    report = summarise(*make_run(grid))
+    headline = _headline(report)
+    assert headline["accuracy.fps-solid.frames-sound.pricon"] == pytest.approx(0.8)
+    assert headline["accuracy.macro average over stimuli.frames-sound.e2e"] == pytest.approx(0.7)
+    assert len(headline) == 1 + 3 * 3
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in headline)
+    some = summarise(*make_run(replace(grid, asked=(0,))))
+    assert [*_headline(some)] == ["trials_finished"], "no headline of half a job"
