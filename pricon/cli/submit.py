@@ -148,4 +148,5 @@ def _where(prepared: Prepared, is_tracked: bool) -> Text:
         command = os.path.relpath(Path(sys.executable).with_name("mlflow"))
         how = f"{command} ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
         lines.append(f"MLflow   {how}")
+        lines.append(f"         choose `Model training` at the top left, then `{job.name}`")
     return Text("\n".join(lines))

@@ -41,8 +41,6 @@ TRIAL_ID = "pricon.trial_id"
 ERROR = "pricon.error"
 CHANGED = "pricon.changed_params"
 PARENT = "mlflow.parentRunId"
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens the experiment on its runs; without it MLflow shows pages about language models."""
 
 
 def _quieten() -> None:
@@ -166,7 +164,7 @@ class MlflowRecorder:
         experiment = self._client.get_experiment_by_name(job_name)
         if experiment is None:
             try:
-                return self._client.create_experiment(job_name, self._artifact_location, KIND)
+                return self._client.create_experiment(job_name, self._artifact_location)
             except MlflowException as err:
                 if err.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

@@ -215,13 +215,6 @@ def test_two_runs_of_a_job_share_its_experiment(job: Job) -> None:
     }
 
 
-def test_an_experiment_opens_on_its_training_runs(job: Job) -> None:
-    job.recorder().apply(job.run_record)
-    experiment = job.client.get_experiment_by_name(job.run_record.job_name)
-    assert experiment is not None
-    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-
-
 def test_a_deleted_experiment_is_explained(job: Job) -> None:
     job.recorder().apply(job.run_record)
     job.client.delete_experiment(job.parent().info.experiment_id)
