@@ -120,11 +120,11 @@ def _parse_folds(text: str | None) -> tuple[int, ...] | None:
 def _corpus(job: JobSpec, folds: tuple[int, ...] | None, console: Console) -> Corpus:
     """The job's corpus; not built before the job has passed every check on its recordings."""
 
-    def check(found: Survey) -> None:
+    def approve(found: Survey) -> None:
         prepared = prepare(job, found, folds)
         run_storage(job, prepared.plan).exists(REPORT)  # the store of the output answers
 
-    return ensure_corpus(job.corpus, job.storage, building(console), check)
+    return ensure_corpus(job.corpus, job.storage, building(console), approve)
 
 
 def _tracker(job: JobSpec) -> Tracker:

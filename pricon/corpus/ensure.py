@@ -17,12 +17,12 @@ from pricon.corpus.generate import (
 from pricon.corpus.manifest import MANIFEST_PATH, Manifest
 from pricon.corpus.reader import Corpus, open_corpus
 from pricon.corpus.survey import Survey, survey
-from pricon.errors import CorpusError
+from pricon.errors import CorpusError, StorageError
 from pricon.spec.corpus import CorpusSpec
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
 
-Check = Callable[[Survey], None]
+Approve = Callable[[Survey], None]
 """Raises where a job cannot use such a corpus."""
 
 
@@ -30,7 +30,7 @@ def ensure_corpus(
     spec: CorpusSpec,
     storage_spec: StorageSpec,
     progress: Progress | None = None,
-    check: Check | None = None,
+    approve: Approve | None = None,
 ) -> Corpus:
     """The corpus at `spec.uri`; generated and built first, where it is not there.
 
@@ -38,7 +38,7 @@ def ensure_corpus(
         spec: the corpus as the job describes it.
         storage_spec: the object store.
         progress: told after each unit of a build.
-        check: told what the corpus will hold before anything of it is written; where it raises,
+        approve: told what the corpus will hold before anything of it is written; where it raises,
             nothing is.
 
     Raises:
@@ -48,13 +48,15 @@ def ensure_corpus(
     """
     storage = open_storage(spec.uri, storage_spec)
     if not storage.exists(MANIFEST_PATH):
-        build(spec, storage_spec, progress, check)
+        build(spec, storage_spec, progress, approve)
         return open_corpus(storage)
     return open_built(spec, storage_spec)
 
 
 def look_at(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus | Survey:
-    """The corpus at `spec.uri` where it is built, and what it will hold where not; writes nothing.
+    """The corpus at `spec.uri` where it is built, and what it will hold where not.
+
+    Leaves nothing behind; recordings that have to be generated are, in the temporary folder.
 
     Raises:
         CorpusError: as `ensure_corpus`.
@@ -66,7 +68,13 @@ def look_at(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus | Survey:
     if spec.generate is None or not _is_absent(source):
         return _survey(spec, source)
     with TemporaryDirectory(prefix="pricon-") as folder:
-        write_recordings(spec, spec.generate, Path(folder))
+        try:
+            write_recordings(spec, spec.generate, Path(folder))
+        except OSError as err:
+            raise StorageError(
+                f"recordings cannot be generated in the temporary folder {folder}\n  {err}",
+                "make room there, or set TMPDIR to a folder on another disk",
+            ) from err
         return _survey(spec, Path(folder))
 
 
@@ -90,7 +98,7 @@ def build(
     spec: CorpusSpec,
     storage_spec: StorageSpec,
     progress: Progress | None = None,
-    check: Check | None = None,
+    approve: Approve | None = None,
 ) -> Manifest:
     """Build the corpus at `spec.uri`; `source` is generated first, where asked for and absent.
 
@@ -105,8 +113,8 @@ def build(
 
     def look(folder: Path) -> None:
         found = _survey(spec, folder)
-        if check is not None:
-            check(found)
+        if approve is not None:
+            approve(found)
 
     if spec.generate is not None and _is_absent(source):
         generate_recordings(spec, look)

@@ -88,11 +88,11 @@ def write_recordings(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> 
 def _parents(path: Path) -> Iterator[None]:
     """The folders above `path` are there; those that were not are removed again after an error."""
     created = [parent for parent in path.parents if not parent.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        with suppress(OSError):  # somebody else has put something into one of them
-            for parent in created:
+        for parent in created:
+            with suppress(OSError):  # not made yet, or somebody else has put something into it
                 parent.rmdir()
         raise

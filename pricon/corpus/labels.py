@@ -11,6 +11,12 @@ from pricon.spec.training import ContrastiveSpec
 DROPPED = -1
 """Label of a window inside the margin, or whose affect is unknown."""
 
+MOST_KINDS = 3
+"""Windows are alike in the contrastive loss in at most so many ways, numbered from 0."""
+
+_ROUNDING = 1e-9
+"""A trace that comes back to where it was has a mean step below this, not always exactly 0."""
+
 
 def label_windows(
     index: WindowIndex, rule: LabelSpec, affect: Affect, training: NDArray[np.bool_]
@@ -65,7 +71,7 @@ def contrast_windows(
         return labels
     if spec.contrast == "trend":
         steps = index.trend[affect]
-        kinds = np.sign(np.nan_to_num(steps)) + 1
+        kinds = np.sign(np.where(np.abs(steps) > _ROUNDING, steps, 0)) + 1
     else:
         steps = index.change[affect]
         threshold = spec.change_threshold

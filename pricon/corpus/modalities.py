@@ -9,9 +9,10 @@ from typing import get_args
 
 from pricon.corpus.index import index_columns
 from pricon.errors import CorpusError
+from pricon.plan.plan import POSITION
 from pricon.spec.corpus import Affect
 
-_TAKEN = {*index_columns(get_args(Affect))}
+_TAKEN = {*index_columns(get_args(Affect)), POSITION}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,9 +60,11 @@ def survey(adapter: Adapter, spec: CorpusSpec, *, generated: bool) -> Survey:
     tables: list[pa.Table] = []
     sessions: list[RecordedSession] = []
     trace_mean: dict[str, Mapping[Affect, float]] = {}
-    stimuli: set[str] = set()
+    stimulus_of: dict[str, str] = {}
     for session in (one for unit in units for one in adapter.sessions(unit, with_features=False)):
-        stimuli.add(session.stimulus)
+        if session.id in stimulus_of:
+            raise _twice(session.id)
+        stimulus_of[session.id] = session.stimulus
         windows = cut(session, spec.windows)
         if len(windows.t_start_s) == 0:
             continue
@@ -73,7 +75,7 @@ def survey(adapter: Adapter, spec: CorpusSpec, *, generated: bool) -> Survey:
                 id=session.id, participant=session.participant, stimulus=session.stimulus
             )
         )
-    adapter.check_stimuli(stimuli)
+    adapter.check_stimuli({*stimulus_of.values()})
     check_sessions([session.id for session in sessions], spec)
     return Survey(
         summary=CorpusSummary(
@@ -113,11 +115,15 @@ def check_sessions(names: Sequence[str], spec: CorpusSpec) -> None:
         )
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise CorpusError(
-            f"{count} sessions are called `{name}`\n  expected the rows of a recording one after "
-            "another, and a name of its own for each",
-            "sort the rows by session and time, or rename one of the two",
-        )
+        raise _twice(name)
+
+
+def _twice(name: str) -> CorpusError:
+    return CorpusError(
+        f"two sessions are called `{name}`\n  expected the rows of a recording one after another, "
+        "and a name of its own for each recording",
+        "sort the rows by session and time, or rename one of the two",
+    )
 
 
 def _check_unit_names(units: Sequence[Unit]) -> None:

@@ -110,17 +110,22 @@ def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: Job
 
 def _check_contrast(cell: Cell, windows: LabelledWindows, job: JobSpec) -> None:
     """Pretraining needs windows that are not alike, and early stopping two that are."""
-    contrast = job.teacher.contrastive.contrast
+    spec = job.teacher.contrastive
     kinds = windows.contrast(cell)
-    training = kinds[windows.contrast_rows(cell, "train")]
+    training = np.unique(kinds[windows.contrast_rows(cell, "train")])
     _, held_out = np.unique(kinds[windows.contrast_rows(cell, "validation")], return_counts=True)
-    if len(np.unique(training)) > 1 and held_out.max(initial=0) > 1:
-        return
-    lacks = "no two validation windows" if len(np.unique(training)) > 1 else "only train windows"
-    raise PlanError(
-        f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus}) has {lacks} that are alike under "
-        f"`teacher.contrastive.contrast: {contrast}`",
-        "mend `teacher.contrastive.change_threshold`"
-        if contrast == "change"
-        else "lower `folds.count` or raise `folds.validation_minimum`",
-    )
+    where = f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus})"
+    rule = f"`teacher.contrastive.contrast: {spec.contrast}`"
+    if len(training) < 2:
+        what = "are alike" if len(training) else "say nothing"
+        raise PlanError(
+            f"{where}: all train windows {what} under {rule}",
+            "mend `teacher.contrastive.change_threshold`"
+            if spec.contrast == "change" and len(training)
+            else "choose another `teacher.contrastive.contrast`",
+        )
+    if held_out.max(initial=0) < (1 if spec.include_self else 2):
+        raise PlanError(
+            f"{where}: no two validation windows are alike under {rule}",
+            "lower `folds.count` or raise `folds.validation_minimum`",
+        )

@@ -84,10 +84,8 @@ def _students_see_what_is_available(plan: Plan) -> Check:
     students = 0
     for trial in plan.trials:
         last = plan.stage_by_id[trial.stages[-1]]
-        if last.role != "student":
-            continue
-        students += 1
+        students += last.role == "student"
         if last.modalities != trial.available:
             extra = {*last.modalities} - {*trial.available}
-            raise PlanError(f"the student of trial {trial.id} reads {', '.join(sorted(extra))}")
+            raise PlanError(f"the {last.role} of trial {trial.id} reads {', '.join(sorted(extra))}")
     return Check("students", f"all {students} read available modalities only")

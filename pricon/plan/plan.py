@@ -10,7 +10,11 @@ from pydantic import TypeAdapter
 from pricon.spec.job import Arm
 
 Role = Literal["majority", "teacher", "probe", "student"]
-Objective = Literal["majority", "contrastive", "cross_entropy", "distillation"]
+Objective = Literal["majority", "contrastive", "random", "cross_entropy", "distillation"]
+Labels = Literal["true", "shuffled"]
+
+POSITION = "position"
+"""What stands in a modality's place where only the time in the session may be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +58,12 @@ class Stage:
     Args:
         id: hash of everything that affects its weights and predictions.
         role: its place in the chain teacher -> probe -> student.
-        objective: the loss it minimises.
+        objective: the loss it minimises; `random` leaves a network as it was initialised.
         modalities: what it may see, sorted.
         cell: index into the plan's cells.
         source: id of the stage it builds on: a probe's frozen encoder, a student's teacher
             (None for a student that is trained end to end).
+        labels: what it is trained on; shuffled ones belong to other windows of the same split.
     """
 
     id: str
@@ -67,6 +72,7 @@ class Stage:
     modalities: tuple[str, ...]
     cell: int
     source: str | None = None
+    labels: Labels = "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

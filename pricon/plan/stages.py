@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pricon.plan.identity import SCIENCE, identity
-from pricon.plan.plan import Cell, Objective, Role, Stage
+from pricon.plan.plan import POSITION, Cell, Labels, Objective, Role, Stage
 from pricon.spec.job import Arm, JobSpec
 
 
@@ -16,6 +16,7 @@ class Link:
     objective: Objective
     modalities: tuple[str, ...]
     source: "Link | None" = None
+    labels: Labels = "true"
 
 
 def chain(arm: Arm, available: tuple[str, ...], everything: tuple[str, ...]) -> Link:
@@ -27,20 +28,38 @@ def chain(arm: Arm, available: tuple[str, ...], everything: tuple[str, ...]) -> 
         everything: all modalities of the job, sorted.
     Source: PriCon, protocol of the comparison: who teaches whom.
     """
-    supervised = Link("teacher", "cross_entropy", everything)
-    contrastive = Link("teacher", "contrastive", everything)
-    match arm:
-        case "majority":
-            return Link("majority", "majority", ())
-        case "e2e":
-            return Link("student", "distillation", available)
-        case "lupi":
-            return Link("student", "distillation", available, supervised)
-        case "pricon":
-            probe = Link("probe", "cross_entropy", everything, contrastive)
-            return Link("student", "distillation", available, probe)
-        case "all_modalities":
-            return supervised
+    others = tuple(name for name in everything if name not in available)
+    chains: dict[Arm, Link] = {
+        "majority": Link("majority", "majority", ()),
+        "time_only": _student((POSITION,)),
+        "e2e": _student(available),
+        "scl": _probe(available),
+        "lupi": _student(available, _supervised(everything)),
+        "lupi_privileged": _student(available, _supervised(others)),
+        "pricon": _student(available, _probe(everything)),
+        "pricon_privileged": _student(available, _probe(others)),
+        "pricon_shuffled": _student(available, _probe(everything, labels="shuffled")),
+        "pricon_random": _student(available, _probe(everything, encoder="random")),
+        "all_modalities": _supervised(everything),
+        "scl_all_modalities": _probe(everything),
+    }
+    return chains[arm]
+
+
+def _supervised(modalities: tuple[str, ...]) -> Link:
+    return Link("teacher", "cross_entropy", modalities)
+
+
+def _probe(
+    modalities: tuple[str, ...], encoder: Objective = "contrastive", labels: Labels = "true"
+) -> Link:
+    """A linear probe on a frozen encoder."""
+    frozen = Link("teacher", encoder, modalities, labels=labels)
+    return Link("probe", "cross_entropy", modalities, frozen, labels)
+
+
+def _student(modalities: tuple[str, ...], teacher: Link | None = None) -> Link:
+    return Link("student", "distillation", modalities, teacher)
 
 
 def deployed_modalities(
@@ -50,9 +69,11 @@ def deployed_modalities(
     match arm:
         case "majority":
             return ((),)
-        case "all_modalities":
+        case "time_only":
+            return ((POSITION,),)
+        case "all_modalities" | "scl_all_modalities":
             return (everything,)
-        case "e2e" | "lupi" | "pricon":
+        case _:
             return available
 
 
@@ -66,6 +87,7 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         "objective": link.objective,
         "modalities": link.modalities,
         "source": source,
+        "labels": link.labels,
         "corpus": digest,
         "affect": job.affect,
         "label": job.label.model_dump(),
@@ -82,6 +104,7 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         modalities=link.modalities,
         cell=cell_index,
         source=source,
+        labels=link.labels,
     )
     return [*before, stage]
 
@@ -98,12 +121,12 @@ def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
         "clip": optimisation.gradient_clip_norm,
     }
     match link.role:
+        case "teacher" if link.objective == "random":
+            settings["encoder"] = job.teacher.encoder.model_dump(exclude={"dropout"})
+            settings["projection_width"] = job.teacher.contrastive.projection_width
         case "teacher" if link.objective == "contrastive":
             settings["encoder"] = job.teacher.encoder.model_dump(exclude={"dropout"})
-            ignored = (
-                set() if job.teacher.contrastive.contrast == "change" else {"change_threshold"}
-            )
-            settings["contrastive"] = job.teacher.contrastive.model_dump(exclude=ignored)
+            settings["contrastive"] = job.teacher.contrastive.model_dump()
             settings["training"] = optimisation.contrastive.model_dump()
         case "teacher":
             settings["encoder"] = job.teacher.encoder.model_dump()
@@ -116,6 +139,6 @@ def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
             settings["training"] = optimisation.supervised.model_dump()
             if link.source is not None:
                 settings["distillation"] = job.student.distillation.model_dump()
-    if link.objective == "cross_entropy" and job.student.distillation.imitate == "features":
-        settings["keeps"] = "embeddings"
+    if link.objective == "cross_entropy" and job.student.distillation.imitate == "embedding":
+        settings["keeps"] = "embedding"
     return settings

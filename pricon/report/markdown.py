@@ -12,8 +12,8 @@ METHOD = f"""\
 Accuracy over all kept windows of a fold's test split, mean over folds, then over seeds.
 Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
 ({NUM_RESAMPLES:,} resamples, the same for every arm, so differences are paired).
-AUROC has no interval: ranks do not add up over participants as counts do, so every resample
-would have to rank the windows of every trial anew.
+A resample passes over a fold of which it drew nobody, and for AUROC one of which it drew windows
+of one class only.
 Intervals and tests over participants condition on the trained models: they say what other
 participants might have shown, not what training again might have shown. Training noise enters
 neither. `seeds` counts the seeds whose difference is above (+), below (-) or exactly (=) zero;

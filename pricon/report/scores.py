@@ -79,7 +79,8 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
     """Scores of the trials of one arm on one stimulus group.
 
     Under a resample the metric of a fold comes from the windows of the participants drawn;
-    folds of which nobody was drawn are left out of the mean.
+    folds of which nobody was drawn are left out of the mean, for AUROC also those of which only
+    windows of one class were.
 
     Args:
         trials: results with their metrics, None where a trial did not finish.
@@ -166,12 +167,9 @@ def _auroc(predictions: Predictions, counts: NDArray[np.float64], grid: Grid) ->
     tested = np.flatnonzero(counts.sum(axis=1))
     pairs = count_ranked_pairs(predictions, grid.participants[tested])
     weights = grid.weights[:, tested]
-    num_low, num_high = (weights @ counts[tested][:, sides].sum(axis=1) for sides in _SIDES)
-    return _divide(((weights @ pairs) * weights).sum(axis=1), num_high * num_low)
-
-
-_SIDES = [0, 1], [2, 3]
-"""Outcomes of windows that are low, and of those that are high."""
+    low, false_high, false_low, high = counts[tested].T
+    num_pairs = (weights @ (false_low + high)) * (weights @ (low + false_high))
+    return _divide(((weights @ pairs) * weights).sum(axis=1), num_pairs)
 
 
 _OF_COUNTS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {

@@ -12,7 +12,22 @@ from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
-Arm = Literal["majority", "e2e", "lupi", "pricon", "all_modalities"]
+Arm = Literal[
+    "majority",
+    "time_only",
+    "e2e",
+    "scl",
+    "lupi",
+    "lupi_privileged",
+    "pricon",
+    "pricon_privileged",
+    "pricon_shuffled",
+    "pricon_random",
+    "all_modalities",
+    "scl_all_modalities",
+]
+"""Conditions, in the order of the rows of a table: references first and last."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -139,7 +154,8 @@ class JobSpec(Spec):
     genres; impute on RECOLA, whose faces are lost now and then."""
 
     arms: tuple[Arm, ...] = ("majority", "e2e", "lupi", "pricon", "all_modalities")
-    """Conditions to compare."""
+    """Conditions to compare. `time_only`, `pricon_shuffled` (teacher of shuffled labels) and
+    `pricon_random` (probe on an encoder that nobody trained) are controls."""
 
     folds: FoldSpec = FoldSpec()
     """Cross-validation."""
@@ -181,21 +197,22 @@ class JobSpec(Spec):
             fixed = {"arousal": 0.05, "valence": 0.09}[self.affect]
             custom = {"threshold": fixed if is_recola else "session_mean"}
             self.__dict__["label"] = self.label.model_copy(update=custom)
-        if self.teacher.contrastive.change_threshold is None:
+        contrastive = self.teacher.contrastive
+        if contrastive.contrast == "change" and contrastive.change_threshold is None:
             steps = {"arousal": 0.0017, "valence": 0.0013}[self.affect]
             custom = {"change_threshold": steps if is_recola else "training_median"}
-            contrastive = self.teacher.contrastive.model_copy(update=custom)
-            self.__dict__["teacher"] = self.teacher.model_copy(update={"contrastive": contrastive})
+            custom_teacher = {"contrastive": contrastive.model_copy(update=custom)}
+            self.__dict__["teacher"] = self.teacher.model_copy(update=custom_teacher)
         if self.incomplete_features is None:
             self.__dict__["incomplete_features"] = "impute" if is_recola else "drop"
         return self
 
     @model_validator(mode="after")
-    def _features_of_one_width(self) -> "JobSpec":
+    def _embeddings_of_one_width(self) -> "JobSpec":
         widths = self.teacher.encoder.width, self.student.encoder.width
-        if self.student.distillation.imitate == "features" and widths[0] != widths[1]:
+        if self.student.distillation.imitate == "embedding" and widths[0] != widths[1]:
             raise ValueError(
-                "`student.distillation.imitate: features` compares embeddings of one width, but "
+                "`student.distillation.imitate: embedding` compares embeddings of one width, but "
                 f"`teacher.encoder.width` is {widths[0]} and `student.encoder.width` {widths[1]}"
             )
         return self

@@ -6,7 +6,14 @@ give; C-SCL and C-LUPI are the published codes of its two predecessors, named in
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from pricon.spec.base import Spec
 
@@ -47,13 +54,21 @@ class ContrastiveSpec(Spec):
     still (`trend`). [A] C-SCL."""
 
     change_threshold: NonNegativeFloat | Literal["training_median"] | None = None
-    """Mean size of a trace's steps from tick to tick above which a window changes much. Null is the
-    custom of the corpus: on RECOLA 0.0017 for arousal and 0.0013 for valence [A] C-SCL; elsewhere
-    the median of the fold's training windows (ours)."""
+    """Mean size of a trace's steps from tick to tick above which a window changes much; for
+    `contrast: change` alone. Null is the custom of the corpus: on RECOLA 0.0017 for arousal and
+    0.0013 for valence [A] C-SCL; elsewhere the median of the fold's training windows (ours)."""
 
     projection_width: NonNegativeInt = 0
     """Output width of a two-layer projection head used in the contrastive stage only; 0 means none.
     [A] C-SCL."""
+
+    @model_validator(mode="after")
+    def _threshold_of_change(self) -> "ContrastiveSpec":
+        if self.contrast != "change" and self.change_threshold is not None:
+            raise ValueError(
+                f"`change_threshold` belongs to `contrast: change`, `contrast` is {self.contrast}"
+            )
+        return self
 
 
 class TeacherSpec(Spec):
@@ -69,10 +84,10 @@ class TeacherSpec(Spec):
 class DistillationSpec(Spec):
     """Student loss (1 - a) CE + a KL(softmax(teacher / T) || softmax(student / T)).
 
-    Or, imitating features, (1 - a) CE + a (1 - cos(embedding of student, embedding of teacher)).
+    Or, imitating the embedding h, (1 - a) CE + a (1 - cos(h of student, h of teacher)).
     """
 
-    imitate: Literal["logits", "features"] = "logits"
+    imitate: Literal["logits", "embedding"] = "logits"
     """What of the teacher the student imitates: its logits, or its embedding, in front of the class
     head, which needs encoders of one width. [A] C-LUPI: logits."""
 
@@ -84,6 +99,15 @@ class DistillationSpec(Spec):
 
     scale_by_temperature_squared: bool = False
     """Multiply the divergence by T^2, as Hinton et al. 2015 do. [A] C-LUPI does not."""
+
+    @model_validator(mode="after")
+    def _temperature_of_logits(self) -> "DistillationSpec":
+        plain = DistillationSpec.model_fields["temperature"].default
+        if self.imitate == "embedding" and (
+            self.temperature != plain or self.scale_by_temperature_squared
+        ):
+            raise ValueError("a temperature belongs to `imitate: logits`, not to an embedding")
+        return self
 
 
 class StudentSpec(Spec):

@@ -9,10 +9,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from pricon.corpus.labels import MOST_KINDS
 from pricon.spec.training import ContrastiveSpec
-
-MOST_KINDS = 3
-"""Windows are alike in at most so many ways: rising, still or falling."""
 
 
 def cross_entropy(
@@ -38,7 +36,7 @@ def divergence(
     return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=2)
 
 
-def unlikeness(
+def cosine_distance(
     student: Float[Tensor, "m b d"], teacher: Float[Tensor, "m b d"]
 ) -> Float[Tensor, "m b"]:
     """1 - cos(student, teacher) of each window, 0 to 2; 0 where embeddings point the same way.

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from pricon.spec.training import ContrastiveSpec, DistillationSpec
 from pricon.train.examples import Batch
 from pricon.train.losses import (
+    cosine_distance,
     cross_entropy,
     distillation,
     divergence,
     num_anchors,
     supervised_contrastive,
-    unlikeness,
 )
 from pricon.train.ranks import Ranks
 
@@ -104,8 +104,8 @@ class Distillation:
 
     def _from_teacher(self, embedding: Tensor, logits: Tensor, teacher: Tensor) -> Tensor:
         """How far each window is from what the teacher makes of it, shape (m, b)."""
-        if self.spec.imitate == "features":
-            return unlikeness(embedding, teacher)
+        if self.spec.imitate == "embedding":
+            return cosine_distance(embedding, teacher)
         temperature = self.spec.temperature
         factor = temperature**2 if self.spec.scale_by_temperature_squared else 1.0
         return factor * divergence(logits, teacher, temperature)

@@ -61,8 +61,9 @@ class Recipe:
         inputs: what they read.
         objective: what they minimise.
         training: for how long.
-        labels: cell -> label of every window, shape (windows,).
+        labels: cell -> label of every window, shape (windows,), before any shuffling.
         rows: cell and split -> rows of the windows that count, rising.
+        is_trained: whether there is anything to train; if not, networks stay as initialised.
     """
 
     layout: Layout
@@ -71,12 +72,13 @@ class Recipe:
     training: StageSpec
     labels: Callable[[Cell], NDArray[np.int8]]
     rows: Callable[[Cell, SplitPart], NDArray[np.int64]]
+    is_trained: bool = True
 
 
 def recipe_for(work: PackWork) -> Recipe:
     """The recipe of a pack's stages."""
     match work.stages[0].role, work.stages[0].objective:
-        case "teacher", "contrastive":
+        case "teacher", "contrastive" | "random":
             return contrastive_teacher(work)
         case "teacher", _:
             return supervised_teacher(work)
@@ -87,7 +89,7 @@ def recipe_for(work: PackWork) -> Recipe:
 
 
 def contrastive_teacher(work: PackWork) -> Recipe:
-    """Encoder of all modalities under the supervised contrastive loss; no class head yet."""
+    """Encoder under the supervised contrastive loss; no class head yet."""
     return Recipe(
         layout=_contrastive_layout(work),
         inputs=_features(work),
@@ -95,11 +97,12 @@ def contrastive_teacher(work: PackWork) -> Recipe:
         training=work.job.optimisation.contrastive,
         labels=work.windows.contrast,
         rows=work.windows.contrast_rows,
+        is_trained=work.stages[0].objective == "contrastive",
     )
 
 
 def supervised_teacher(work: PackWork) -> Recipe:
-    """Encoder of all modalities and class head under cross-entropy."""
+    """Encoder and class head under cross-entropy."""
     return Recipe(
         layout=_classifier_layout(work, work.job.teacher.encoder),
         inputs=_features(work),

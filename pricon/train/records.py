@@ -32,7 +32,7 @@ class StageFacts(BaseModel):
         num_windows: kept windows by split, and `dropped`.
         share_high: share of class high by split.
         curves: name -> one value an epoch.
-        best_epoch: whose weights were kept, from 0; None for a majority class.
+        best_epoch: whose weights were kept, from 0; None where nothing was trained.
         layers: name, inputs, outputs of each layer, in the order of the parameters.
         features: modality -> number of features that carry something in this fold, and of all.
         made_with: commit, versions and device.
@@ -68,7 +68,7 @@ class StageRecord(BaseModel):
         test_window, test_label, test_probability_high: int64, int8, float32, shape (kept test
             windows,).
         train_window, train_logits: int64 (n,) and float32 (n, 2); what a student learns from.
-        train_embeddings: float32, shape (n, width); where students imitate features.
+        train_embedding: float32, shape (n, width); where students imitate the embedding.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)

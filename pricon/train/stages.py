@@ -20,7 +20,7 @@ from pricon.train.recipes import Evaluation, PackWork, Recipe, evaluate, recipe_
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows, SplitPart
 
-_IMITATED = {"logits": "train_logits", "features": "train_embeddings"}
+_IMITATED = {"logits": "train_logits", "embedding": "train_embedding"}
 """What a student imitates -> the array in its teacher's record that holds it."""
 
 
@@ -38,7 +38,8 @@ def train_pack(
     examples = _examples(work, recipe)
     clip_norm = work.job.optimisation.gradient_clip_norm
     pack = Pack(recipe.layout, examples.keys, recipe.training, clip_norm, work.ranks)
-    fit(pack, examples, recipe.objective, checkpoints, listen)
+    if recipe.is_trained:
+        fit(pack, examples, recipe.objective, checkpoints, listen)
     arrays = _arrays(work, recipe, pack)
     seconds = time.monotonic() - started
     results: list[StageRecord | TrainingError] = []
@@ -53,7 +54,7 @@ def train_pack(
                 "training_loss": tuple(member.training),
                 "validation_loss": tuple(member.validation),
             },
-            best_epoch=member.best_epoch,
+            best_epoch=member.best_epoch if recipe.is_trained else None,
             layers=_layers(recipe.layout),
             seconds=seconds,
             members=len(work.stages),
@@ -106,11 +107,14 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
         by_member = [recipe.rows(cell, part) for cell in work.cells]
         counts[part] = tuple(map(len, by_member))
         rows[part] = _padded(by_member, fill=PADDING).to(work.device)
-    labels = np.stack([recipe.labels(cell) for cell in work.cells])
+    labels = [recipe.labels(cell) for cell in work.cells]
+    for member, (stage, cell) in enumerate(zip(work.stages, work.cells, strict=True)):
+        if stage.labels == "shuffled":
+            labels[member] = windows.shuffled(cell, labels[member])
     return Examples(
         inputs=recipe.inputs,
         windows=torch.from_numpy(windows.index.window).to(work.device),
-        labels=torch.from_numpy(labels).to(work.device),
+        labels=torch.from_numpy(np.stack(labels)).to(work.device),
         rows=rows,
         counts=counts,
         keys=torch.tensor(_keys(work), device=work.device),
@@ -166,8 +170,8 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
     ):
         own["train_window"] = windows.index.window[windows.rows(cell, "train")]
         own[_IMITATED["logits"]] = output.scores.cpu().numpy()
-        if work.job.student.distillation.imitate == "features":
-            own[_IMITATED["features"]] = output.embeddings.cpu().numpy()
+        if work.job.student.distillation.imitate == "embedding":
+            own[_IMITATED["embedding"]] = output.embeddings.cpu().numpy()
     return arrays
 
 

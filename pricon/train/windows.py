@@ -15,7 +15,7 @@ from pricon.corpus.standardise import (
     fit_standardiser,
     standardise_sessions,
 )
-from pricon.plan.plan import Cell
+from pricon.plan.plan import POSITION, Cell
 from pricon.spec.job import JobSpec
 
 SplitPart = Literal["train", "validation", "test"]
@@ -54,6 +54,21 @@ class LabelledWindows:
         people: tuple[str, ...] = getattr(cell.split, part)
         return np.isin(self.index.participant, people)
 
+    def shuffled(self, cell: Cell, labels: NDArray[np.int8]) -> NDArray[np.int8]:
+        """The same labels, dealt to other windows of the same split. Shape (windows,)."""
+        import torch  # a dry run reads labels, and does without
+
+        from pricon.model.keyed import bits, key_of
+
+        key = torch.tensor(key_of("shuffled labels", cell.stimulus, cell.fold, cell.seed))
+        dealt = labels.copy()
+        parts: tuple[SplitPart, ...] = ("train", "validation", "test")
+        for part in parts:
+            rows = np.flatnonzero(self._inside(cell, part) & (labels != DROPPED))
+            draws = bits(key, torch.from_numpy(self.index.window[rows]))
+            dealt[rows] = labels[rows[draws.argsort().numpy()]]
+        return dealt
+
     def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
         """Who really is in the kept windows of a split, sorted."""
         return tuple(sorted({*map(str, self.index.participant[self.rows(cell, part)])}))
@@ -89,6 +104,8 @@ class GroupWindows(LabelledWindows):
 
     def _raw(self, modality: str) -> NDArray[np.float32]:
         """Features of a modality before the fold's standardisation. Shape (windows, width)."""
+        if modality == POSITION:
+            return self.index.t_start_s[:, None].astype(np.float32)
         features: NDArray[np.float32] = self.corpus.features(modality, self.stimuli)
         if self.job.standardise == "session":
             return standardise_sessions(features, self.index.session, self._incomplete)

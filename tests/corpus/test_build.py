@@ -162,7 +162,7 @@ def test_no_recordings(tmp_path: Path) -> None:
 def test_two_sessions_of_one_name(source: Path, tmp_path: Path) -> None:
     file = source / "P1.csv"
     file.write_text(file.read_text().replace("P1_0", "P0_0"))
-    with pytest.raises(CorpusError, match="2 sessions are called `P0_0`"):
+    with pytest.raises(CorpusError, match="two sessions are called `P0_0`"):
         run_folder(source, tmp_path / "corpus")
     assert not (tmp_path / "corpus").exists()
 

@@ -1,10 +1,13 @@
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
 
-from pricon.corpus.ensure import build, ensure_corpus
-from pricon.errors import CorpusError
+from pricon.corpus.ensure import build, ensure_corpus, look_at
+from pricon.corpus.reader import Corpus
+from pricon.corpus.survey import Survey
+from pricon.errors import CorpusError, PlanError, StorageError
 from pricon.spec.corpus import GenerateSpec, RecolaSpec, WindowSpec
 from pricon.spec.resources import StorageSpec
 
@@ -88,3 +91,35 @@ def test_object_store_and_folder_hold_the_same(
     in_folder = ensure_corpus(spec, StorageSpec())
     in_store = ensure_corpus(spec.model_copy(update={"uri": s3_uri}), s3)
     assert in_store.manifest.digest == in_folder.manifest.digest
+
+
+def test_looking_at_what_is_not_built_leaves_nothing(spec: RecolaSpec, tmp_path: Path) -> None:
+    found = look_at(spec, StorageSpec())
+    assert isinstance(found, Survey)
+    assert found.summary.generated
+    assert [*tmp_path.iterdir()] == []
+    assert isinstance(ensure_corpus(spec, StorageSpec()), Corpus)
+    assert isinstance(look_at(spec, StorageSpec()), Corpus)
+
+
+def test_looking_without_room_for_generated_recordings(
+    spec: RecolaSpec,
+) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limit[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot be generated in the temporary folder") as e:
+            look_at(spec, StorageSpec())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert "TMPDIR" in (e.value.hint or "")
+
+
+def test_what_is_not_approved_is_not_written(spec: RecolaSpec, tmp_path: Path) -> None:
+    def refuse(found: Survey) -> None:
+        raise PlanError(f"{len(found.summary.participants)} are too few")
+
+    deep = spec.model_copy(update={"source": str(tmp_path / "a" / "b" / "source")})
+    with pytest.raises(PlanError, match="2 are too few"):
+        ensure_corpus(deep, StorageSpec(), None, refuse)
+    assert [*tmp_path.iterdir()] == []

@@ -62,7 +62,7 @@ def test_a_median_of_nothing_keeps_nothing() -> None:
     assert {*label_windows(windows, rule, "arousal", ~EVERYTHING).tolist()} == {DROPPED}
 
 
-STEPS = [-0.4, 0.0, 0.1, 0.3, float("nan"), 0.2]
+STEPS = [-0.4, 1e-17, 0.1, 0.3, float("nan"), 0.2]
 LABELS = np.array([1, 0, 1, 0, 1, DROPPED], dtype=np.int8)
 
 

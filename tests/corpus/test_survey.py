@@ -115,7 +115,7 @@ def test_two_sessions_of_one_name(tmp_path: Path) -> None:
     source = write_tables(tmp_path)
     second = source / "P1.csv"
     second.write_text(second.read_text().replace("P1_0", "P0_0"))
-    with pytest.raises(CorpusError, match="2 sessions are called `P0_0`\n  expected the rows of"):
+    with pytest.raises(CorpusError, match="two sessions are called `P0_0`\n  expected the rows of"):
         survey(TableAdapter(folder=source), make_spec("x", source), generated=False)
 
 

@@ -191,3 +191,15 @@ def test_one_tick_a_window_steps_from_the_one_before_but_not_over_a_gap() -> Non
     )
     np.testing.assert_allclose(windows.trend["arousal"], [np.nan, -0.3, 0.4, np.nan, 0.3])
     np.testing.assert_allclose(windows.change["arousal"], [np.nan, 0.3, 0.4, np.nan, 0.3])
+
+
+def test_a_trace_that_comes_back_stands_still() -> None:
+    """Up and down again in tenths: steps do not add up to exactly zero."""
+    times_s = np.arange(9) * 0.25
+    trace = np.array([0.1, 0.3, 0.6, 0.2, 0.1, 0.7, 0.3, 0.4, 0.1])
+    windows = cut(
+        session((times_s, np.ones((9, 1))), trace=(times_s, trace)),
+        WindowSpec(window_s=1, hop_s=0.25),
+    )
+    index = np.flatnonzero(windows.t_start_s == 0.25)
+    assert abs(windows.trend["arousal"][index]) < 1e-9

@@ -31,6 +31,7 @@ class Traces:
     )
 
     summary: CorpusSummary = field(default_factory=summary)
+    step: float = 0.5
 
     def index(self, stimuli: tuple[str, ...] = ()) -> WindowIndex:
         assert stimuli == ("fps",)
@@ -45,8 +46,8 @@ class Traces:
             t_start_s=np.zeros(num),
             t_end_s=np.ones(num),
             affect={"arousal": values},
-            change={"arousal": np.abs(values)},
-            trend={"arousal": values},
+            change={"arousal": np.full(num, abs(self.step))},
+            trend={"arousal": np.full(num, self.step)},
             session_mean={"arousal": np.full(num, 0.5)},
         )
 
@@ -165,16 +166,27 @@ def test_the_summary_of_a_corpus_is_what_its_manifest_says(built: JobSpec) -> No
 
 @pytest.mark.parametrize(
     ("contrast", "hint"),
-    [("change", "mend `teacher.contrastive.change_threshold`"), ("trend", "lower `folds.count`")],
+    [
+        ({"contrast": "change", "change_threshold": 0.01}, "teacher.contrastive.change_threshold"),
+        ({"contrast": "trend"}, "choose another `teacher.contrastive.contrast`"),
+    ],
 )
-def test_pretraining_needs_something_to_tell_apart(contrast: str, hint: str) -> None:
+def test_pretraining_needs_something_to_tell_apart(contrast: dict[str, Any], hint: str) -> None:
     """Every window's trace rises by far more than the threshold."""
-    spec = job(teacher={"contrastive": {"contrast": contrast, "change_threshold": 0.01}})
-    with pytest.raises(PlanError, match="has only train windows that are alike under") as caught:
+    spec = job(teacher={"contrastive": contrast})
+    with pytest.raises(PlanError, match="all train windows are alike under") as caught:
         checked(spec, Traces())
-    assert f"`teacher.contrastive.contrast: {contrast}`" in caught.value.message
-    assert (caught.value.hint or "").startswith(hint)
+    assert f"`teacher.contrastive.contrast: {contrast['contrast']}`" in caught.value.message
+    assert hint in (caught.value.hint or "")
     checked(spec.model_copy(update={"arms": ("e2e", "lupi")}), Traces())
+
+
+@pytest.mark.parametrize("contrast", ["change", "trend"])
+def test_recordings_of_one_tick_each_have_no_trend(contrast: str) -> None:
+    spec = job(teacher={"contrastive": {"contrast": contrast}})
+    with pytest.raises(PlanError, match="all train windows say nothing under") as caught:
+        checked(spec, Traces(step=float("nan")))
+    assert caught.value.hint == "choose another `teacher.contrastive.contrast`"
 
 
 def test_early_stopping_of_pretraining_needs_two_alike() -> None:
@@ -184,5 +196,5 @@ def test_early_stopping_of_pretraining_needs_two_alike() -> None:
     lonely.affect[people[0]] = [HIGH, LOW]
     if len(people) > 1:
         lonely.affect[people[1]] = [BETWEEN]
-    with pytest.raises(PlanError, match="has no two validation windows that are alike under"):
+    with pytest.raises(PlanError, match="no two validation windows are alike under"):
         checked(spec, lonely)

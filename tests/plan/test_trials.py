@@ -70,7 +70,6 @@ def test_several_available_sets_are_students_of_the_same_teachers() -> None:
     [
         {"resources": {"lanes": 7, "workers_per_lane": 4, "pack_members": 3}},
         {"output": "elsewhere"},
-        {"teacher": {"contrastive": {"change_threshold": 0.5}}},
         {"target": "inprocess"},
         {"tracking": {"uri": "http://127.0.0.1:1"}},
         {"corpus": {"adapter": "again", "uri": "s3://elsewhere/tiny", "source": "x"}},
@@ -90,7 +89,7 @@ def test_where_and_how_wide_changes_no_identity(change: dict[str, Any]) -> None:
         ({"teacher": {"contrastive": {"temperature": 0.2}}}, {"pricon"}),
         ({"teacher": {"contrastive": {"contrast": "trend"}}}, {"pricon"}),
         (
-            {"student": {"distillation": {"imitate": "features"}}},
+            {"student": {"distillation": {"imitate": "embedding"}}},
             {"lupi", "pricon", "all_modalities"},  # teachers leave embeddings, too
         ),
         ({"teacher": {"encoder": {"width": 32}}}, {"lupi", "pricon", "all_modalities"}),

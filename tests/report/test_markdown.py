@@ -58,7 +58,7 @@ def test_the_method_says_what_its_intervals_and_tests_leave_out() -> None:
         "other\nparticipants might have shown, not what training again might have shown. Training "
         "noise enters\nneither."
     ) in METHOD
-    assert "AUROC has no interval: ranks do not add up over participants as counts do" in METHOD
+    assert "for AUROC one of which it drew windows\nof one class only." in METHOD
 
 
 def test_session_standardisation_is_called_what_it_is() -> None:

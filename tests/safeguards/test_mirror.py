@@ -7,7 +7,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/errors.py": "tests/safeguards/test_errors_pickle.py",
     "pricon/plan/identity.py": "tests/plan/test_trials.py",
     "pricon/plan/plan.py": "tests/plan/test_trials.py",
-    "pricon/plan/stages.py": "tests/plan/test_trials.py",
     "pricon/plan/summary.py": "data only; every test of plan",
     "pricon/spec/base.py": "tests/spec/test_job.py",
     "pricon/spec/corpus.py": "tests/spec/test_job.py",

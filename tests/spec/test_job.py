@@ -69,14 +69,34 @@ def test_what_counts_as_much_change_is_the_custom_of_the_corpus(
 ) -> None:
     document = YAML(typ="safe", pure=True).load(JOB)
     document |= {"corpus": {"adapter": adapter, "uri": "x"}, "affect": affect}
-    job = JobSpec.model_validate(document)
-    assert job.teacher.contrastive.change_threshold == threshold
-    document["teacher"] = {"contrastive": {"change_threshold": 0.25}}
+    assert JobSpec.model_validate(document).teacher.contrastive.change_threshold is None
+    document["teacher"] = {"contrastive": {"contrast": "change"}}
+    assert JobSpec.model_validate(document).teacher.contrastive.change_threshold == threshold
+    document["teacher"]["contrastive"]["change_threshold"] = 0.25
     assert JobSpec.model_validate(document).teacher.contrastive.change_threshold == 0.25
 
 
-def test_features_can_only_be_imitated_at_one_width() -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"teacher": {"contrastive": {"change_threshold": 0.5}}},
+            "`change_threshold` belongs to `contrast: change`, `contrast` is level",
+        ),
+        (
+            {"student": {"distillation": {"imitate": "embedding", "temperature": 2}}},
+            "a temperature belongs to `imitate: logits`",
+        ),
+    ],
+)
+def test_what_would_be_ignored_is_refused(change: dict[str, Any], message: str) -> None:
     document = YAML(typ="safe", pure=True).load(JOB)
-    document["student"] = {"encoder": {"width": 8}, "distillation": {"imitate": "features"}}
+    with pytest.raises(ValidationError, match=message):
+        JobSpec.model_validate(document | change)
+
+
+def test_an_embedding_can_only_be_imitated_at_one_width() -> None:
+    document = YAML(typ="safe", pure=True).load(JOB)
+    document["student"] = {"encoder": {"width": 8}, "distillation": {"imitate": "embedding"}}
     with pytest.raises(ValidationError, match=r"`teacher.encoder.width` is 96 and `student"):
         JobSpec.model_validate(document)

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from pricon.spec.training import ContrastiveSpec
 from pricon.train.losses import (
+    cosine_distance,
     cross_entropy,
     distillation,
     divergence,
     num_anchors,
     supervised_contrastive,
-    unlikeness,
 )
 
 
@@ -155,13 +155,13 @@ def test_divergence_by_hand_and_zero_for_equal_logits() -> None:
     assert divergence(teacher, teacher, 0.5).item() == pytest.approx(0, abs=1e-7)
 
 
-def test_unlikeness_by_hand_whatever_the_lengths() -> None:
+def test_cosine_distance_by_hand_whatever_the_lengths() -> None:
     student = torch.tensor([[[3.0, 4.0], [1.0, 0.0], [2.0, 0.0], [1.0, 1.0]]])
     teacher = torch.tensor([[[0.0, 5.0], [9.0, 0.0], [-0.1, 0.0], [0.0, 0.0]]])
-    assert unlikeness(student, teacher)[0].tolist() == pytest.approx([0.2, 0, 2, 1])
+    assert cosine_distance(student, teacher)[0].tolist() == pytest.approx([0.2, 0, 2, 1])
 
 
-@pytest.mark.parametrize("loss", [partial(divergence, temperature=0.5), unlikeness])
+@pytest.mark.parametrize("loss", [partial(divergence, temperature=0.5), cosine_distance])
 def test_no_gradient_reaches_the_teacher(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     teacher = torch.randn(1, 3, 2, requires_grad=True)
     student = torch.randn(1, 3, 2, requires_grad=True)

@@ -165,13 +165,13 @@ def test_contrastive_is_selected_by_the_loss_it_minimises() -> None:
         assert (loss.total > 0).all()
 
 
-def test_imitating_features_is_the_weighted_sum_written_out() -> None:
+def test_imitating_the_embedding_is_the_weighted_sum_written_out() -> None:
     """Embeddings as they are in front of the class head, before dropout."""
     network, batch = last_batch("distillation")
     width = network.layout.encoder.width
     teacher = torch.randn(*batch.teacher.shape[:2], width) if batch.teacher is not None else None
     assert teacher is not None
-    objective = Distillation(DistillationSpec(imitate="features"), WEIGHTS)
+    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS)
     loss = objective.training(network, replace(batch, teacher=teacher))
     embedding, logits = network(batch.inputs, batch.dropout)
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -189,7 +189,7 @@ def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
     """Its teacher's place is taken by zeros, whose direction nobody knows."""
     network, batch = last_batch("distillation")
     teacher = torch.zeros(*batch.valid.shape, network.layout.encoder.width)
-    objective = Distillation(DistillationSpec(imitate="features"), torch.zeros(3))
+    objective = Distillation(DistillationSpec(imitate="embedding"), torch.zeros(3))
     loss = objective.training(network, replace(batch, teacher=teacher))
     loss.total.sum().backward()  # type: ignore[no-untyped-call]
     found = network.parameters_by_member.grad

@@ -151,3 +151,25 @@ def test_a_students_inputs_hold_no_privileged_feature(job: JobSpec) -> None:
     assert record.facts.modalities == ("frames",)
     assert record.facts.layers[0] == ("encoder.frames.0", width, 96)
     assert {name for name in record.arrays if name.startswith("mean.")} == {"mean.frames"}
+
+
+def test_shuffled_labels_stay_in_their_split_and_change_hands(job: JobSpec) -> None:
+    plan, whole, _ = both(job)
+    cell = plan.cells[0]
+    labels = whole.labels(cell)
+    dealt = whole.shuffled(cell, labels)
+    assert np.array_equal(dealt == -1, labels == -1), "what was dropped stays dropped"
+    for part in ("train", "validation", "test"):
+        rows = whole.rows(cell, part)
+        assert np.sort(dealt[rows]).tolist() == np.sort(labels[rows]).tolist()
+    rows = whole.rows(cell, "train")
+    agree = (dealt[rows] == labels[rows]).mean()
+    expected = labels[rows].mean() ** 2 + (1 - labels[rows].mean()) ** 2
+    assert agree == pytest.approx(expected, abs=4 * np.sqrt(0.25 / len(rows)))
+    assert np.array_equal(dealt, whole.shuffled(cell, labels)), "the same for every stage"
+    assert not np.array_equal(dealt, whole.shuffled(replace(cell, seed=9), labels))
+
+
+def test_the_position_is_the_time_in_the_session(job: JobSpec) -> None:
+    _, whole, _ = both(job)
+    assert np.array_equal(whole.raw("position")[:, 0], whole.index.t_start_s.astype(np.float32))

@@ -7,11 +7,8 @@ from typing import BinaryIO
 
 from pricon.corpus.adapters.table import Table
 
-Span = tuple[int, int]
-"""First byte and the byte after the last one."""
 
-
-def cut_at_keys(table: Table, key: Sequence[int], part_bytes: int) -> list[Span]:
+def cut_at_keys(table: Table, key: Sequence[int], part_bytes: int) -> list[tuple[int, int]]:
     """Parts of at least `part_bytes` that together are all rows, none of which splits a key.
 
     Reads a few rows at each cut, not the table.
@@ -20,6 +17,9 @@ def cut_at_keys(table: Table, key: Sequence[int], part_bytes: int) -> list[Span]
         table: rows of one key stand one after another in it.
         key: indices of the columns that make up the key.
         part_bytes: least size of a part; the last one may be smaller.
+
+    Returns:
+        First byte of each part, and the byte after its last.
     """
     with table.path.open("rb") as file:
         for _ in range(table.first_line - 1):
@@ -45,9 +45,19 @@ def _next_change(file: BinaryIO, table: Table, key: Sequence[int], position: int
         line = file.readline()
         if not line:
             return start
-        text = line.decode("utf-8", errors="replace")
-        cells = next(csv.reader([text], delimiter=table.delimiter, quotechar=table.quote), [])
-        now = [cells[index] for index in key] if len(cells) == len(table.columns) else None
+        if not line.strip():
+            continue
+        now = _key(line, table, key)
         if before is not None and now is not None and now != before:
             return start
         before = now
+
+
+def _key(line: bytes, table: Table, key: Sequence[int]) -> list[str] | None:
+    """The key of a row; None where the line is no row, such as the second half of one."""
+    text = line.decode("utf-8", errors="replace")
+    try:
+        cells = next(csv.reader([text], delimiter=table.delimiter, quotechar=table.quote))
+    except csv.Error:  # the reader of rows is less strict
+        return None
+    return [cells[index].strip() for index in key] if len(cells) == len(table.columns) else None

@@ -98,7 +98,7 @@ class Table:
         return pa.Table.from_batches(blocks)
 
     def where(self, row: int) -> str:
-        """File and line of a row, counted from 0, for messages."""
+        """File and line of a row, counted from 0, for messages; blank lines do not count."""
         if self.span is None:
             return f"{self.path}:{self.first_line + row}"
         with self.path.open("rb") as file:

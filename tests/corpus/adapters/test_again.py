@@ -10,6 +10,7 @@ import pytest
 from pricon.corpus.adapters.again import AgainAdapter
 from pricon.corpus.adapters.open import open_adapter
 from pricon.corpus.session import Session
+from pricon.corpus.survey import survey
 from pricon.errors import CorpusError
 from pricon.spec.corpus import AgainSpec, WindowSpec
 
@@ -241,6 +242,19 @@ def test_a_row_cut_in_a_later_part_is_named_by_its_line(
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(CorpusError, match=r"clean_data\.csv:392: 12 cells, expected 13"):
         read(adapter(tmp_path))
+
+
+@pytest.mark.parametrize("part_bytes", [4000, 1 << 20])
+def test_a_stray_piece_of_a_session_is_refused_wherever_it_lies(
+    part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is too short for a window, so a build would only pass over it."""
+    monkeypatch.setattr("pricon.corpus.adapters.again.PART_BYTES", part_bytes)
+    rows = [row(index, session_id=f"s{index // 40}") for index in range(400)]
+    write(tmp_path, [*rows, row(400, session_id="s0")])
+    spec = AgainSpec(adapter="again", uri="x", source=str(tmp_path))
+    with pytest.raises(CorpusError, match=r"session s0 of player A|called `A_fps_s0`"):
+        survey(open_adapter(spec), spec, generated=False)
 
 
 def test_cut_inside_a_line(tmp_path: Path) -> None:

@@ -64,3 +64,21 @@ def test_rows_that_cannot_be_told_apart_are_no_place_to_cut(tmp_path: Path) -> N
     path.write_text(path.read_text().replace("P1,", ""), encoding="utf-8")
     parts = rows_of(path, cut_at_keys(open_table(path), [0], 1))
     assert [len(part) for part in parts] == [3]
+
+
+def test_blank_lines_and_blanks_round_a_key_do_not_matter(tmp_path: Path) -> None:
+    path = write(tmp_path, [2, 2])
+    lines = path.read_text().splitlines()
+    lines[2] = lines[2].replace("P0,", "P0 ,")
+    path.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    parts = rows_of(path, cut_at_keys(open_table(path), [0], 1))
+    assert [[row[:2] for row in part if row] for part in parts] == [["P0", "P0"], ["P1", "P1"]]
+
+
+@pytest.mark.parametrize("cell", ["x" * 140_000, "a\rb"])
+def test_rows_that_only_the_reader_of_rows_understands(cell: str, tmp_path: Path) -> None:
+    path = write(tmp_path, [3, 3, 3])
+    path.write_bytes(path.read_bytes().replace(b'"a,1"', cell.encode()))
+    spans = cut_at_keys(open_table(path), [0], 1)
+    assert spans[-1][1] == path.stat().st_size
+    assert [stop for _, stop in spans[:-1]] == [start for start, _ in spans[1:]]
