@@ -100,7 +100,8 @@ def _run(prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View) -> Re
     for result in results:
         if result.status != "finished":
             tracker.record(result, {})
-    return write_report(run_storage(job, plan), plan, results, _notes(job, ledger))
+    folder = run_storage(job, plan)
+    return write_report(folder, plan, results, _notes(job, ledger), job.statistics)
 
 
 def _records(job: JobSpec) -> Records:

@@ -16,7 +16,8 @@ Keys (every number may be null: not defined by these trials):
         by_participant  participant -> accuracy over all of their windows, mean over seeds
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
-    pricon_minus_lupi  one comparison a stimulus and available set, with those two keys
+    comparisons      of two arms other than e2e, with the keys stimulus and available
+    equivalence_margin  accuracies that differ by less are comparable (TOST)
     folds            one entry a stimulus and fold, means over seeds:
         stimulus, fold
         num_windows  {train, validation, test, dropped}: kept windows by split, dropped as ambiguous
@@ -26,7 +27,7 @@ Keys (every number may be null: not defined by these trials):
                      error, num_windows, accuracy, balanced_accuracy, macro_f1, auroc
 
 A comparison: arm, reference, difference {mean, low, high}, by_seed [difference of each seed, mean
-over folds], num_participants, p_value, p_holm, p_fold_seed, smallest_detectable (see
+over folds], num_participants, p_value, p_holm, p_fold_seed, smallest_detectable, p_equivalent (see
 `summary.Comparison`).
 """
 
@@ -63,11 +64,12 @@ def to_json(report: Report) -> bytes:
         "failed": [r.trial.id for r in report.unfinished if r.status == "failed"],
         "verdict": report.verdict,
         "arms": [_arm(block, row) for block in report.blocks for row in block.arms],
-        "pricon_minus_lupi": [
-            _place(block) | _comparison(block.pricon_minus_lupi)
+        "comparisons": [
+            _place(block) | _comparison(comparison)
             for block in report.blocks
-            if block.pricon_minus_lupi is not None
+            for comparison in block.others
         ],
+        "equivalence_margin": report.statistics.equivalence_margin,
         "folds": [asdict(fold) for fold in report.folds],
         "trials": [trial_columns(row) for row in report.trials],
     }

@@ -5,13 +5,15 @@ from math import isnan
 
 from pricon.report import tables
 from pricon.report.metrics import METRICS
-from pricon.report.scores import NUM_RESAMPLES
 from pricon.report.summary import Block, Comparison, FoldSummary, Report
 
-METHOD = f"""\
+METHOD = """\
+H1, H2 and H3 are what PriCon claims: to beat conventional LUPI, to beat end-to-end models, and to
+be comparable to models that have all modalities.
+
 Accuracy over all kept windows of a fold's test split, mean over folds, then over seeds.
 Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
-({NUM_RESAMPLES:,} resamples, the same for every arm, so differences are paired).
+({resamples:,} resamples, the same for every arm, so differences are paired).
 A resample passes over a fold of which it drew nobody, and for AUROC one of which it drew windows
 of one class only.
 Intervals and tests over participants condition on the trained models: they say what other
@@ -26,6 +28,8 @@ the data show adjust it over the comparisons of all tables that they judge, take
 Alone it is weak: seeds are not independent replicates, and five folds alone cannot fall below
 p = 0.0625.
 `detectable` is the smallest difference that this sample finds with 80 % power at alpha 0.05.
+`p (comparable)` is that of two one-sided t tests over participants (TOST): where it is small, the
+difference is shown to be less than {margin:g}, either way.
 No test is made over windows: windows of one participant are not independent.
 `gap closed` is (arm - e2e) / (all_modalities - e2e), where all modalities are better than e2e.
 """
@@ -37,6 +41,7 @@ COMPARISON_HEADINGS = (
     "p (participants)",
     "p (fold x seed)",
     "detectable",
+    "p (comparable)",
 )
 
 NOT_CAUSAL = (
@@ -60,7 +65,9 @@ def markdown(report: Report, notes: Mapping[str, str]) -> str:
     lines += ["## Arms", ""]
     for block in report.blocks:
         lines += _block(block, complete=report.complete)
-    lines += ["## How to read this", "", METHOD]
+    spec = report.statistics
+    method = METHOD.format(resamples=spec.resamples, margin=spec.equivalence_margin)
+    lines += ["## How to read this", "", method]
     lines += ["## Windows and classes of each fold", "", *_folds(report.folds)]
     lines += ["## Origin", "", *_bullets([*_origin(report), *map(_note, notes.items())])]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -108,6 +115,7 @@ def _comparison(c: Comparison) -> tuple[str, ...]:
         _p_value(c.p_holm),
         _p_value(c.p_fold_seed),
         _number(c.smallest_detectable),
+        _p_value(c.p_equivalent),
     )
 
 

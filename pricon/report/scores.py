@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pricon.report.metrics import METRICS, Metrics, count_outcomes, count_ranked_pairs
 from pricon.report.results import Predictions, TrialResult
 
-NUM_RESAMPLES = 2000
 BOOTSTRAP_SEED = 0
 
 Draws = NDArray[np.float64]
@@ -58,7 +57,7 @@ class Scores:
     num_planned: int
 
 
-def make_grid(results: Sequence[TrialResult], num_resamples: int = NUM_RESAMPLES) -> Grid:
+def make_grid(results: Sequence[TrialResult], num_resamples: int) -> Grid:
     """Axes and draws for these results; the same people give the same draws."""
     tested = [r.predictions.participant for r in results if r.predictions is not None]
     participants = np.unique(np.concatenate(tested)) if tested else np.array([], dtype=np.str_)

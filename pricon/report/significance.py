@@ -77,3 +77,27 @@ def smallest_detectable(
         return nan
     quantiles = stats.t.ppf([1 - alpha / 2, power], seen.size - 1)
     return float(quantiles.sum() * seen.std(ddof=1) / sqrt(seen.size))
+
+
+def equivalence(differences: NDArray[np.float64], margin: float) -> float:
+    """P value of two one-sided paired t tests (TOST) that the mean lies within the margin.
+
+    Small where it does: both "at least `margin` worse" and "at least `margin` better" are refused.
+
+    Args:
+        differences: one a pair, NaN where a pair is not whole.
+        margin: largest difference that counts as none, > 0, in the unit of the differences.
+
+    Returns:
+        The larger of the two one-sided p values; NaN with fewer than two pairs.
+    Source: Schuirmann 1987; Lakens 2017.
+
+    >>> round(equivalence(np.array([0.01, -0.01, 0.0, 0.005, -0.005]), 0.02), 4)
+    0.0024
+    """
+    seen = differences[~np.isnan(differences)]
+    if seen.size < 2:
+        return nan
+    error = max(float(seen.std(ddof=1)) / sqrt(seen.size), 10.0**-DECIMALS)
+    closest = (margin - abs(float(seen.mean()))) / error
+    return float(stats.t.sf(closest, seen.size - 1))

@@ -19,7 +19,6 @@ from pricon.report.folds import describe_folds
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.scores import (
-    NUM_RESAMPLES,
     Grid,
     Scores,
     average,
@@ -30,6 +29,7 @@ from pricon.report.scores import (
 from pricon.report.significance import (
     DECIMALS,
     bonferroni,
+    equivalence,
     holm,
     paired_wilcoxon,
     smallest_detectable,
@@ -46,23 +46,36 @@ from pricon.report.summary import (
 )
 from pricon.report.verdict import pronounce
 from pricon.spec.job import Arm
+from pricon.spec.statistics import PLAIN, StatisticsSpec
 
 ARMS: tuple[str, ...] = get_args(Arm)
 """Order of the rows of a table."""
 
-SHARED_ARMS = ("majority", "all_modalities")
+SHARED_ARMS = ("majority", "time_only", "all_modalities", "scl_all_modalities")
 """Arms that do not depend on the available set; they belong to every table of their stimulus."""
+
+REFERENCES = (
+    ("pricon", "lupi"),
+    ("pricon_privileged", "lupi_privileged"),
+    ("pricon", "pricon_shuffled"),
+    ("pricon", "pricon_random"),
+    ("pricon", "all_modalities"),
+)
+"""What is compared besides every arm with e2e, where a table has both."""
 
 MOST_WITHOUT_GAP = 0.05
 """A share of the gap has an interval only if at most this share of resamples has no gap."""
 
 
-def summarise(
-    plan: Plan, results: Sequence[TrialResult], num_resamples: int = NUM_RESAMPLES
-) -> Report:
+def summarise(plan: Plan, results: Sequence[TrialResult], spec: StatisticsSpec = PLAIN) -> Report:
     """What the results of a plan come to. Pure: the same results give the same report.
 
     A trial of the plan without a result counts as missing.
+
+    Args:
+        plan: what was to run.
+        results: what became of it.
+        spec: numbers of the job that the statistics need.
 
     Raises:
         PlanError: a result belongs to another plan, or trials of one cell were not evaluated on
@@ -82,9 +95,10 @@ def summarise(
         ),
         blocks=(),
         folds=describe_folds(rows),
+        statistics=spec,
     )
-    blocks = _blocks(report, num_resamples)
-    verdict = pronounce(blocks, plan.generated) if report.complete else ()
+    blocks = _blocks(report)
+    verdict = pronounce(blocks, plan.generated, spec.equivalence_margin) if report.complete else ()
     return replace(report, blocks=blocks, verdict=verdict)
 
 
@@ -129,9 +143,9 @@ def _refuse_different_windows(results: Sequence[TrialResult]) -> None:
             )
 
 
-def _blocks(report: Report, num_resamples: int) -> tuple[Block, ...]:
+def _blocks(report: Report) -> tuple[Block, ...]:
     results = [row.result for row in report.trials]
-    grid = make_grid(results, num_resamples)
+    grid = make_grid(results, report.statistics.resamples)
     stimuli = list(dict.fromkeys(result.cell.stimulus for result in results))
     scored: dict[tuple[str, str, str], Scores] = {}
     for condition, rows in groupby(sorted(report.trials, key=_condition), key=_condition):
@@ -141,7 +155,7 @@ def _blocks(report: Report, num_resamples: int) -> tuple[Block, ...]:
         tables = {s: _rows_of(scored, s, available) for s in stimuli}
         if len(stimuli) > 1:
             tables[MACRO_AVERAGE] = _macro(list(tables.values()))
-        blocks += [_block(s, available, rows, report.complete, grid) for s, rows in tables.items()]
+        blocks += [_block(s, available, rows, report, grid) for s, rows in tables.items()]
     return tuple(blocks)
 
 
@@ -182,11 +196,11 @@ def _macro(tables: Sequence[Mapping[_Row, Scores]]) -> dict[_Row, Scores]:
 
 
 def _block(
-    stimulus: str, available: str, rows: Mapping[_Row, Scores], complete: bool, grid: Grid
+    stimulus: str, available: str, rows: Mapping[_Row, Scores], report: Report, grid: Grid
 ) -> Block:
     by_arm = {arm: scores for (arm, _), scores in rows.items()}
-    pairs = [(arm, "e2e") for arm in by_arm if arm != "e2e"] + [("pricon", "lupi")]
-    comparisons = _compare(by_arm, pairs)
+    pairs = [*((arm, "e2e") for arm in by_arm if arm != "e2e"), *REFERENCES]
+    comparisons = _compare(by_arm, pairs, report.statistics.equivalence_margin)
     tested = [~np.isnan(scores.by_participant) for scores in rows.values()]
     return Block(
         stimulus=stimulus,
@@ -201,16 +215,16 @@ def _block(
                 metrics={name: Estimate.of(draws) for name, draws in scores.draws.items()},
                 by_participant=_by_participant(scores, grid),
                 minus_e2e=comparisons.get((arm, "e2e")),
-                gap_closed=_gap_closed(by_arm, arm) if complete else None,
+                gap_closed=_gap_closed(by_arm, arm) if report.complete else None,
             )
             for (arm, modality), scores in rows.items()
         ),
-        pricon_minus_lupi=comparisons.get(("pricon", "lupi")),
+        others=tuple(comparisons[pair] for pair in REFERENCES if pair in comparisons),
     )
 
 
 def _compare(
-    by_arm: Mapping[str, Scores], pairs: Sequence[tuple[str, str]]
+    by_arm: Mapping[str, Scores], pairs: Sequence[tuple[str, str]], margin: float
 ) -> dict[tuple[str, str], Comparison]:
     """Comparisons of one table; p values are adjusted over all of them."""
     possible = [
@@ -237,6 +251,7 @@ def _compare(
             p_holm=adjusted[i],
             p_fold_seed=p_fold_seed[i],
             smallest_detectable=smallest_detectable(over_people[i]),
+            p_equivalent=equivalence(over_people[i], margin),
         )
         for i, (arm, reference) in enumerate(possible)
     }
@@ -255,7 +270,7 @@ def _by_participant(scores: Scores, grid: Grid) -> dict[str, float]:
 
 
 def _gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
-    if arm not in ("lupi", "pricon") or not {"e2e", "all_modalities"} <= by_arm.keys():
+    if arm in (*SHARED_ARMS, "e2e") or not {"e2e", "all_modalities"} <= by_arm.keys():
         return None
     e2e = by_arm["e2e"].draws["accuracy"]
     gap = by_arm["all_modalities"].draws["accuracy"] - e2e

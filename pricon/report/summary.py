@@ -12,6 +12,7 @@ import numpy as np
 from pricon.report.metrics import Metrics
 from pricon.report.results import TrialResult
 from pricon.report.scores import Draws
+from pricon.spec.statistics import StatisticsSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Comparison:
             the comparisons of the table. As in earlier papers; weak alone, because seeds are not
             independent replicates.
         smallest_detectable: difference that this sample would find with 80 % power at alpha 0.05.
+        p_equivalent: of two one-sided t tests (TOST) over participants; small where the difference
+            is shown to lie within the job's `statistics.equivalence_margin`.
     """
 
     arm: str
@@ -72,6 +75,7 @@ class Comparison:
     p_holm: float
     p_fold_seed: float
     smallest_detectable: float
+    p_equivalent: float
 
     def num_seeds(self, sign: int) -> int:
         """Seeds whose difference is positive (1), zero (0) or negative (-1)."""
@@ -106,8 +110,8 @@ class ArmSummary:
         metrics: name -> mean over folds, then seeds.
         by_participant: accuracy over all windows of each participant tested, mean over seeds.
         minus_e2e: None for `e2e` itself, and where the two arms did not finish the same cells.
-        gap_closed: None where the report is incomplete or there is no gap, and for arms other than
-            `lupi` and `pricon`.
+        gap_closed: None where the report is incomplete or there is no gap, for e2e and for arms
+            that do not depend on the available set.
     """
 
     arm: str
@@ -128,15 +132,16 @@ class Block:
         stimulus: the group in one word, or `MACRO_AVERAGE`.
         available: modalities in the wild, in one word.
         num_participants: participants tested.
-        arms: in the order majority, e2e, lupi, pricon, all_modalities.
-        pricon_minus_lupi: None where one of them is absent or they did not finish the same cells.
+        arms: in the order of `spec.job.Arm`.
+        others: comparisons of two arms other than e2e; left out where one of them is absent or they
+            did not finish the same cells.
     """
 
     stimulus: str
     available: str
     num_participants: int
     arms: tuple[ArmSummary, ...]
-    pricon_minus_lupi: Comparison | None
+    others: tuple[Comparison, ...]
 
     def arm(self, name: str) -> ArmSummary | None:
         """The row of an arm, None where the table has none."""
@@ -186,6 +191,7 @@ class Report:
         trials: one a trial of the plan, in its order.
         blocks: tables.
         folds: windows and classes of each fold.
+        statistics: what the job says about tests and intervals.
         verdict: sentences that the numbers allow; empty while incomplete.
     """
 
@@ -197,6 +203,7 @@ class Report:
     trials: tuple[TrialRow, ...]
     blocks: tuple[Block, ...]
     folds: tuple[FoldSummary, ...]
+    statistics: StatisticsSpec
     verdict: tuple[str, ...] = ()
 
     @property

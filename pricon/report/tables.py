@@ -114,7 +114,7 @@ def seeds(comparison: Comparison) -> str:
 
 def comparisons(block: Block) -> Sequence[Comparison]:
     """Every comparison of a table; its p values are adjusted over exactly these."""
-    found = (*(row.minus_e2e for row in block.arms), block.pricon_minus_lupi)
+    found = (*(row.minus_e2e for row in block.arms), *block.others)
     return [comparison for comparison in found if comparison is not None]
 
 

@@ -5,7 +5,7 @@ difference is training noise. Only seeds that agree let a sentence speak of arms
 """
 
 from collections.abc import Sequence
-from math import isnan
+from math import isnan, nan
 
 from pricon.report.significance import holm
 from pricon.report.summary import MACRO_AVERAGE, Block, Comparison
@@ -21,47 +21,94 @@ PARTICIPANTS_ARE_THE_UNIT = (
 GENERATED = "The recordings are generated, so none of this says anything about people."
 
 
-def pronounce(blocks: Sequence[Block], generated: bool) -> tuple[str, ...]:
+HYPOTHESES = {("pricon", "lupi"): "H1", ("pricon", "e2e"): "H2", ("pricon", "all_modalities"): "H3"}
+"""What PriCon claims: to beat conventional LUPI and end-to-end models, and to be comparable to
+models that have all modalities."""
+
+JUDGED = (*HYPOTHESES, ("lupi", "e2e"))
+
+
+def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[str, ...]:
     """What a complete report says, one sentence a comparison; empty without comparisons.
 
     With several stimuli only their macro average is judged: one sentence a stimulus and arm would
     be a search for the table that suits. Several available sets would be another one, so p values
     are adjusted over all comparisons of all tables judged, those without a sentence included: no
     sentence is then more lenient than its table.
+
+    Args:
+        blocks: of a complete report.
+        generated: whether a generator wrote the recordings.
+        margin: accuracies that differ by less are comparable.
     """
     averages = [block for block in blocks if block.stimulus == MACRO_AVERAGE]
     judged = averages or list(blocks)
     family = [(block, comparison) for block in judged for comparison in comparisons(block)]
     p_values = holm([comparison.p_value for _, comparison in family])
     num_tests = sum(not isnan(p) for p in p_values)
-    sentences = []
+    p_equivalents = holm([c.p_equivalent if _is_h3(c) else nan for _, c in family])
+    sentences: list[str] = []
     for block in judged:
-        tested = [(c, p) for (of, c), p in zip(family, p_values, strict=True) if of is block]
-        sentences += _of_block(block, tested, num_tests)
+        told = [
+            f"{_place(block, comparison)}, "
+            + (
+                judge_equivalence(comparison, p_equivalent, margin)
+                if _is_h3(comparison)
+                else judge(comparison, p_value, num_tests)
+            )
+            for (of, comparison), p_value, p_equivalent in zip(
+                family, p_values, p_equivalents, strict=True
+            )
+            if of is block and (comparison.arm, comparison.reference) in JUDGED
+        ]
+        sentences += [*told, *(_no_gap(block) if told else [])]
     if not sentences:
         return ()
     return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if generated else []))
 
 
-def _of_block(
-    block: Block, tested: Sequence[tuple[Comparison, float]], num_tests: int
-) -> list[str]:
+def _is_h3(comparison: Comparison) -> bool:
+    return HYPOTHESES.get((comparison.arm, comparison.reference)) == "H3"
+
+
+def _place(block: Block, comparison: Comparison) -> str:
+    hypothesis = HYPOTHESES.get((comparison.arm, comparison.reference))
     stimuli = ", averaged over stimuli" if block.stimulus == MACRO_AVERAGE else ""
-    place = f"With {block.available} available{stimuli}"
-    sentences = [
-        f"{place}, {judge(comparison, p_value, num_tests)}"
-        for comparison, p_value in tested
-        if comparison.arm in ("lupi", "pricon")
-    ]
+    place = f"with {block.available} available{stimuli}"
+    return f"{hypothesis}: {place}" if hypothesis else place.capitalize()
+
+
+def _no_gap(block: Block) -> list[str]:
+    """Where all modalities are no better, there is nothing to distil."""
     reference = block.arm("all_modalities")
-    if sentences and reference is not None and reference.minus_e2e is not None:
-        gap = reference.minus_e2e.difference.value
-        if gap <= 0:
-            sentences.append(
-                f"{place}, all_modalities minus e2e is {gap:+.3f}: "
-                "there is no gap that an arm could close."
-            )
-    return sentences
+    if reference is None or reference.minus_e2e is None:
+        return []
+    gap = reference.minus_e2e.difference.value
+    if gap > 0:
+        return []
+    return [
+        f"{_place(block, reference.minus_e2e)}, all_modalities minus e2e is {gap:+.3f}: "
+        "there is no gap that an arm could close."
+    ]
+
+
+def judge_equivalence(comparison: Comparison, p_value: float, margin: float) -> str:
+    """Whether two arms are comparable, in words.
+
+    Args:
+        comparison: of a complete report.
+        p_value: of its equivalence test, adjusted by Holm over those of the report.
+        margin: accuracies that differ by less are comparable.
+    """
+    seen, is_known = _seen(comparison)
+    if not is_known:
+        return seen
+    test = f"TOST over participants: p {_p_value(p_value)}"
+    if p_value < ALPHA:
+        return (
+            f"{seen}: they are comparable, the difference is shown to be below {margin:g} ({test})."
+        )
+    return f"{seen}: that they are comparable within {margin:g} is not shown ({test})."
 
 
 def judge(comparison: Comparison, p_value: float, num_tests: int) -> str:
@@ -72,15 +119,21 @@ def judge(comparison: Comparison, p_value: float, num_tests: int) -> str:
         p_value: its Wilcoxon test over participants, adjusted by Holm.
         num_tests: over so many comparisons.
     """
-    c = comparison
+    seen, is_known = _seen(comparison)
+    if not is_known:
+        return seen
+    over = "1 comparison" if num_tests == 1 else f"{num_tests} comparisons"
+    test = f"Wilcoxon over participants, Holm over {over}: p {_p_value(p_value)}"
+    return f"{seen}: {_what_follows(comparison, agrees=p_value < ALPHA, test=test)}"
+
+
+def _seen(c: Comparison) -> tuple[str, bool]:
+    """The numbers, and whether anything can follow from them."""
     seen = f"{c.arm} minus {c.reference} is {c.difference.value:+.3f}"
     people = f"over {c.num_participants} participants"
     if not c.difference.has_interval:
-        return f"{seen} {people}: too few for an interval, so these data show nothing."
-    numbers = f"{seen} [{c.difference.low:+.3f}, {c.difference.high:+.3f}] {people}"
-    over = "1 comparison" if num_tests == 1 else f"{num_tests} comparisons"
-    test = f"Wilcoxon over participants, Holm over {over}: p {_p_value(p_value)}"
-    return f"{numbers}: {_what_follows(c, agrees=p_value < ALPHA, test=test)}"
+        return f"{seen} {people}: too few for an interval, so these data show nothing.", False
+    return f"{seen} [{c.difference.low:+.3f}, {c.difference.high:+.3f}] {people}", True
 
 
 def _what_follows(c: Comparison, agrees: bool, test: str) -> str:

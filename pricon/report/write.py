@@ -12,6 +12,7 @@ from pricon.report.markdown import markdown
 from pricon.report.results import TrialResult
 from pricon.report.statistics import summarise
 from pricon.report.summary import Report
+from pricon.spec.statistics import PLAIN, StatisticsSpec
 from pricon.storage import Storage
 
 REPORT = "report.md"
@@ -42,7 +43,11 @@ _PREDICTIONS_SCHEMA = pa.schema(
 
 
 def write_report(
-    storage: Storage, plan: Plan, results: Sequence[TrialResult], notes: Mapping[str, str]
+    storage: Storage,
+    plan: Plan,
+    results: Sequence[TrialResult],
+    notes: Mapping[str, str],
+    spec: StatisticsSpec = PLAIN,
 ) -> Report:
     """Writes the four files, results.json last, and returns what they say.
 
@@ -53,12 +58,13 @@ def write_report(
         plan: what was to run.
         results: what became of it; trials without a result count as missing.
         notes: label -> sentence for report.md, such as how features were standardised.
+        spec: numbers of the job that the statistics need.
 
     Raises:
         PlanError: a result does not fit the plan (see `statistics.summarise`).
         StorageError: the store did not take a file.
     """
-    report = summarise(plan, results)
+    report = summarise(plan, results, spec)
     storage.write(REPORT, markdown(report, notes).encode())
     storage.write(TRIALS, _parquet(_trials(report)))
     storage.write(PREDICTIONS, _parquet(_predictions(report)))

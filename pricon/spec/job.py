@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from pricon.spec.base import Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
+from pricon.spec.statistics import StatisticsSpec
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
 Arm = Literal[
@@ -172,6 +173,9 @@ class JobSpec(Spec):
 
     optimisation: OptimisationSpec = OptimisationSpec()
     """How both are trained."""
+
+    statistics: StatisticsSpec = StatisticsSpec()
+    """What the report may conclude; changes no trial."""
 
     resources: ResourcesSpec = ResourcesSpec()
     """How wide the run is; changes no result."""

@@ -29,7 +29,13 @@ def test_keys_and_numbers() -> None:
     assert pricon["by_participant"] == {f"p{i:02}": 0.8 for i in range(8)}
     assert by_arm["e2e"]["by_participant"]["p01"] == 0.6
     assert by_arm["e2e"]["minus_e2e"] is None
-    assert document["pricon_minus_lupi"][0]["arm"] == "pricon"
+    assert [(c["arm"], c["reference"]) for c in document["comparisons"]] == [
+        ("pricon", "lupi"),
+        ("pricon", "all_modalities"),
+    ]
+    assert document["comparisons"][0]["stimulus"] == "heist"
+    assert document["comparisons"][0]["p_equivalent"] > 0.99
+    assert document["equivalence_margin"] == 0.02
     assert document["trials"][3] == {
         "trial_id": "pricon-audio-heist-0-0",
         "arm": "pricon",

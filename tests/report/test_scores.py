@@ -64,11 +64,11 @@ def test_bootstrap_equals_a_slow_loop() -> None:
 
 def test_first_row_is_the_sample_and_every_resample_draws_as_many_people() -> None:
     _, results = make_run(Grid(arms={"e2e": always(1)}))
-    weights = make_grid(results).weights
+    weights = make_grid(results, 2000).weights
     assert weights.shape == (2001, 6)
     assert (weights[0] == 1).all()
     assert (weights.sum(axis=1) == 6).all()
-    assert np.array_equal(weights, make_grid(results[::-1]).weights)
+    assert np.array_equal(weights, make_grid(results[::-1], 2000).weights)
 
 
 def test_folds_count_the_same_whatever_their_size() -> None:

@@ -4,8 +4,15 @@ from math import isnan, nan, sqrt
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from pricon.report.significance import bonferroni, holm, paired_wilcoxon, smallest_detectable
+from pricon.report.significance import (
+    bonferroni,
+    equivalence,
+    holm,
+    paired_wilcoxon,
+    smallest_detectable,
+)
 
 
 def test_five_pairs_cannot_fall_below_one_in_sixteen() -> None:
@@ -50,3 +57,18 @@ def test_smallest_detectable_by_table() -> None:
 
 def test_one_pair_can_detect_nothing() -> None:
     assert isnan(smallest_detectable(np.array([0.3, nan])))
+
+
+@pytest.mark.parametrize("shift", [-0.03, -0.01, 0.0, 0.01, 0.03])
+def test_equivalence_is_the_larger_of_two_one_sided_t_tests(shift: float) -> None:
+    differences = np.random.default_rng(3).normal(shift, 0.02, 30)
+    above = stats.ttest_1samp(differences, -0.02, alternative="greater").pvalue
+    below = stats.ttest_1samp(differences, 0.02, alternative="less").pvalue
+    assert equivalence(differences, 0.02) == pytest.approx(max(above, below))
+    assert equivalence(-differences, 0.02) == pytest.approx(max(above, below))
+
+
+def test_equivalence_without_noise_or_without_pairs() -> None:
+    assert equivalence(np.full(5, 0.01), 0.02) == pytest.approx(0, abs=1e-12)
+    assert equivalence(np.full(5, 0.03), 0.02) == pytest.approx(1)
+    assert np.isnan(equivalence(np.array([0.01, np.nan]), 0.02))

@@ -34,8 +34,11 @@ def test_accuracies_and_differences_by_hand() -> None:
     )
     differences = [row.minus_e2e.difference.value for row in block.arms if row.minus_e2e]
     assert differences == pytest.approx([-0.15, 0.05, 0.15, 0.25])
-    assert block.pricon_minus_lupi is not None
-    assert block.pricon_minus_lupi.difference.value == pytest.approx(0.1)
+    minus_lupi, minus_all = block.others
+    assert (minus_lupi.arm, minus_lupi.reference) == ("pricon", "lupi")
+    assert minus_lupi.difference.value == pytest.approx(0.1)
+    assert (minus_all.arm, minus_all.reference) == ("pricon", "all_modalities")
+    assert minus_all.difference.value == pytest.approx(-0.1)
 
 
 def test_a_constant_difference_has_an_interval_without_width() -> None:
@@ -52,10 +55,9 @@ def test_a_constant_difference_has_an_interval_without_width() -> None:
 def test_holm_runs_over_all_comparisons_of_the_table() -> None:
     # Eight participants, all differences of one sign and tied: the smallest p there is.
     block = only_block(LARGE)
-    assert block.pricon_minus_lupi is not None
-    compared = [row.minus_e2e for row in block.arms if row.minus_e2e] + [block.pricon_minus_lupi]
+    compared = [*(row.minus_e2e for row in block.arms if row.minus_e2e), *block.others]
     smallest = min(c.p_value for c in compared)
-    assert min(c.p_holm for c in compared) == pytest.approx(5 * smallest)
+    assert min(c.p_holm for c in compared) == pytest.approx(6 * smallest)
     assert all(c.num_participants == 8 for c in compared)
 
 
@@ -163,7 +165,7 @@ def test_an_unfinished_trial_makes_the_report_incomplete() -> None:
         "pricon": True,
         "all_modalities": False,
     }
-    assert block.pricon_minus_lupi is None
+    assert block.others == ()
 
 
 def test_some_folds_are_not_the_whole_job() -> None:

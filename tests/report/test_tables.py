@@ -43,6 +43,7 @@ def test_signs_of_seeds_in_words() -> None:
                 p_holm=1.0,
                 p_fold_seed=1.0,
                 smallest_detectable=1.0,
+                p_equivalent=1.0,
             )
         )
 

@@ -6,7 +6,7 @@ from math import nan
 from pricon.report.statistics import summarise
 from pricon.report.summary import Comparison, Estimate
 from pricon.report.tables import comparisons
-from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT, judge
+from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT, judge, judge_equivalence
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, Wrong, always, make_run
 from tests.report.test_statistics import LARGE
@@ -21,6 +21,7 @@ UNCLEAR = Comparison(
     p_holm=0.2,
     p_fold_seed=0.01,
     smallest_detectable=0.021,
+    p_equivalent=0.5,
 )
 BETTER = replace(
     UNCLEAR,
@@ -110,7 +111,7 @@ def test_one_available_set_is_judged_by_the_p_values_of_its_table() -> None:
     compared = comparisons(report.blocks[0])
     sentence = next(s for s in report.verdict if "pricon minus e2e" in s)
     p_holm = next(c.p_holm for c in compared if (c.arm, c.reference) == ("pricon", "e2e"))
-    assert f"Holm over 5 comparisons: p = {p_holm:.3f}" in sentence
+    assert f"Holm over 6 comparisons: p = {p_holm:.3f}" in sentence
 
 
 def test_p_values_are_adjusted_over_every_available_set_judged() -> None:
@@ -146,3 +147,40 @@ def test_generated_recordings_show_nothing_about_people() -> None:
 
 def test_nothing_to_compare_gives_no_verdict() -> None:
     assert summarise(*make_run(Grid(arms={"e2e": always(2)}))).verdict == ()
+
+
+def test_comparable_is_what_the_equivalence_test_shows() -> None:
+    assert judge_equivalence(UNCLEAR, 0.012, 0.02) == (
+        "pricon minus e2e is +0.012 [-0.004, +0.028] over 124 participants: they are comparable, "
+        "the difference is shown to be below 0.02 (TOST over participants: p = 0.012)."
+    )
+    assert judge_equivalence(UNCLEAR, 0.05, 0.02).endswith(
+        ": that they are comparable within 0.02 is not shown (TOST over participants: p = 0.050)."
+    )
+    one = replace(UNCLEAR, difference=Estimate(value=0.4), num_participants=1)
+    assert judge_equivalence(one, nan, 0.02).endswith("so these data show nothing.")
+
+
+def test_the_three_hypotheses_are_named() -> None:
+    verdict = summarise(*make_run(LARGE)).verdict
+    starts = [sentence.partition(" is ")[0] for sentence in verdict[:4]]
+    assert starts == [
+        "With audio available, lupi minus e2e",
+        "H2: with audio available, pricon minus e2e",
+        "H1: with audio available, pricon minus lupi",
+        "H3: with audio available, pricon minus all_modalities",
+    ]
+    assert "comparable within 0.02 is not shown" in verdict[3]
+
+
+def test_equivalence_is_adjusted_over_every_available_set_judged() -> None:
+    def nearly(p: int, s: int) -> int:
+        return 2 + (p == 0 and s == 0)
+
+    arms: dict[Arm, Wrong] = {"e2e": always(4), "pricon": nearly, "all_modalities": always(2)}
+    alone, three = (
+        next(s for s in summarise(*make_run(Grid(arms=arms, available=sets))).verdict if "H3" in s)
+        for sets in (("a",), ("a", "b", "c"))
+    )
+    assert "comparable, the difference is shown to be below 0.02" not in three
+    assert alone.rpartition("p ")[2] < three.rpartition("p ")[2]
