@@ -11,6 +11,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/spec/base.py": "tests/spec/test_job.py",
     "pricon/spec/corpus.py": "tests/spec/test_job.py",
     "pricon/spec/resources.py": "tests/spec/test_job.py",
+    "pricon/spec/statistics.py": "tests/spec/test_job.py",
     "pricon/spec/training.py": "tests/spec/test_job.py",
     "pricon/stores/folder.py": "tests/test_storage.py",
     "pricon/stores/objects.py": "tests/test_storage.py",
