@@ -21,9 +21,15 @@ PARTICIPANTS_ARE_THE_UNIT = (
 GENERATED = "The recordings are generated, so none of this says anything about people."
 
 
-HYPOTHESES = {("pricon", "lupi"): "H1", ("pricon", "e2e"): "H2", ("pricon", "all_modalities"): "H3"}
+HYPOTHESES = {
+    ("pricon", "lupi"): "H1",
+    ("pricon", "e2e"): "H2",
+    ("pricon", "all_modalities"): "H3",
+    ("pricon", "pricon_shuffled"): "Control",
+    ("pricon", "pricon_random"): "Control",
+}
 """What PriCon claims: to beat conventional LUPI and end-to-end models, and to be comparable to
-models that have all modalities."""
+models that have all modalities. And what it must beat for its teacher to be the reason."""
 
 JUDGED = (*HYPOTHESES, ("lupi", "e2e"))
 
