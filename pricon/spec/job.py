@@ -35,7 +35,9 @@ Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 def _as_set(value: object) -> object:
     """One modality may be written without brackets."""
-    return (value,) if isinstance(value, str) else value
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
 
 
 _Set = Annotated[tuple[Modality, ...], Field(min_length=1)]

@@ -1,5 +1,6 @@
 """YAML file -> JobSpec. Owns the words of every error about a job file."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +16,9 @@ from pricon.errors import SpecError
 from pricon.spec.job import JobSpec
 
 _Location = tuple[str | int, ...]
+
+_WORDS = {"a valid array": "a list", "an object": "a mapping", "a valid dictionary": "a mapping"}
+"""What the validator says -> what a reader of YAML says."""
 
 
 def load_job(path: Path) -> JobSpec:
@@ -35,11 +39,13 @@ def parse_job(text: str, name: str) -> JobSpec:
     """
     document = _parse(text, name)
     try:
-        return JobSpec.model_validate(_plain(document))
+        # As JSON, because there strict means what a reader of YAML means: `true` and "1" are no
+        # numbers, while a list may become a tuple and 1 a float.
+        return JobSpec.model_validate_json(json.dumps(_plain(document), default=str), strict=True)
     except ValidationError as err:
-        problems = [_Problem(name, document, details) for details in err.errors()]
+        problems = [_Problem(name, document, details) for details in _innermost(err.errors())]
         problems.sort(key=lambda problem: problem.line)
-        message = "\n".join(problem.text() for problem in problems)
+        message = "\n".join(dict.fromkeys(problem.text(problems) for problem in problems))
         hints = [hint for problem in problems if (hint := problem.hint()) is not None]
         fallback = "`pricon-submit --schema` prints every key that a job file can have"
         raise SpecError(message, hints[0] if hints else fallback) from err
@@ -90,6 +96,19 @@ def _plain(node: Any) -> Any:
     return node
 
 
+def _innermost(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Findings without those that only follow from one inside: a list of wrong items is "empty"."""
+    places = [error["loc"] for error in errors]
+    return [
+        error
+        for error in errors
+        if not any(
+            len(place) > len(error["loc"]) and place[: len(error["loc"])] == error["loc"]
+            for place in places
+        )
+    ]
+
+
 class _Problem:
     """One finding of the validator, in our words."""
 
@@ -106,7 +125,8 @@ class _Problem:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
         return text
 
-    def text(self) -> str:
+    def text(self, problems: Sequence["_Problem"]) -> str:
+        """What is wrong; one text for all alternatives that a value might have been."""
         where = f"{self.name}:{self.line}:"
         match self.details["type"]:
             case "extra_forbidden":
@@ -118,7 +138,8 @@ class _Problem:
                 return f"{where} missing key `{self.dotted}.adapter`\n  expected {self._expected()}"
             case "value_error":
                 return f"{where} {self.details['ctx']['error']!s}" + self._inside()
-        return f"{where} `{self.dotted}` is {self._shown()}\n  expected {self._expected()}"
+        expected = (problem._expected() for problem in problems if problem.path == self.path)
+        return f"{where} `{self.dotted}` is {self._shown()}\n  expected {' or '.join(expected)}"
 
     def _inside(self) -> str:
         return f"\n  in `{self.dotted}`" if self.path else ""
@@ -132,7 +153,9 @@ class _Problem:
             return f"one of: {', '.join(self.allowed)}"
         words = self.details["msg"].removeprefix("Input should be ")
         words = words.split(", unable to parse")[0]
-        return words.replace("valid tuple", "list").replace("valid dictionary", "mapping")
+        for json_word, word in _WORDS.items():
+            words = words.replace(json_word, word)
+        return words
 
     def hint(self) -> str | None:
         wrong = str(self.path[-1]) if self.details["type"] == "extra_forbidden" else None
@@ -147,7 +170,7 @@ def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location
     """Line (from 1) of the deepest part of `location` in the file, and the parts that are keys.
 
     Pydantic puts the tag of a union into the location; a part that the document does not have is
-    such a tag, unless it is the last one (a missing or a forbidden key).
+    such a tag, unless it is the last one below a mapping (a missing or a forbidden key).
     """
     node: Any = document
     line = 1
@@ -160,7 +183,7 @@ def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location
         elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
             line = node.lc.item(part)[0] + 1
             node = node[part]
-        elif not is_last:
+        elif not is_last or not isinstance(node, CommentedMap | CommentedSeq):
             continue
         path.append(part)
     return line, tuple(path)

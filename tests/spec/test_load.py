@@ -77,6 +77,15 @@ def test_unknown_key_of_a_union_names_the_keys_of_its_member() -> None:
     [
         ("folds: {count: five}", "`folds.count` is 'five'\n  expected a valid integer"),
         ("seeds: 3", "`seeds` is 3\n  expected a list"),
+        ('seeds: ["1"]', "`seeds[0]` is '1'\n  expected a valid integer"),
+        ("seeds: [true]", "`seeds[0]` is True\n  expected a valid integer"),
+        ("folds: {count: true}", "`folds.count` is True\n  expected a valid integer"),
+        ('label: {margin: "0.1"}', "`label.margin` is '0.1'\n  expected a valid number"),
+        (
+            "label: {threshold: median}",
+            "`label.threshold` is 'median'\n  expected a valid number or one of: session_mean, "
+            "training_median",
+        ),
         ("seeds: [0, -1]", "`seeds[1]` is -1\n  expected greater than or equal to 0"),
         ("label: 3", "`label` is 3\n  expected a mapping"),
         ("optimisation: {batch_size: 1}", "`optimisation.batch_size` is 1"),
