@@ -74,7 +74,7 @@ def write_recordings(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> 
             settings["stimuli"] = list(spec.stimuli)
             generate_again(folder, generate, spec.stimuli)
         case RecolaSpec():
-            generate_recola(folder, generate, "merged")
+            generate_recola(folder, generate, generate.layout or "merged")
         case AgainDerivedSpec():
             raise CorpusError(
                 "no generator for `again_derived`: it exists as real recordings only",

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from pricon.corpus.generate_world import (
     draw_world,
     rate,
 )
-from pricon.spec.corpus import Affect, GenerateSpec
-
-Layout = Literal["merged", "release", "avec"]
+from pricon.spec.corpus import Affect, GenerateSpec, RecolaLayout
 
 _FRAME_S = 0.04
 _NUM_FRAMES = 7501
@@ -55,7 +52,7 @@ class _Recording:
     gold: Mapping[Affect, list[str]]
 
 
-def generate_recola(source: Path, generate: GenerateSpec, layout: Layout) -> None:
+def generate_recola(source: Path, generate: GenerateSpec, layout: RecolaLayout) -> None:
     """Write one session of 300 s a participant into an existing folder.
 
     Args:

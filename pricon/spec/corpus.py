@@ -11,6 +11,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pricon.spec.base import Spec
 
 Affect = Literal["arousal", "valence"]
+RecolaLayout = Literal["merged", "release", "avec"]
 
 
 class WindowSpec(Spec):
@@ -33,6 +34,10 @@ class GenerateSpec(Spec):
 
     Numbers from it say nothing about people; every report made from it says so in its title.
     """
+
+    layout: RecolaLayout | None = None
+    """RECOLA exists in three layouts: one file a participant (`merged`, also null), annotation beside
+    features (`release`), or ARFF files of the AVEC challenge (`avec`). AGAIN has one."""
 
     participants: PositiveInt = 20
     """How many people are generated."""
@@ -105,6 +110,12 @@ class AgainSpec(CorpusSpecBase):
 
     stimuli: tuple[str, ...] = ()
     """Games to build, by key or name; empty means all that the recordings hold."""
+
+    @model_validator(mode="after")
+    def _has_one_layout(self) -> "AgainSpec":
+        if self.generate is not None and self.generate.layout is not None:
+            raise ValueError("`generate.layout` is for RECOLA; AGAIN has one layout")
+        return self
 
 
 class AgainDerivedSpec(CorpusSpecBase):

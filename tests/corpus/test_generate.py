@@ -7,16 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pricon.corpus.adapters.open import open_adapter
+from pricon.corpus.adapters.recola_layouts import find_layout
 from pricon.corpus.generate import generate_recordings, is_generated
 from pricon.corpus.windows import cut
 from pricon.errors import CorpusError
-from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, GenerateSpec, RecolaSpec
+from pricon.spec.corpus import (
+    AgainDerivedSpec,
+    AgainSpec,
+    CorpusSpec,
+    GenerateSpec,
+    RecolaLayout,
+    RecolaSpec,
+)
 
 MARGIN = 0.05
 
@@ -154,3 +163,16 @@ def test_real_corpora_are_not_generated(tmp_path: Path) -> None:
 def test_nothing_asked_for(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="nothing to generate"):
         generate_recordings(AgainSpec(adapter="again", uri="x", source=str(tmp_path / "raw")))
+
+
+@pytest.mark.parametrize("layout", ["merged", "release", "avec", None])
+def test_a_job_chooses_the_layout_of_recola(layout: RecolaLayout | None, tmp_path: Path) -> None:
+    generate = GenerateSpec(participants=2, layout=layout)
+    spec = RecolaSpec(adapter="recola", uri="x", source=str(tmp_path / "raw"), generate=generate)
+    generate_recordings(spec)
+    assert find_layout(tmp_path / "raw").__class__.__name__.lower() == (layout or "merged")
+
+
+def test_again_has_one_layout(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="`generate.layout` is for RECOLA"):
+        again(tmp_path, GenerateSpec(layout="avec"))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pricon.corpus.generate_recola import Layout, generate_recola
-from pricon.spec.corpus import GenerateSpec
+from pricon.corpus.generate_recola import generate_recola
+from pricon.spec.corpus import GenerateSpec, RecolaLayout
 
-LAYOUTS: tuple[Layout, ...] = ("merged", "release", "avec")
+LAYOUTS: tuple[RecolaLayout, ...] = ("merged", "release", "avec")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -18,21 +18,21 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module", params=LAYOUTS)
 def written(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Layout, Path]:
+) -> tuple[RecolaLayout, Path]:
     """A layout and a folder with one participant in it."""
-    layout: Layout = request.param
+    layout: RecolaLayout = request.param
     folder = tmp_path_factory.mktemp(layout)
     generate_recola(folder, GenerateSpec(participants=1), layout)
     return layout, folder
 
 
-def test_same_seed_same_bytes(written: tuple[Layout, Path], tmp_path: Path) -> None:
+def test_same_seed_same_bytes(written: tuple[RecolaLayout, Path], tmp_path: Path) -> None:
     layout, folder = written
     generate_recola(tmp_path, GenerateSpec(participants=1), layout)
     assert contents(tmp_path) == contents(folder)
 
 
-def test_quirks(written: tuple[Layout, Path]) -> None:
+def test_quirks(written: tuple[RecolaLayout, Path]) -> None:
     layout, folder = written
     files = {path: data.decode() for path, data in contents(folder).items()}
     match layout:

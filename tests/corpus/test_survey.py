@@ -10,7 +10,7 @@ import pytest
 from pricon.corpus.adapters.open import open_adapter
 from pricon.corpus.build import build_corpus
 from pricon.corpus.generate_again import generate_again
-from pricon.corpus.generate_recola import Layout, generate_recola
+from pricon.corpus.generate_recola import generate_recola
 from pricon.corpus.index import WindowIndex
 from pricon.corpus.reader import open_corpus
 from pricon.corpus.survey import survey
@@ -20,6 +20,7 @@ from pricon.spec.corpus import (
     AgainSpec,
     CorpusSpec,
     GenerateSpec,
+    RecolaLayout,
     RecolaSpec,
     WindowSpec,
 )
@@ -35,7 +36,7 @@ def again(folder: Path) -> AgainSpec:
     return AgainSpec(adapter="again", uri="x", source=str(folder), video_offset_s=3)
 
 
-def recola(layout: Layout) -> Callable[[Path], CorpusSpec]:
+def recola(layout: RecolaLayout) -> Callable[[Path], CorpusSpec]:
     def make(folder: Path) -> CorpusSpec:
         generate_recola(folder, GENERATE, layout)
         return RecolaSpec(adapter="recola", uri="x", source=str(folder))
