@@ -174,5 +174,5 @@ def test_a_job_chooses_the_layout_of_recola(layout: RecolaLayout | None, tmp_pat
 
 
 def test_again_has_one_layout(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="`generate.layout` is for RECOLA"):
+    with pytest.raises(ValidationError, match=r"`generate\.layout` is for RECOLA"):
         again(tmp_path, GenerateSpec(layout="avec"))

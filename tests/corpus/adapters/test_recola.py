@@ -7,13 +7,13 @@ import pytest
 
 from pricon.corpus.adapters.open import open_adapter
 from pricon.corpus.adapters.recola import RecolaAdapter
-from pricon.corpus.generate_recola import Layout, generate_recola
+from pricon.corpus.generate_recola import generate_recola
 from pricon.corpus.session import Session
 from pricon.corpus.windows import cut
 from pricon.errors import CorpusError
-from pricon.spec.corpus import GenerateSpec, RecolaSpec, WindowSpec
+from pricon.spec.corpus import GenerateSpec, RecolaLayout, RecolaSpec, WindowSpec
 
-LAYOUTS: tuple[Layout, ...] = ("merged", "release", "avec")
+LAYOUTS: tuple[RecolaLayout, ...] = ("merged", "release", "avec")
 RATERS = ("FM1 ", "FM2 ", "FM3 ", "FF1 ", "FF2 ", "FF3 ")
 
 
