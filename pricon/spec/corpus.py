@@ -36,8 +36,8 @@ class GenerateSpec(Spec):
     """
 
     layout: RecolaLayout | None = None
-    """RECOLA exists in three: one file a participant (`merged`, also null), annotation beside features
-    (`release`), or ARFF files of the AVEC challenge (`avec`). AGAIN has one layout."""
+    """RECOLA exists in three: one file a participant (`merged`, also null), annotation beside
+    features (`release`), ARFF files of the AVEC challenge (`avec`). AGAIN has one layout."""
 
     participants: PositiveInt = 20
     """How many people are generated."""
