@@ -80,9 +80,10 @@ def _checks(prepared: Prepared) -> Table:
 def _folds(balances: tuple[FoldBalance, ...]) -> Table:
     table = _table(
         "\nfolds (first seed): kept windows and share of class high",
-        1,
+        2,
         *(
             "stimulus",
+            "affect",
             "fold",
             "train",
             "validation",
@@ -97,5 +98,6 @@ def _folds(balances: tuple[FoldBalance, ...]) -> Table:
         windows, high = balance.num_windows, balance.share_high
         parts = [str(windows[part]) for part in ("train", "validation", "test", "dropped")]
         shares = [f"{high[part]:.0%}" for part in ("train", "test")]
-        table.add_row(balance.cell.stimulus, str(balance.cell.fold), *parts, *shares)
+        cell = balance.cell
+        table.add_row(cell.stimulus, cell.affect, str(cell.fold), *parts, *shares)
     return table

@@ -37,6 +37,8 @@ def label_windows(
             threshold = index.session_mean[affect]
         case None:
             raise ValueError("a job resolves its threshold when it is loaded")
+        case dict(by_affect):
+            threshold = by_affect[affect]
         case "training_median":
             threshold = _median(values[training])
         case fixed:
@@ -77,7 +79,9 @@ def contrast_windows(
         threshold = spec.change_threshold
         if threshold is None:
             raise ValueError("a job resolves its threshold when it is loaded")
-        if threshold == "training_median":
+        if isinstance(threshold, dict):
+            threshold = threshold[affect]
+        elif threshold == "training_median":
             threshold = _median(steps[training & (labels != DROPPED)])
         kinds = np.greater(steps, threshold)
     unknown = np.isnan(steps) | (labels == DROPPED)

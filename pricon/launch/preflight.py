@@ -100,8 +100,7 @@ def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: Job
         shown = ", ".join(people[:4]) + (f" and {len(people) - 4} more" if len(people) > 4 else "")
         what = f"of class `{missing[0]}`" if len(labels) else "outside the margin"
         raise PlanError(
-            f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus}) has no {part} window {what} "
-            f"(participants {shown})",
+            f"{_where(cell)} has no {part} window {what} (participants {shown})",
             "lower `folds.count` or `label.margin`"
             if part == "train" or not len(labels)
             else "lower `folds.count` or `label.margin`, or set `folds.require_all_classes: false`",
@@ -114,18 +113,21 @@ def _check_contrast(cell: Cell, windows: LabelledWindows, job: JobSpec) -> None:
     kinds = windows.contrast(cell)
     training = np.unique(kinds[windows.contrast_rows(cell, "train")])
     _, held_out = np.unique(kinds[windows.contrast_rows(cell, "validation")], return_counts=True)
-    where = f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus})"
     rule = f"`teacher.contrastive.contrast: {spec.contrast}`"
     if len(training) < 2:
         what = "are alike" if len(training) else "say nothing"
         raise PlanError(
-            f"{where}: all train windows {what} under {rule}",
+            f"{_where(cell)}: all train windows {what} under {rule}",
             "mend `teacher.contrastive.change_threshold`"
             if spec.contrast == "change" and len(training)
             else "choose another `teacher.contrastive.contrast`",
         )
     if held_out.max(initial=0) < (1 if spec.include_self else 2):
         raise PlanError(
-            f"{where}: no two validation windows are alike under {rule}",
+            f"{_where(cell)}: no two validation windows are alike under {rule}",
             "lower `folds.count` or raise `folds.validation_minimum`",
         )
+
+
+def _where(cell: Cell) -> str:
+    return f"fold {cell.fold} (seed {cell.seed}, {cell.stimulus}, {cell.affect})"

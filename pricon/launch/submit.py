@@ -135,11 +135,13 @@ def _metrics(result: TrialResult) -> Mapping[str, float]:
 
 
 def _headline(report: Report) -> dict[str, float]:
-    """What a list of submissions can be sorted by: `accuracy.<stimulus>.<available>.<arm>`."""
+    """What submissions can be sorted by: `accuracy.<stimulus>.<affect>.<available>.<arm>`."""
     metrics: dict[str, float] = {"trials_finished": len(report.trials) - len(report.unfinished)}
     if report.complete:
         for block in report.blocks:
-            place = f"{block.stimulus}.{block.available}".replace("+", "-")  # MLflow takes no `+`
+            place = f"{block.stimulus}.{block.affect}.{block.available}".replace(
+                "+", "-"
+            )  # MLflow takes no `+`
             for row in block.arms:
                 metrics[f"accuracy.{place}.{row.arm}"] = row.metrics["accuracy"].value
     return metrics

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from pricon.spec.corpus import Affect
 from pricon.spec.job import Arm
 
 Role = Literal["majority", "teacher", "probe", "student"]
@@ -28,16 +29,18 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One stimulus group x fold x seed: what must share a lane because it shares teachers.
+    """One stimulus group x affect x fold x seed: what shares a lane because it shares teachers.
 
     Args:
         stimuli: whose windows the cell's models see.
+        affect: what they predict.
         fold: index from 0.
         seed: one of the job's seeds.
         split: participants of train, validation and test.
     """
 
     stimuli: tuple[str, ...]
+    affect: Affect
     fold: int
     seed: int
     split: Split
@@ -48,7 +51,7 @@ class Cell:
         return "+".join(self.stimuli)
 
     def __str__(self) -> str:
-        return f"{self.stimulus} fold {self.fold} seed {self.seed}"
+        return f"{self.stimulus} {self.affect} fold {self.fold} seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The unit of results: arm x available modalities x stimulus group x fold x seed.
+    """The unit of results: arm x available modalities x cell.
 
     Args:
         id: hash of the arm and of its last stage.

@@ -89,13 +89,13 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         "source": source,
         "labels": link.labels,
         "corpus": digest,
-        "affect": job.affect,
-        "label": job.label.model_dump(),
+        "affect": cell.affect,
+        "label": [_own(job.label.threshold, cell), job.label.margin],
         "stimuli": cell.stimuli,
         "fold": cell.fold,
         "seed": cell.seed,
         "split": [cell.split.train, cell.split.validation, cell.split.test],
-        **_training_settings(link, job),
+        **_training_settings(link, cell, job),
     }
     stage = Stage(
         id=identity(content),
@@ -109,7 +109,12 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
     return [*before, stage]
 
 
-def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
+def _own(threshold: Any, cell: Cell) -> Any:
+    """The value for the cell's affect: what another affect gets changes nothing here."""
+    return threshold[cell.affect] if isinstance(threshold, dict) else threshold
+
+
+def _training_settings(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
     """Job fields that affect a stage; a teacher does not depend on its students."""
     if link.role == "majority":
         return {}
@@ -126,7 +131,9 @@ def _training_settings(link: Link, job: JobSpec) -> dict[str, Any]:
             settings["projection_width"] = job.teacher.contrastive.projection_width
         case "teacher" if link.objective == "contrastive":
             settings["encoder"] = job.teacher.encoder.model_dump(exclude={"dropout"})
-            settings["contrastive"] = job.teacher.contrastive.model_dump()
+            contrastive = job.teacher.contrastive
+            threshold = _own(contrastive.change_threshold, cell)
+            settings["contrastive"] = contrastive.model_dump() | {"change_threshold": threshold}
             settings["training"] = optimisation.contrastive.model_dump()
         case "teacher":
             settings["encoder"] = job.teacher.encoder.model_dump()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import product
 
 from pricon.errors import PlanError
 from pricon.plan.folds import split_participants
@@ -52,7 +53,8 @@ def _check_names(job: JobSpec, corpus: CorpusSummary) -> None:
         _check_known(name, corpus.modalities, "modality", "modalities")
     for name in job.stimuli:
         _check_known(name, corpus.stimuli, "stimulus", "stimuli")
-    _check_known(job.affect, corpus.affects, "affect", "affect")
+    for name in job.affects:
+        _check_known(name, corpus.affects, "affect", "affects")
 
 
 def _check_known(name: str, known: Iterable[str], noun: str, key: str) -> None:
@@ -74,12 +76,12 @@ def _cells(job: JobSpec, corpus: CorpusSummary) -> tuple[Cell, ...]:
     cells = []
     for group in groups:
         present = corpus.participants_of(group)
-        for fold in range(len(splits[job.seeds[0]])):
-            for seed in job.seeds:
-                split = splits[seed][fold]
-                cell = Cell(stimuli=group, fold=fold, seed=seed, split=split)
-                _check_present(cell, present)
-                cells.append(cell)
+        folds = range(len(splits[job.seeds[0]]))
+        for affect, fold, seed in product(job.affects, folds, job.seeds):
+            split = splits[seed][fold]
+            cell = Cell(stimuli=group, affect=affect, fold=fold, seed=seed, split=split)
+            _check_present(cell, present)
+            cells.append(cell)
     return tuple(cells)
 
 

@@ -10,21 +10,21 @@ Keys (every number may be null: not defined by these trials):
     folds_asked      null, or the folds that were asked for instead of all
     missing, failed  ids of the trials that are; all of them
     verdict          sentences; empty unless complete
-    arms             one entry a stimulus, available set and arm:
-        stimulus, available, arm, modality, num_participants, num_finished, num_planned
+    arms             one entry a stimulus, affect, available set and arm:
+        stimulus, affect, available, arm, modality, num_participants, num_finished, num_planned
         metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
         by_participant  participant -> accuracy over all of their windows, mean over seeds
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
-    comparisons      of two arms other than e2e, with the keys stimulus and available
+    comparisons      of two arms other than e2e, with the keys stimulus, affect and available
     equivalence_margin  accuracies that differ by less are comparable (TOST)
-    folds            one entry a stimulus and fold, means over seeds:
-        stimulus, fold
+    folds            one entry a stimulus, affect and fold, means over seeds:
+        stimulus, affect, fold
         num_windows  {train, validation, test, dropped}: kept windows by split, dropped as ambiguous
         share_high   {train, validation, test}: share of class high among the kept windows
         majority_accuracy  test accuracy of always predicting the training majority
-    trials           one entry a trial: trial_id, arm, modality, stimulus, fold, seed, status,
-                     error, num_windows, accuracy, balanced_accuracy, macro_f1, auroc
+    trials           one entry a trial: trial_id, arm, modality, stimulus, affect, fold, seed,
+                     status, error, num_windows, accuracy, balanced_accuracy, macro_f1, auroc
 
 A comparison: arm, reference, difference {mean, low, high}, by_seed [difference of each seed, mean
 over folds], num_participants, p_value, p_holm, p_fold_seed, smallest_detectable, p_equivalent (see
@@ -85,6 +85,7 @@ def trial_columns(row: TrialRow) -> dict[str, str | int | float | None]:
         "arm": trial.arm,
         "modality": trial.modality,
         "stimulus": cell.stimulus,
+        "affect": cell.affect,
         "fold": cell.fold,
         "seed": cell.seed,
         "status": row.result.status,
@@ -98,7 +99,7 @@ def trial_columns(row: TrialRow) -> dict[str, str | int | float | None]:
 
 
 def _place(block: Block) -> dict[str, Any]:
-    return {"stimulus": block.stimulus, "available": block.available}
+    return {"stimulus": block.stimulus, "affect": block.affect, "available": block.available}
 
 
 def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:

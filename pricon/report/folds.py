@@ -8,18 +8,20 @@ import numpy as np
 from pricon.report.results import TrialResult
 from pricon.report.scores import mean_present
 from pricon.report.summary import FoldSummary
+from pricon.spec.corpus import Affect
 
 
 def describe_folds(results: Sequence[TrialResult]) -> tuple[FoldSummary, ...]:
     """Windows and classes of each fold; a seed counts once, however many arms it has."""
-    by_fold: dict[tuple[str, int], dict[int, TrialResult]] = {}
+    by_fold: dict[tuple[str, Affect, int], dict[int, TrialResult]] = {}
     for r in results:
         if r.num_windows:
-            by_fold.setdefault((r.cell.stimulus, r.cell.fold), {}).setdefault(r.cell.seed, r)
+            key = (r.cell.stimulus, r.cell.affect, r.cell.fold)
+            by_fold.setdefault(key, {}).setdefault(r.cell.seed, r)
     return tuple(_fold(*key, list(seeds.values())) for key, seeds in by_fold.items())
 
 
-def _fold(stimulus: str, fold: int, seeds: Sequence[TrialResult]) -> FoldSummary:
+def _fold(stimulus: str, affect: Affect, fold: int, seeds: Sequence[TrialResult]) -> FoldSummary:
     def mean(values: list[float]) -> float:
         return float(mean_present(np.array(values, dtype=np.float64), axis=0))
 
@@ -32,6 +34,7 @@ def _fold(stimulus: str, fold: int, seeds: Sequence[TrialResult]) -> FoldSummary
     windows = ("train", "validation", "test", "dropped")
     return FoldSummary(
         stimulus=stimulus,
+        affect=affect,
         fold=fold,
         num_windows={k: mean([r.num_windows.get(k, nan) for r in seeds]) for k in windows},
         share_high={k: mean([share.get(k, nan) for share in shares]) for k in windows[:3]},

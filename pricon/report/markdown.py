@@ -139,7 +139,7 @@ def _folds(folds: Sequence[FoldSummary]) -> Iterator[str]:
     headings = ("fold", "train", "validation", "test", "dropped", "high in train", "high in test")
     rows = [
         (
-            f"{fold.stimulus} {fold.fold}",
+            f"{fold.stimulus} {fold.affect} {fold.fold}",
             *(_count(fold.num_windows[key]) for key in headings[1:5]),
             _number(fold.share_high["train"]),
             _number(fold.share_high["test"]),

@@ -46,14 +46,14 @@ class Scores:
         by_participant: accuracy over all windows of a participant, mean over seeds, shape
             (participants,); NaN for those who were never tested.
         by_fold: accuracy of each trial, shape (seeds, folds); NaN where there is none.
-        cells: (stimulus, fold, seed) of the finished trials.
+        cells: (stimulus, affect, fold, seed) of the finished trials.
         num_planned: trials that the plan holds.
     """
 
     draws: Mapping[str, Draws]
     by_participant: NDArray[np.float64]
     by_fold: NDArray[np.float64]
-    cells: frozenset[tuple[str, int, int]]
+    cells: frozenset[tuple[str, str, int, int]]
     num_planned: int
 
 
@@ -106,7 +106,7 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
         draws={name: draws[name] for name in METRICS},
         by_participant=mean_present(_accuracy(counts.sum(axis=1)), axis=0),
         by_fold=_accuracy(sums[0]),
-        cells=frozenset((cell.stimulus, cell.fold, cell.seed) for cell in finished),
+        cells=frozenset((cell.stimulus, cell.affect, cell.fold, cell.seed) for cell in finished),
         num_planned=len(trials),
     )
 

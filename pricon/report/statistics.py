@@ -6,7 +6,7 @@ decides what is compared with what.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, product
 from math import isnan, nan
 from typing import get_args
 
@@ -45,6 +45,7 @@ from pricon.report.summary import (
     TrialRow,
 )
 from pricon.report.verdict import pronounce
+from pricon.spec.corpus import Affect
 from pricon.spec.job import Arm
 from pricon.spec.statistics import PLAIN, StatisticsSpec
 
@@ -147,21 +148,30 @@ def _blocks(report: Report) -> tuple[Block, ...]:
     results = [row.result for row in report.trials]
     grid = make_grid(results, report.statistics.resamples)
     stimuli = list(dict.fromkeys(result.cell.stimulus for result in results))
-    scored: dict[tuple[str, str, str], Scores] = {}
-    for condition, rows in groupby(sorted(report.trials, key=_condition), key=_condition):
-        scored[condition] = score([(row.result, row.metrics) for row in rows], grid)
+    affects = list(dict.fromkeys(result.cell.affect for result in results))
+    scored: dict[_Condition, Scores] = {}
+    for condition, found in groupby(sorted(report.trials, key=_condition), key=_condition):
+        scored[condition] = score([(row.result, row.metrics) for row in found], grid)
     blocks = []
-    for available in _available_sets(results):
-        tables = {s: _rows_of(scored, s, available) for s in stimuli}
+    for affect, available in product(affects, _available_sets(results)):
+        tables = {s: _rows_of(scored, (s, affect), available) for s in stimuli}
         if len(stimuli) > 1:
             tables[MACRO_AVERAGE] = _macro(list(tables.values()))
-        blocks += [_block(s, available, rows, report, grid) for s, rows in tables.items()]
+        for stimulus, rows in tables.items():
+            blocks.append(_block((stimulus, affect), available, rows, report, grid))
     return tuple(blocks)
 
 
-def _condition(row: TrialRow) -> tuple[str, str, str]:
-    trial = row.result.trial
-    return row.result.cell.stimulus, trial.arm, trial.modality
+_Place = tuple[str, Affect]
+"""Stimulus and affect."""
+
+_Condition = tuple[_Place, str, str]
+"""Place, arm and modality."""
+
+
+def _condition(row: TrialRow) -> _Condition:
+    trial, cell = row.result.trial, row.result.cell
+    return (cell.stimulus, cell.affect), trial.arm, trial.modality
 
 
 def _available_sets(results: Sequence[TrialResult]) -> list[str]:
@@ -175,17 +185,17 @@ _Row = tuple[str, str]
 
 
 def _rows_of(
-    scored: Mapping[tuple[str, str, str], Scores], stimulus: str, available: str
+    scored: Mapping[_Condition, Scores], place: _Place, available: str
 ) -> dict[_Row, Scores]:
     """Scores of one table, in the order of its rows."""
     rows: dict[_Row, Scores] = {}
     for arm in ARMS:
-        modalities = [m for s, a, m in scored if (s, a) == (stimulus, arm)]
+        modalities = [m for s, a, m in scored if (s, a) == (place, arm)]
         if arm in SHARED_ARMS and available not in modalities:
             modalities = modalities[:1]
         else:
             modalities = [m for m in modalities if m == available]
-        rows |= {(arm, m): scored[stimulus, arm, m] for m in modalities}
+        rows |= {(arm, m): scored[place, arm, m] for m in modalities}
     return rows
 
 
@@ -196,14 +206,16 @@ def _macro(tables: Sequence[Mapping[_Row, Scores]]) -> dict[_Row, Scores]:
 
 
 def _block(
-    stimulus: str, available: str, rows: Mapping[_Row, Scores], report: Report, grid: Grid
+    place: _Place, available: str, rows: Mapping[_Row, Scores], report: Report, grid: Grid
 ) -> Block:
+    stimulus, affect = place
     by_arm = {arm: scores for (arm, _), scores in rows.items()}
     pairs = [*((arm, "e2e") for arm in by_arm if arm != "e2e"), *REFERENCES]
     comparisons = _compare(by_arm, pairs, report.statistics.equivalence_margin)
     tested = [~np.isnan(scores.by_participant) for scores in rows.values()]
     return Block(
         stimulus=stimulus,
+        affect=affect,
         available=available,
         num_participants=int(np.any(tested, axis=0).sum()) if tested else 0,
         arms=tuple(

@@ -12,6 +12,7 @@ import numpy as np
 from pricon.report.metrics import Metrics
 from pricon.report.results import TrialResult
 from pricon.report.scores import Draws
+from pricon.spec.corpus import Affect
 from pricon.spec.statistics import StatisticsSpec
 
 
@@ -126,10 +127,11 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One table: the arms that share a stimulus group and an available set.
+    """One table: the arms that share a stimulus group, an affect and an available set.
 
     Args:
         stimulus: the group in one word, or `MACRO_AVERAGE`.
+        affect: what they predict.
         available: modalities in the wild, in one word.
         num_participants: participants tested.
         arms: in the order of `spec.job.Arm`.
@@ -138,6 +140,7 @@ class Block:
     """
 
     stimulus: str
+    affect: Affect
     available: str
     num_participants: int
     arms: tuple[ArmSummary, ...]
@@ -157,6 +160,7 @@ class FoldSummary:
 
     Args:
         stimulus: the group in one word.
+        affect: what is predicted.
         fold: index from 0.
         num_windows: kept windows by split, and `dropped` as ambiguous; NaN where no trial tells.
         share_high: share of class `high` by split.
@@ -164,6 +168,7 @@ class FoldSummary:
     """
 
     stimulus: str
+    affect: Affect
     fold: int
     num_windows: Mapping[str, float]
     share_high: Mapping[str, float]

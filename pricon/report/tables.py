@@ -75,7 +75,8 @@ def _describe(result: TrialResult) -> str:
 
 def caption(block: Block) -> str:
     """What a table is about, in one line."""
-    return f"{block.stimulus}, available: {block.available}, {block.num_participants} participants"
+    where = f"{block.stimulus}, {block.affect}, available: {block.available}"
+    return f"{where}, {block.num_participants} participants"
 
 
 def cells(row: ArmSummary) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
     """
     averages = [block for block in blocks if block.stimulus == MACRO_AVERAGE]
     judged = averages or list(blocks)
+    num_affects = len({block.affect for block in blocks})
     family = [(block, comparison) for block in judged for comparison in comparisons(block)]
     p_values = holm([comparison.p_value for _, comparison in family])
     num_tests = sum(not isnan(p) for p in p_values)
@@ -56,7 +57,7 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
     sentences: list[str] = []
     for block in judged:
         told = [
-            f"{_place(block, comparison)}, "
+            f"{_place(block, comparison, several=num_affects > 1)}, "
             + (
                 judge_equivalence(comparison, p_equivalent, margin)
                 if _is_h3(comparison)
@@ -67,7 +68,7 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
             )
             if of is block and (comparison.arm, comparison.reference) in JUDGED
         ]
-        sentences += [*told, *(_no_gap(block) if told else [])]
+        sentences += [*told, *(_no_gap(block, several=num_affects > 1) if told else [])]
     if not sentences:
         return ()
     return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if generated else []))
@@ -77,14 +78,16 @@ def _is_h3(comparison: Comparison) -> bool:
     return HYPOTHESES.get((comparison.arm, comparison.reference)) == "H3"
 
 
-def _place(block: Block, comparison: Comparison) -> str:
+def _place(block: Block, comparison: Comparison, *, several: bool) -> str:
+    """Where a comparison was made; names the affect where a job predicts several."""
     hypothesis = HYPOTHESES.get((comparison.arm, comparison.reference))
     stimuli = ", averaged over stimuli" if block.stimulus == MACRO_AVERAGE else ""
-    place = f"with {block.available} available{stimuli}"
+    affect = f" for {block.affect}" if several else ""
+    place = f"with {block.available} available{affect}{stimuli}"
     return f"{hypothesis}: {place}" if hypothesis else place.capitalize()
 
 
-def _no_gap(block: Block) -> list[str]:
+def _no_gap(block: Block, *, several: bool) -> list[str]:
     """Where all modalities are no better, there is nothing to distil."""
     reference = block.arm("all_modalities")
     if reference is None or reference.minus_e2e is None:
@@ -92,9 +95,9 @@ def _no_gap(block: Block) -> list[str]:
     gap = reference.minus_e2e.difference.value
     if gap > 0:
         return []
+    place = _place(block, reference.minus_e2e, several=several)
     return [
-        f"{_place(block, reference.minus_e2e)}, all_modalities minus e2e is {gap:+.3f}: "
-        "there is no gap that an arm could close."
+        f"{place}, all_modalities minus e2e is {gap:+.3f}: there is no gap that an arm could close."
     ]
 
 

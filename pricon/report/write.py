@@ -22,7 +22,7 @@ PREDICTIONS = "predictions.parquet"
 
 _TRIALS_SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("trial_id", "arm", "modality", "stimulus")),
+        *((name, pa.string()) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
         *((name, pa.int64()) for name in ("fold", "seed")),
         *((name, pa.string()) for name in ("status", "error")),
         ("num_windows", pa.int64()),
@@ -32,7 +32,7 @@ _TRIALS_SCHEMA = pa.schema(
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _PREDICTIONS_SCHEMA = pa.schema(
     [
-        *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus")),
+        *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
         *((name, pa.int64()) for name in ("fold", "seed", "window")),
         *((name, _WORD) for name in ("participant", "session")),
         ("t_start_s", pa.float64()),
@@ -90,6 +90,7 @@ def _predictions_of(result: TrialResult) -> pa.Table:
         "arm": trial.arm,
         "modality": trial.modality,
         "stimulus": cell.stimulus,
+        "affect": cell.affect,
         "fold": cell.fold,
         "seed": cell.seed,
     }

@@ -34,7 +34,7 @@ Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 def _as_set(value: object) -> object:
-    """One modality may be written without brackets."""
+    """One name may be written without brackets."""
     return (
         (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
     )
@@ -42,6 +42,8 @@ def _as_set(value: object) -> object:
 
 _Set = Annotated[tuple[Modality, ...], Field(min_length=1)]
 AvailableSet = Annotated[_Set, BeforeValidator(_as_set, json_schema_input_type=Modality | _Set)]
+_Affects = Annotated[tuple[Affect, ...], Field(min_length=1)]
+AffectSet = Annotated[_Affects, BeforeValidator(_as_set, json_schema_input_type=Affect | _Affects)]
 
 
 class LabelSpec(Spec):
@@ -50,23 +52,29 @@ class LabelSpec(Spec):
     High above threshold + margin, low below threshold - margin, otherwise dropped as ambiguous.
     """
 
-    threshold: float | Literal["session_mean", "training_median"] | None = None
-    """A fixed value, the mean of the window's own session, or the median of the fold's training
-    windows. Null is the custom of the corpus: session mean on AGAIN [A] ICMI 2023; on RECOLA 0.05
-    for arousal and 0.09 for valence [A] C-SCL."""
+    threshold: float | Literal["session_mean", "training_median"] | dict[Affect, float] | None = (
+        None
+    )
+    """A fixed value, or one an affect, the mean of the window's own session, or the median of the
+    fold's training windows. Null is the custom of the corpus: session mean on AGAIN [A] ICMI 2023;
+    on RECOLA 0.05 for arousal and 0.09 for valence [A] C-SCL."""
 
     margin: float = Field(0.05, ge=0)
     """Half width of the band around the threshold that is dropped. [A] C-LUPI."""
 
 
 class ModalitiesSpec(Spec):
-    """Which modalities there are in the wild, and which only the lab has."""
+    """Which modalities there are in the wild, and which only the lab has.
+
+    For a student everything that it may not see is privileged: `privileged`, and what only other
+    entries of `available` have.
+    """
 
     available: tuple[AvailableSet, ...] = Field(min_length=1)
     """What students may see. Each entry (a modality, or a list of them) is a student of its own."""
 
-    privileged: tuple[Modality, ...] = Field(min_length=1)
-    """What only teachers see."""
+    privileged: tuple[Modality, ...] = ()
+    """What only teachers see, whoever the student is."""
 
     @model_validator(mode="after")
     def _named_once(self) -> "ModalitiesSpec":
@@ -77,6 +85,16 @@ class ModalitiesSpec(Spec):
         both = {name for entry in self.available for name in entry} & set(self.privileged)
         if both:
             raise ValueError(f"`{min(both)}` is named twice: as available and as privileged")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_privileged(self) -> "ModalitiesSpec":
+        for entry in self.available:
+            if set(self.everything) <= {*entry}:
+                raise ValueError(
+                    f"nothing is privileged for the student of `{'+'.join(entry)}`; name what only "
+                    "the lab has in `privileged`"
+                )
         return self
 
     @property
@@ -137,8 +155,8 @@ class JobSpec(Spec):
     stimulus_models: Literal["each", "pooled"] = "each"
     """One model for each stimulus, or one over all of them."""
 
-    affect: Affect = "arousal"
-    """The annotated quantity to predict."""
+    affects: AffectSet = ("arousal",)
+    """The annotated quantities to predict, each by models of its own."""
 
     label: LabelSpec = LabelSpec()
     """How a trace becomes a class."""
@@ -200,17 +218,30 @@ class JobSpec(Spec):
         """Replace null by what the corpus' literature does, so that a run records what it did."""
         is_recola = isinstance(self.corpus, RecolaSpec)
         if self.label.threshold is None:
-            fixed = {"arousal": 0.05, "valence": 0.09}[self.affect]
-            custom = {"threshold": fixed if is_recola else "session_mean"}
+            custom = {
+                "threshold": {"arousal": 0.05, "valence": 0.09} if is_recola else "session_mean"
+            }
             self.__dict__["label"] = self.label.model_copy(update=custom)
         contrastive = self.teacher.contrastive
         if contrastive.contrast == "change" and contrastive.change_threshold is None:
-            steps = {"arousal": 0.0017, "valence": 0.0013}[self.affect]
-            custom = {"change_threshold": steps if is_recola else "training_median"}
+            steps = {"arousal": 0.0017, "valence": 0.0013} if is_recola else "training_median"
+            custom = {"change_threshold": steps}
             custom_teacher = {"contrastive": contrastive.model_copy(update=custom)}
             self.__dict__["teacher"] = self.teacher.model_copy(update=custom_teacher)
         if self.incomplete_features is None:
             self.__dict__["incomplete_features"] = "impute" if is_recola else "drop"
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_of_all_affects(self) -> "JobSpec":
+        thresholds = {
+            "label.threshold": self.label.threshold,
+            "teacher.contrastive.change_threshold": self.teacher.contrastive.change_threshold,
+        }
+        for key, given in thresholds.items():
+            missing = [a for a in self.affects if isinstance(given, dict) and a not in given]
+            if missing:
+                raise ValueError(f"`{key}` has no value for `{missing[0]}`, which is in `affects`")
         return self
 
     @model_validator(mode="after")
@@ -230,4 +261,5 @@ class JobSpec(Spec):
         _refuse_repeats(tuple(self.arms), "arms")
         _refuse_repeats(tuple(map(str, self.seeds)), "seeds")
         _refuse_repeats(self.stimuli, "stimuli")
+        _refuse_repeats(tuple(self.affects), "affects")
         return self

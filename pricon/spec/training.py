@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from pricon.spec.base import Spec
+from pricon.spec.corpus import Affect
 
 
 class EncoderSpec(Spec):
@@ -53,10 +54,13 @@ class ContrastiveSpec(Spec):
     whose trace changes much or little (`change`), or those whose trace rises, falls or stands
     still (`trend`). [A] C-SCL."""
 
-    change_threshold: NonNegativeFloat | Literal["training_median"] | None = None
-    """Mean size of a trace's steps from tick to tick above which a window changes much; for
-    `contrast: change` alone. Null is the custom of the corpus: on RECOLA 0.0017 for arousal and
-    0.0013 for valence [A] C-SCL; elsewhere the median of the fold's training windows (ours)."""
+    change_threshold: (
+        NonNegativeFloat | Literal["training_median"] | dict[Affect, NonNegativeFloat] | None
+    ) = None
+    """Mean size of a trace's steps from tick to tick above which a window changes much, or one an
+    affect; for `contrast: change` alone. Null is the custom of the corpus: on RECOLA 0.0017 for
+    arousal and 0.0013 for valence [A] C-SCL; elsewhere the median of the fold's training windows
+    (ours)."""
 
     projection_width: NonNegativeInt = 0
     """Output width of a two-layer projection head used in the contrastive stage only; 0 means none.

@@ -128,6 +128,7 @@ def trial_record(run: RunRecord, result: TrialResult, metrics: Mapping[str, floa
         "arm": trial.arm,
         "modality": trial.modality,
         "stimulus": cell.stimulus,
+        "affect": cell.affect,
         "fold": str(cell.fold),
         "seed": str(cell.seed),
     }

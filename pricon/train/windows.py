@@ -35,12 +35,12 @@ class LabelledWindows:
     def _labels(self, cell: Cell) -> NDArray[np.int8]:
         """1 high, 0 low, -1 dropped under the cell's label rule. Shape (windows,)."""
         training = self._inside(cell, "train")
-        return label_windows(self.index, self.job.label, self.job.affect, training)
+        return label_windows(self.index, self.job.label, cell.affect, training)
 
     def _contrast(self, cell: Cell) -> NDArray[np.int8]:
         """Which windows are alike in the contrastive loss. Shape (windows,)."""
         spec, training = self.job.teacher.contrastive, self._inside(cell, "train")
-        return contrast_windows(self.index, spec, self.job.affect, self.labels(cell), training)
+        return contrast_windows(self.index, spec, cell.affect, self.labels(cell), training)
 
     def _rows(self, cell: Cell, part: SplitPart) -> NDArray[np.int64]:
         """Rows of the kept windows of one split, rising."""

@@ -123,13 +123,13 @@ def test_missing_job_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ({"folds": {"count": 20}}, "20 folds asked for, but the corpus has 8 participants"),
         (
             {"label": {"threshold": 0.0, "margin": 0.0}},
-            "fold 0 (seed 0, fps) has no train window of class `low`",
+            "fold 0 (seed 0, fps, arousal) has no train window of class `low`",
         ),
         (
             {"modalities": {"available": ["frames"], "privileged": ["telemetrie"]}},
             "did you mean `telemetry`?",
         ),
-        ({"affect": "valence"}, "the corpus has no affect `valence`"),
+        ({"affects": "valence"}, "the corpus has no affect `valence`"),
     ],
 )
 def test_what_only_recordings_can_tell_is_found_before_a_corpus_is_built(
@@ -237,7 +237,7 @@ def test_a_failed_trial_is_exit_code_1_and_finished_ones_are_kept(
     assert submit(job, "--no-track") == 1
     shown = capsys.readouterr().out
     assert "INCOMPLETE: 2 of 10 trials missing or failed" in shown
-    assert "pricon (frames), fps fold 0 seed 0" in " ".join(shown.split())
+    assert "pricon (frames), fps arousal fold 0 seed 0" in " ".join(shown.split())
     (results,) = (tmp_path / "runs" / "tiny").glob("*/results.json")
     found = json.loads(results.read_text(encoding="utf-8"))
     assert not found["complete"]

@@ -132,7 +132,9 @@ def test_a_failed_teacher_fails_its_students_and_no_one_else(job: JobSpec) -> No
     failed = report.unfinished
     assert {result.trial.arm for result in failed} == {"pricon"}
     assert all(result.status == "failed" for result in failed)
-    assert "teacher of fps fold 0 seed 0 failed: validation loss is" in (failed[0].error or "")
+    assert "teacher of fps arousal fold 0 seed 0 failed: validation loss is" in (
+        failed[0].error or ""
+    )
     assert not report.complete
     assert not report.verdict
     finished = [row for row in report.trials if row.metrics is not None]

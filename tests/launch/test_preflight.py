@@ -107,7 +107,7 @@ def test_a_split_without_a_class_names_everything(part: str, left: float, missin
     with pytest.raises(PlanError, match=f"has no {part} window") as caught:
         checked(spec, traces_with(people, left, left, BETWEEN))
     assert caught.value.message == (
-        f"fold 0 (seed 0, fps) has no {part} window of class `{missing}` "
+        f"fold 0 (seed 0, fps, arousal) has no {part} window of class `{missing}` "
         f"(participants {shown(people)})"
     )
     hint = caught.value.hint or ""
@@ -143,7 +143,9 @@ def test_a_split_without_any_window_is_never_usable(part: str) -> None:
 @pytest.mark.parametrize("require", [True, False])
 def test_a_margin_that_swallows_everything_is_refused(require: bool) -> None:
     spec = job(label={"margin": 0.45}, folds={"require_all_classes": require})
-    with pytest.raises(PlanError, match=r"fold 0 \(seed 0, fps\) has no train window") as caught:
+    with pytest.raises(
+        PlanError, match=r"fold 0 \(seed 0, fps, arousal\) has no train window"
+    ) as caught:
         checked(spec, Traces())
     assert "label.margin" in (caught.value.hint or "")
 

@@ -127,8 +127,8 @@ def test_records_come_in_order_and_hold_what_was_written(job: JobSpec) -> None:
     (block,) = report.blocks
     assert last.metrics == {
         "trials_finished": 4,
-        "accuracy.fps.frames.majority": block.arms[0].metrics["accuracy"].value,
-        "accuracy.fps.frames.e2e": block.arms[1].metrics["accuracy"].value,
+        "accuracy.fps.arousal.frames.majority": block.arms[0].metrics["accuracy"].value,
+        "accuracy.fps.arousal.frames.e2e": block.arms[1].metrics["accuracy"].value,
     }
 
 
@@ -189,7 +189,7 @@ def test_a_failed_trial_fails_the_run_and_the_others_count(job: JobSpec) -> None
     by_status = {trial.trial_id: trial.status for trial in trials}
     assert [*by_status.values()].count("FAILED") == len(report.unfinished) == 2
     failed = next(trial for trial in trials if trial.status == "FAILED")
-    assert failed.tags["pricon.error"].startswith("teacher of fps fold ")
+    assert failed.tags["pricon.error"].startswith("teacher of fps arousal fold ")
     assert failed.points == ()
     assert "INCOMPLETE" in (run_folder(job) / "report.md").read_text(encoding="utf-8")
 
@@ -257,8 +257,10 @@ def test_headline_numbers_have_names_that_mlflow_takes() -> None:
     grid = Grid(arms=arms, stimuli=("fps+solid", "tiny"), available=("frames+sound",))
     report = summarise(*make_run(grid))
     headline = _headline(report)
-    assert headline["accuracy.fps-solid.frames-sound.pricon"] == pytest.approx(0.8)
-    assert headline["accuracy.macro average over stimuli.frames-sound.e2e"] == pytest.approx(0.7)
+    assert headline["accuracy.fps-solid.arousal.frames-sound.pricon"] == pytest.approx(0.8)
+    assert headline[
+        "accuracy.macro average over stimuli.arousal.frames-sound.e2e"
+    ] == pytest.approx(0.7)
     assert len(headline) == 1 + 3 * 3
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in headline)
     some = summarise(*make_run(replace(grid, asked=(0,))))

@@ -53,7 +53,7 @@ def test_a_teacher_of_another_fold() -> None:
     moved = replace(student, source=teachers[1].id)
     stages = tuple(moved if stage is student else stage for stage in plan.stages)
     with pytest.raises(
-        PlanError, match=r"student .* of fps fold 0 seed 0 builds on teacher .* seed 1"
+        PlanError, match=r"student .* of fps arousal fold 0 seed 0 builds on teacher .* seed 1"
     ):
         check_leakage(replace(plan, stages=stages), summary())
 

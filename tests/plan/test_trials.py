@@ -1,6 +1,7 @@
 """Trials, stages, lanes, identities, and what a corpus cannot give."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,7 +176,7 @@ def test_only_some_folds() -> None:
         ({"modalities": {"available": ["frmes"], "privileged": ["telemetry"]}},
          "the corpus has no modality `frmes`", "did you mean `frames`?"),
         ({"stimuli": ["fsp"]}, "the corpus has no stimulus `fsp`", "did you mean `fps`?"),
-        ({"affect": "valence"}, "the corpus has no affect `valence`", "mend `affect`"),
+        ({"affects": "valence"}, "the corpus has no affect `valence`", "mend `affects`"),
         ({"folds": {"count": 20}}, "20 folds asked for", "from 2 to 12"),
     ],
 )  # fmt: skip
@@ -207,3 +208,28 @@ def test_a_stimulus_that_a_fold_does_not_know() -> None:
 def test_the_plan_is_data() -> None:
     plan = plan_trials(job(), summary())
     assert type(plan).from_json(plan.to_json()) == plan
+
+
+def test_affects_are_cells_of_their_own_and_do_not_move_each_other() -> None:
+    corpus = replace(summary(), affects=("arousal", "valence"))
+    both = plan_trials(job(affects=["arousal", "valence"]), corpus)
+    alone = plan_trials(job(affects="valence"), corpus)
+    assert Counter(cell.affect for cell in both.cells) == {"arousal": 10, "valence": 10}
+    valence = {trial.id for trial in both.trials if both.cells[trial.cell].affect == "valence"}
+    assert valence == {trial.id for trial in alone.trials}
+    split = {cell.affect: cell.split for cell in both.cells if (cell.fold, cell.seed) == (0, 0)}
+    assert split["arousal"] == split["valence"]
+
+
+def test_a_threshold_moves_its_own_affect() -> None:
+    corpus = replace(summary(), affects=("arousal", "valence"))
+    plans = [
+        plan_trials(
+            job(affects=["arousal", "valence"], label={"threshold": {"arousal": a, "valence": 0}}),
+            corpus,
+        )
+        for a in (0.1, 0.2)
+    ]
+    ids = [{s.id: plan.cells[s.cell].affect for s in plan.stages} for plan in plans]
+    assert {ids[0][i] for i in ids[0].keys() & ids[1].keys()} == {"valence"}
+    assert {ids[0][i] for i in ids[0].keys() - ids[1].keys()} == {"arousal"}

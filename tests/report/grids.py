@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
 from pricon.plan.plan import Cell, Lane, Plan, Split, Trial
 from pricon.report.results import Predictions, TrialResult
+from pricon.spec.corpus import Affect
 from pricon.spec.job import Arm
 
 Wrong = Callable[[int, int], int]
@@ -20,6 +22,7 @@ class Grid:
     arms: Mapping[Arm, Wrong]
     available: tuple[str, ...] = ("audio",)
     stimuli: tuple[str, ...] = ("heist",)
+    affects: tuple[Affect, ...] = ("arousal",)
     num_folds: int = 2
     per_fold: int = 3
     seeds: tuple[int, ...] = (0, 1)
@@ -54,14 +57,14 @@ def make_run(grid: Grid) -> tuple[Plan, list[TrialResult]]:
     trials: list[Trial] = []
     results: list[TrialResult] = []
     folds = grid.asked if grid.asked is not None else range(grid.num_folds)
-    for stimulus in grid.stimuli:
+    for stimulus, affect in product(grid.stimuli, grid.affects):
         for fold in folds:
             index = range(fold * grid.per_fold, (fold + 1) * grid.per_fold)
             test = tuple(people[i] for i in index)
             rest = tuple(p for p in people if p not in test)
             split = Split(train=rest[1:], validation=rest[:1], test=test)
             for seed in grid.seeds:
-                cell = Cell(stimuli=(stimulus,), fold=fold, seed=seed, split=split)
+                cell = Cell(stimuli=(stimulus,), affect=affect, fold=fold, seed=seed, split=split)
                 for trial in _trials(grid, cell, len(cells)):
                     wrong = [grid.arms[trial.arm](i, seed) for i in index]
                     trials.append(trial)
@@ -81,7 +84,7 @@ def make_run(grid: Grid) -> tuple[Plan, list[TrialResult]]:
         job_name="again-tiny",
         corpus_digest="c" * 64,
         generated=grid.generated,
-        num_cells_of_job=len(grid.stimuli) * grid.num_folds * len(grid.seeds),
+        num_cells_of_job=len(grid.stimuli) * len(grid.affects) * grid.num_folds * len(grid.seeds),
         cells=tuple(cells),
         stages=(),
         trials=tuple(trials),
@@ -102,7 +105,9 @@ def _trials(grid: Grid, cell: Cell, index: int) -> list[Trial]:
                 wanted += [(arm, (modality,)) for modality in grid.available]
     return [
         Trial(
-            id="-".join((arm, *available, cell.stimulus, str(cell.fold), str(cell.seed))),
+            id="-".join(
+                (arm, *available, cell.stimulus, *_second(cell), str(cell.fold), str(cell.seed))
+            ),
             arm=arm,
             available=available,
             cell=index,
@@ -110,6 +115,10 @@ def _trials(grid: Grid, cell: Cell, index: int) -> list[Trial]:
         )
         for arm, available in wanted
     ]
+
+
+def _second(cell: Cell) -> tuple[str, ...]:
+    return () if cell.affect == "arousal" else (cell.affect,)
 
 
 def fail(result: TrialResult, error: str = "loss is not finite in epoch 3") -> TrialResult:

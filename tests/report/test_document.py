@@ -41,6 +41,7 @@ def test_keys_and_numbers() -> None:
         "arm": "pricon",
         "modality": "audio",
         "stimulus": "heist",
+        "affect": "arousal",
         "fold": 0,
         "seed": 0,
         "status": "finished",
@@ -58,6 +59,7 @@ def test_every_fold_tells_its_windows_and_classes() -> None:
     assert document["folds"] == [
         {
             "stimulus": "heist",
+            "affect": "arousal",
             "fold": fold,
             "num_windows": {"train": 20.0, "validation": 10.0, "test": 30.0, "dropped": 4.0},
             "share_high": {"train": 0.6, "validation": 0.5, "test": 0.5},

@@ -26,7 +26,7 @@ def test_an_incomplete_page_says_so_in_its_title_and_judges_nothing() -> None:
     page = markdown(summarise(plan, [fail(results[0], "a | b"), *results[2:]]), {})
     title = page.splitlines()[0]
     assert title == "# again-tiny (run run0): INCOMPLETE: 2 of 20 trials missing or failed"
-    assert "- failed majority-heist-0-0: majority, heist fold 0 seed 0: a | b" in page
+    assert "- failed majority-heist-0-0: majority, heist arousal fold 0 seed 0: a | b" in page
     assert "## What the data show" not in page
 
 

@@ -93,7 +93,7 @@ def test_a_missing_trial_leaves_holes_and_not_zeros() -> None:
     assert scores.draws["accuracy"][0] == pytest.approx(0.8)
     assert np.isnan(scores.by_fold[0, 1])
     assert scores.num_planned == 2
-    assert scores.cells == {("heist", 0, 0)}
+    assert scores.cells == {("heist", "arousal", 0, 0)}
 
 
 def test_resamples_of_one_class_have_no_auroc() -> None:

@@ -194,7 +194,7 @@ def test_arms_evaluated_on_different_windows_are_refused() -> None:
     assert results[0].predictions is not None
     results[0].predictions.window[0] = 999_999
     with pytest.raises(
-        PlanError, match="were evaluated on different windows of heist fold 0 seed 0"
+        PlanError, match="were evaluated on different windows of heist arousal fold 0 seed 0"
     ):
         summarise(plan, results)
 
@@ -205,3 +205,23 @@ def test_a_large_run_is_summarised_in_seconds() -> None:
     start = time.process_time()
     summarise(plan, results)
     assert time.process_time() - start < 10
+
+
+def test_affects_have_tables_averages_and_sentences_of_their_own() -> None:
+    grid = Grid(arms=ARMS, affects=("arousal", "valence"), stimuli=("heist", "solid"))
+    report = summarise(*make_run(grid))
+    assert [(block.affect, block.stimulus) for block in report.blocks] == [
+        (affect, stimulus)
+        for affect in ("arousal", "valence")
+        for stimulus in ("heist", "solid", MACRO_AVERAGE)
+    ]
+    assert [(fold.affect, fold.fold) for fold in report.folds[:4]] == [
+        ("arousal", 0),
+        ("arousal", 1),
+        ("valence", 0),
+        ("valence", 1),
+    ]
+    for affect in ("arousal", "valence"):
+        found = [s for s in report.verdict if f"for {affect}, averaged over stimuli" in s]
+        assert len(found) == 4
+    assert "Holm over 12 comparisons" in report.verdict[0]

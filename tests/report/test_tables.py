@@ -75,7 +75,7 @@ def test_an_incomplete_report_names_ten_and_counts_the_rest() -> None:
     text = shown(report, width=200)
     assert "INCOMPLETE: 12 of 30 trials missing or failed" in text
     assert (
-        "failed majority-heist-0-0: majority, heist fold 0 seed 0: "
+        "failed majority-heist-0-0: majority, heist arousal fold 0 seed 0: "
         "loss is not finite in epoch 3" in text
     )
     assert text.count("\nmissing ") == 9

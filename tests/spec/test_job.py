@@ -59,16 +59,15 @@ def test_no_field_takes_a_secret() -> None:
 @pytest.mark.parametrize(
     ("adapter", "affect", "threshold"),
     [
-        ("recola", "arousal", 0.0017),
-        ("recola", "valence", 0.0013),
+        ("recola", "arousal", {"arousal": 0.0017, "valence": 0.0013}),
         ("again", "arousal", "training_median"),
     ],
 )
 def test_what_counts_as_much_change_is_the_custom_of_the_corpus(
-    adapter: str, affect: str, threshold: float | str
+    adapter: str, affect: str, threshold: dict[str, float] | str
 ) -> None:
     document = YAML(typ="safe", pure=True).load(JOB)
-    document |= {"corpus": {"adapter": adapter, "uri": "x"}, "affect": affect}
+    document |= {"corpus": {"adapter": adapter, "uri": "x"}, "affects": affect}
     assert JobSpec.model_validate(document).teacher.contrastive.change_threshold is None
     document["teacher"] = {"contrastive": {"contrast": "change"}}
     assert JobSpec.model_validate(document).teacher.contrastive.change_threshold == threshold

@@ -37,17 +37,17 @@ def test_a_minimal_job_gets_every_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("adapter", "affect", "threshold", "incomplete"),
+    ("adapter", "affects", "threshold", "incomplete"),
     [
         ("again", "arousal", "session_mean", "drop"),
-        ("recola", "arousal", 0.05, "impute"),
-        ("recola", "valence", 0.09, "impute"),
+        ("recola", "[arousal]", {"arousal": 0.05, "valence": 0.09}, "impute"),
+        ("recola", "[arousal, valence]", {"arousal": 0.05, "valence": 0.09}, "impute"),
     ],
 )
 def test_customs_of_the_corpus_stand_where_the_job_says_nothing(
-    adapter: str, affect: str, threshold: float | str, incomplete: str
+    adapter: str, affects: str, threshold: dict[str, float] | str, incomplete: str
 ) -> None:
-    text = JOB.replace("adapter: again", f"adapter: {adapter}") + f"affect: {affect}\n"
+    text = JOB.replace("adapter: again", f"adapter: {adapter}") + f"affects: {affects}\n"
     job = parse_job(text, "job.yaml")
     assert (job.label.threshold, job.incomplete_features) == (threshold, incomplete)
     own = parse_job(f"{text}label: {{threshold: 0.2}}\nincomplete_features: drop\n", "job.yaml")
@@ -93,6 +93,12 @@ def test_unknown_key_of_a_union_names_the_keys_of_its_member() -> None:
         ("arms: []", "`arms` is empty"),
         ("arms: [e2e, e2e]", "`e2e` is named twice in `arms`"),
         ("seeds: [1, 1]", "`1` is named twice in `seeds`"),
+        ("affects: [arousal, arousal]", "`arousal` is named twice in `affects`"),
+        (
+            "affects: [arousal, valence]\nlabel: {threshold: {arousal: 0.1}}",
+            "`label.threshold` has no value for `valence`, which is in `affects`",
+        ),
+        ("affects: joy", "`affects` is 'joy'\n  expected 'arousal' or 'valence'"),
         ("folds: {count: 1}", "`count` must be at least 2"),
         ("output: ''", "`output` is ''"),
         ("label: {margin: .inf}", "`label.margin` is inf\n  expected a finite number"),
@@ -132,6 +138,19 @@ def test_a_modality_named_twice(available: str, privileged: str, expected: str) 
     error = refused(text)
     assert expected in error.message
     assert "in `modalities`" in error.message
+
+
+@pytest.mark.parametrize("available", ["[frames]", "[frames, [frames, sound]]"])
+def test_nothing_privileged_for_a_student(available: str) -> None:
+    text = JOB.replace("[frames]", available).replace("privileged: [telemetry]", "privileged: []")
+    assert "nothing is privileged for the student of" in refused(text).message
+
+
+def test_what_only_other_students_see_is_privileged() -> None:
+    text = JOB.replace("[telemetry]", "[]").replace("[frames]", "[frames, telemetry]")
+    modalities = parse_job(text, "job.yaml").modalities
+    assert modalities.available == (("frames",), ("telemetry",))
+    assert modalities.everything == ("frames", "telemetry")
 
 
 def test_a_set_of_modalities_is_one_student() -> None:

@@ -20,12 +20,13 @@ def test_a_finished_trial() -> None:
     result = make_results(num_epochs=2)[1]
     record = trial_record(make_run_record(), result, {"accuracy": 0.9, "auroc": nan})
     assert record.trial_id == result.trial.id == "pricon-audio-heist-0-0"
-    assert record.name == "pricon audio heist fold 0 seed 0"
+    assert record.name == "pricon audio heist arousal fold 0 seed 0"
     assert record.status == "FINISHED"
     assert record.params == {
         "arm": "pricon",
         "modality": "audio",
         "stimulus": "heist",
+        "affect": "arousal",
         "fold": "0",
         "seed": "0",
     }
