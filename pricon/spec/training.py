@@ -62,6 +62,11 @@ class ContrastiveSpec(Spec):
     arousal and 0.0013 for valence [A] C-SCL; elsewhere the median of the fold's training windows
     (ours)."""
 
+    sampler: Literal["shuffled", "stratified"] = "shuffled"
+    """Order of the windows of an epoch: random, or random with every participant's windows of every
+    kind spread evenly over it, so that each batch has its share of all of them and anchors find
+    positives. Each window comes once in either. [A] C-SCL: shuffled."""
+
     projection_width: NonNegativeInt = 0
     """Output width of a two-layer projection head used in the contrastive stage only; 0 means none.
     [A] C-SCL."""

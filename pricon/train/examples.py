@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from pricon.model.keyed import bits, derive
+from pricon.model.keyed import bits, derive, uniform
 from pricon.model.network import EMBEDDING, Dropout
 from pricon.train.ranks import Ranks
 
@@ -115,6 +115,8 @@ class Examples:
             where nobody has one.
         batch_size: windows of the global batch.
         ranks: who shares it.
+        strata: number of the stratum of each window, by member, shape (members, windows): training
+            batches have their share of each; None for plain shuffling.
     """
 
     inputs: Inputs
@@ -126,6 +128,7 @@ class Examples:
     teacher: Float32[Tensor, "members windows c"] | None
     batch_size: int
     ranks: Ranks
+    strata: Int64[Tensor, "members windows"] | None = None
 
     def training(self, live: tuple[int, ...], epoch: int) -> Iterator[Batch]:
         """Every training window of every live member once, in an order of this epoch."""
@@ -153,7 +156,12 @@ class Examples:
         keys = derive(self.keys[members], f"{part} order", epoch)
         draws = bits(keys[:, None], self.windows[rows.clamp(min=0)])
         draws = draws.masked_fill(rows == PADDING, torch.iinfo(torch.int64).max)
-        return rows.gather(1, draws.argsort(dim=1))
+        shuffled = rows.gather(1, draws.argsort(dim=1))
+        if self.strata is None or part != "train":
+            return shuffled
+        strata = self.strata[members].gather(1, shuffled.clamp(min=0))
+        strata = strata.masked_fill(shuffled == PADDING, torch.iinfo(torch.int64).max)
+        return shuffled.gather(1, spread(strata, uniform(keys, 1)))
 
     def _batch(
         self,
@@ -186,3 +194,31 @@ class Examples:
         if self.teacher is None:
             return None
         return self.teacher[column, rows].masked_fill(~valid[:, :, None], 0.0)
+
+
+def spread(strata: Int64[Tensor, "m n"], phase: Float32[Tensor, "m one"]) -> Int64[Tensor, "m n"]:
+    """An order in which every stratum is spread evenly, so that any stretch has its share of each.
+
+    The k-th of c elements of a stratum stands at (k + u) / c of the way, with a u of its own for
+    each stratum; elements of a stratum keep their order.
+
+    Args:
+        strata: number of each element's stratum; the largest number comes last as a whole.
+        phase: in [0, 1), moves all u together.
+
+    Returns:
+        Positions in `strata`, as `argsort` gives them.
+    """
+    order = strata.argsort(dim=1, stable=True)
+    sorted_strata = strata.gather(1, order).contiguous()
+    first = torch.searchsorted(sorted_strata, sorted_strata)
+    count = torch.searchsorted(sorted_strata, sorted_strata, right=True) - first
+    rank = torch.arange(strata.shape[1], device=strata.device) - first
+    own = (phase + first * _GOLDEN_RATIO) % 1.0
+    place = (rank + own) / count
+    place = place.masked_fill(sorted_strata == torch.iinfo(torch.int64).max, torch.inf)
+    return order.gather(1, place.argsort(dim=1, stable=True))
+
+
+_GOLDEN_RATIO = 0.6180339887498949
+"""Multiples of it, modulo 1, lie far apart: strata do not start together."""

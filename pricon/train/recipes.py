@@ -64,6 +64,7 @@ class Recipe:
         labels: cell -> label of every window, shape (windows,), before any shuffling.
         rows: cell and split -> rows of the windows that count, rising.
         is_trained: whether there is anything to train; if not, networks stay as initialised.
+        is_stratified: whether batches have their share of every participant and label.
     """
 
     layout: Layout
@@ -73,6 +74,7 @@ class Recipe:
     labels: Callable[[Cell], NDArray[np.int8]]
     rows: Callable[[Cell, SplitPart], NDArray[np.int64]]
     is_trained: bool = True
+    is_stratified: bool = False
 
 
 def recipe_for(work: PackWork) -> Recipe:
@@ -98,6 +100,7 @@ def contrastive_teacher(work: PackWork) -> Recipe:
         labels=work.windows.contrast,
         rows=work.windows.contrast_rows,
         is_trained=work.stages[0].objective == "contrastive",
+        is_stratified=work.job.teacher.contrastive.sampler == "stratified",
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pricon.corpus.labels import MOST_KINDS
 from pricon.errors import TrainingError
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout, PackedNetwork
@@ -111,6 +112,11 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
     for member, (stage, cell) in enumerate(zip(work.stages, work.cells, strict=True)):
         if stage.labels == "shuffled":
             labels[member] = windows.shuffled(cell, labels[member])
+    strata = None
+    if recipe.is_stratified:
+        participant = np.unique(windows.index.participant, return_inverse=True)[1]
+        kinds = np.stack(labels).clip(min=0).astype(np.int64)
+        strata = torch.from_numpy(participant * MOST_KINDS + kinds).to(work.device)
     return Examples(
         inputs=recipe.inputs,
         windows=torch.from_numpy(windows.index.window).to(work.device),
@@ -121,6 +127,7 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
         teacher=_taught(work),
         batch_size=work.job.optimisation.batch_size,
         ranks=work.ranks,
+        strata=strata,
     )
 
 

@@ -1,13 +1,15 @@
 """Batches: every window once, in an order of the member's own, however ranks and packs are cut."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pricon.model.network import EMBEDDING
-from pricon.train.examples import PADDING, Batch, Embeddings, Examples, Features, Part
+from pricon.train.examples import PADDING, Batch, Embeddings, Examples, Features, Part, spread
 from pricon.train.ranks import Ranks
 from tests.train.problem import NUM_WINDOWS, examples
 
@@ -204,3 +206,62 @@ def test_a_teacher_asked_outside_its_training_split_is_seen() -> None:
 def test_without_teachers_there_is_nothing_to_say() -> None:
     batch = next(iter(examples("cross_entropy", MEMBERS, Ranks()).training(ALL, epoch=0)))
     assert batch.teacher is None
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    st.integers(1, 20),
+    st.floats(0, 0.999),
+)
+def test_any_stretch_of_a_stratified_order_has_its_share_of_each_stratum(
+    sizes: list[int], padding: int, phase: float
+) -> None:
+    strata = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    mixed = strata[torch.randperm(len(strata), generator=torch.Generator().manual_seed(0))]
+    last = torch.full((padding,), torch.iinfo(torch.int64).max)
+    padded = torch.cat([mixed, last])[None]
+    order = spread(padded, torch.tensor([[phase]], dtype=torch.float32))[0]
+    assert sorted(order.tolist()) == list(range(len(strata) + padding))
+    assert (order[len(strata) :] >= len(strata)).all(), "padding comes last"
+    total = len(strata)
+    for length in {1, total // 3, total} - {0}:
+        for start in range(0, total - length + 1, length):
+            found = torch.bincount(mixed[order[start : start + length]], minlength=len(sizes))
+            expected = torch.tensor(sizes) * length / total
+            assert ((found - expected).abs() <= 2).all()
+
+
+def stratified(members: list[int], ranks: Ranks | None = None) -> Examples:
+    data = traced("contrastive", members, 64, ranks)
+    strata = torch.arange(NUM_WINDOWS) % 20 * 3 + data.labels[0].long()
+    return replace(data, strata=strata.expand(len(members), -1))
+
+
+def test_a_stratified_epoch_has_every_window_once_in_an_order_of_its_own() -> None:
+    data, plain = stratified(MEMBERS), traced("contrastive", MEMBERS, 64)
+    for member in range(len(MEMBERS)):
+        epochs = [
+            [rows_of(batch, member) for batch in batches_of(some, ALL, "train", epoch)]
+            for some, epoch in ((data, 0), (data, 1), (data, 0), (plain, 0))
+        ]
+        assert epochs[0] != epochs[1]
+        assert epochs[0] == epochs[2]
+        assert [len(rows) for rows in epochs[0]] == [len(rows) for rows in epochs[3]]
+        once, plainly = (sorted(chain.from_iterable(epochs[number])) for number in (0, 3))
+        assert once == plainly
+    for one, other in zip(
+        batches_of(data, ALL, "validation", 0), batches_of(plain, ALL, "validation", 0), strict=True
+    ):
+        assert rows_of(one, 0) == rows_of(other, 0), "validation stays as it was"
+
+
+def test_stratified_batches_do_not_depend_on_pack_or_ranks() -> None:
+    together = batches_of(stratified(MEMBERS), ALL, "train", 3)
+    alone = batches_of(stratified(MEMBERS[2:3]), (0,), "train", 3)
+    halves = [batches_of(stratified(MEMBERS, Ranks(i, 2)), ALL, "train", 3) for i in (0, 1)]
+    for number, batch in enumerate(together):
+        expected = rows_of(batch, 2)
+        if number < len(alone):
+            assert rows_of(alone[number], 0) == expected
+        split = rows_of(halves[0][number], 2) + rows_of(halves[1][number], 2)
+        assert split == expected

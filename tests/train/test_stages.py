@@ -349,3 +349,19 @@ def test_time_alone_and_one_modality_alone(controls: Bench) -> None:
     for record in trained(controls.work(probes, encoders)):
         assert record.facts.modalities == ("frames",)
         assert len(record.arrays["test_probability_high"]) > 0
+
+
+def test_stratified_pretraining_is_asked_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+    teacher = {"contrastive": {"sampler": "stratified"}}
+    bench = Bench.of(build(tiny_job(tmp_path_factory.mktemp("tiny"), teacher=teacher)))
+    work = bench.work(bench.stages("teacher", "contrastive"))
+    examples = _examples(work, recipe_for(work))
+    assert examples.strata is not None
+    people, labels = work.windows.index.participant, work.windows.labels(work.cells[0])
+    rows = work.windows.rows(work.cells[0], "train")
+    strata = examples.strata[0].numpy()[rows]
+    kinds = {*zip(people[rows].tolist(), labels[rows].tolist(), strata.tolist(), strict=True)}
+    assert len(kinds) == len({kind[:2] for kind in kinds}) == len({*strata.tolist()})
+    assert all(np.isfinite(record.arrays["parameters"]).all() for record in trained(work))
+    probe = bench.work(bench.stages("probe", "cross_entropy"), trained(work))
+    assert _examples(probe, recipe_for(probe)).strata is None
