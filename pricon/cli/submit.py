@@ -142,7 +142,7 @@ def _tracker(job: JobSpec) -> Tracker:
 def _where(prepared: Prepared, is_tracked: bool) -> Text:
     """Where the report lies, and how to see curves."""
     job = prepared.job
-    lines = [f"\nreport   {run_storage(job, prepared.plan).uri}/report.md"]
+    lines = [f"\nreport   {run_storage(job, prepared.plan).uri}/report.html"]
     if is_tracked:
         uri = job.tracking.uri or default_uri(Path(job.output))
         command = os.path.relpath(Path(sys.executable).with_name("mlflow"))

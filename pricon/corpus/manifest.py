@@ -5,6 +5,7 @@ Owns `manifest.json` and its digest. Knows nothing of how shards are written or 
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -143,8 +144,7 @@ class Manifest(_Entry):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON; no clock, host or place is in it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self.model_dump(mode="json"))
 
 
 def settings_of(spec: CorpusSpecBase) -> dict[str, JsonValue]:
@@ -176,15 +176,22 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             "build the corpus again under another `corpus.uri`, or use the pricon that built it",
         )
     digest = content.pop("digest", None)
+    if digest != (found := _digest(content)):
+        raise _damaged(where, f"its digest says {digest}, its content {found}")
     try:
         manifest = Manifest.model_validate_json(json.dumps(content))
     except ValidationError as err:
         first = err.errors()[0]
         place = ".".join(map(str, first["loc"])) or "as a whole"
         raise _damaged(where, f"{place}: {first['msg']}") from err
-    if manifest.digest != digest:
-        raise _damaged(where, f"its digest says {digest}, its content {manifest.digest}")
+    # The digest of what was written: a field that came later must not make it another corpus.
+    manifest.__dict__["digest"] = digest
     return manifest
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _parse(data: bytes, where: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from math import isnan
 
 from pricon.report import tables
 from pricon.report.metrics import METRICS
-from pricon.report.summary import Block, Comparison, FoldSummary, Report
+from pricon.report.summary import ArmSummary, Block, Comparison, FoldSummary, Report
+from pricon.report.training import still_improving
 
 METHOD = """\
 H1, H2 and H3 are what PriCon claims: to beat conventional LUPI, to beat end-to-end models, and to
@@ -66,19 +67,29 @@ def markdown(report: Report, notes: Mapping[str, str]) -> str:
     lines += ["## Arms", ""]
     for block in report.blocks:
         lines += _block(block, complete=report.complete)
-    spec = report.statistics
-    method = METHOD.format(resamples=spec.resamples, margin=spec.equivalence_margin)
-    lines += ["## How to read this", "", method]
+    if ran_out := still_improving(row.result for row in report.trials):
+        lines += ["## Training", "", *_bullets(ran_out)]
+    lines += ["## How to read this", "", method(report)]
     lines += ["## Windows and classes of each fold", "", *_folds(report.folds)]
-    lines += ["## Origin", "", *_bullets([*_origin(report), *map(_note, notes.items())])]
+    lines += ["## Origin", "", *_bullets([*origin(report), *map(note, notes.items())])]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _note(note: tuple[str, str]) -> str:
-    return NOT_CAUSAL if note == ("standardise", "session") else f"{note[0]}: {note[1]}"
+def method(report: Report) -> str:
+    """What intervals and tests mean, in paragraphs."""
+    spec = report.statistics
+    return METHOD.format(resamples=spec.resamples, margin=spec.equivalence_margin)
 
 
-def _origin(report: Report) -> list[str]:
+def note(labelled: tuple[str, str]) -> str:
+    """One note in a sentence."""
+    if labelled == ("standardise", "session"):
+        return NOT_CAUSAL
+    return f"{labelled[0]}: {labelled[1]}"
+
+
+def origin(report: Report) -> list[str]:
+    """What the report was made from."""
     return [
         f"job: {report.job_name}",
         f"run: {report.run_id}",
@@ -93,22 +104,22 @@ def _block(block: Block, complete: bool) -> Iterator[str]:
     others = [name for name in METRICS if name != "accuracy"]
     yield from _table(
         ("arm", "sees", *others),
-        [
-            (
-                row.arm,
-                row.modality or tables.NOTHING,
-                *(tables.estimate(row.metrics[name]) for name in others),
-            )
-            for row in block.arms
-        ],
+        map(metric_cells, block.arms),
     )
     if compared := tables.comparisons(block):
-        yield from _table(COMPARISON_HEADINGS, map(_comparison, compared))
+        yield from _table(COMPARISON_HEADINGS, map(comparison_cells, compared))
     if complete:
         yield from _bullets(_gap_notes(block))
 
 
-def _comparison(c: Comparison) -> tuple[str, ...]:
+def metric_cells(row: ArmSummary) -> tuple[str, ...]:
+    """An arm, what it sees, and its metrics besides accuracy."""
+    others = (tables.estimate(row.metrics[name]) for name in METRICS if name != "accuracy")
+    return (row.arm, row.modality or tables.NOTHING, *others)
+
+
+def comparison_cells(c: Comparison) -> tuple[str, ...]:
+    """A comparison under `COMPARISON_HEADINGS`."""
     return (
         f"{c.arm} - {c.reference}",
         tables.estimate(c.difference, sign="+"),
@@ -136,20 +147,27 @@ def _folds(folds: Sequence[FoldSummary]) -> Iterator[str]:
         yield "No trial told its windows."
         yield ""
         return
-    headings = ("fold", "train", "validation", "test", "dropped", "high in train", "high in test")
+    headings, *rows = fold_rows(folds)
+    yield from _table(headings, rows)
+    yield "Numbers of windows; means over seeds, which move the validation participants."
+    yield ""
+
+
+def fold_rows(folds: Sequence[FoldSummary]) -> list[tuple[str, ...]]:
+    """Headings, then windows and classes of each fold."""
+    parts = ("train", "validation", "test", "dropped")
+    headings = ("fold", *parts, "high in train", "high in test", "majority baseline")
     rows = [
         (
             f"{fold.stimulus} {fold.affect} {fold.fold}",
-            *(_count(fold.num_windows[key]) for key in headings[1:5]),
+            *(_count(fold.num_windows[key]) for key in parts),
             _number(fold.share_high["train"]),
             _number(fold.share_high["test"]),
             _number(fold.majority_accuracy),
         )
         for fold in folds
     ]
-    yield from _table((*headings, "majority baseline"), rows)
-    yield "Numbers of windows; means over seeds, which move the validation participants."
-    yield ""
+    return [headings, *rows]
 
 
 def _count(value: float) -> str:

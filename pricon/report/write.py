@@ -1,4 +1,4 @@
-"""Writes a report into the folder of its run: report.md, results.json and two Parquet files."""
+"""Writes a report into the folder of its run: two pages, results.json and two Parquet files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +16,7 @@ from pricon.spec.statistics import PLAIN, StatisticsSpec
 from pricon.storage import Storage
 
 REPORT = "report.md"
+PAGE = "report.html"
 RESULTS = "results.json"
 TRIALS = "trials.parquet"
 PREDICTIONS = "predictions.parquet"
@@ -49,7 +50,7 @@ def write_report(
     notes: Mapping[str, str],
     spec: StatisticsSpec = PLAIN,
 ) -> Report:
-    """Writes the four files, results.json last, and returns what they say.
+    """Writes the five files, results.json last, and returns what they say.
 
     The same plan, results and notes write the same bytes.
 
@@ -57,15 +58,18 @@ def write_report(
         storage: the run's folder.
         plan: what was to run.
         results: what became of it; trials without a result count as missing.
-        notes: label -> sentence for report.md, such as how features were standardised.
+        notes: label -> sentence for the pages, such as how features were standardised.
         spec: numbers of the job that the statistics need.
 
     Raises:
         PlanError: a result does not fit the plan (see `statistics.summarise`).
         StorageError: the store did not take a file.
     """
+    from pricon.report.page import page  # imports matplotlib, which a submission need not wait for
+
     report = summarise(plan, results, spec)
     storage.write(REPORT, markdown(report, notes).encode())
+    storage.write(PAGE, page(report, notes).encode())
     storage.write(TRIALS, _parquet(_trials(report)))
     storage.write(PREDICTIONS, _parquet(_predictions(report)))
     storage.write(RESULTS, to_json(report))

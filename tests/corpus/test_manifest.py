@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -15,7 +16,7 @@ from pricon.corpus.manifest import (
     write_manifest,
 )
 from pricon.errors import CorpusError
-from pricon.spec.corpus import AgainSpec, WindowSpec
+from pricon.spec.corpus import AgainSpec, GenerateSpec, WindowSpec
 
 
 def make_manifest(num_windows: int = 3, participant: str = "P1") -> Manifest:
@@ -84,6 +85,18 @@ def test_edited_manifest_is_refused() -> None:
     data = write_manifest(make_manifest()).replace(b'"P1"', b'"P9"')
     with pytest.raises(CorpusError, match="its digest says"):
         parse_manifest(data, "here")
+
+
+def test_a_field_that_came_later_makes_no_other_corpus() -> None:
+    """A manifest written before `generate.layout` existed is whole, and keeps its digest."""
+    manifest = make_manifest().model_copy(update={"generate": GenerateSpec()})
+    content = manifest.model_dump(mode="json")
+    del content["generate"]["layout"]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    old = parse_manifest(json.dumps({"digest": digest, **content}).encode(), "here")
+    assert old == manifest
+    assert old.digest == digest != manifest.digest
 
 
 def test_windows_must_add_up() -> None:

@@ -1,0 +1,173 @@
+"""Figures of a report as SVG: what a table cannot show. Text in, text out; nothing is opened.
+
+Colours are Okabe and Ito's, which the colour-blind can tell apart.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pricon.report.results import Curve, TrialResult
+from pricon.report.summary import ArmSummary, Block
+from pricon.report.training import curves_by_kind
+
+MAIN_ARMS = ("e2e", "scl", "lupi", "pricon", "all_modalities")
+"""Arms that a figure with a column or line for each arm shows, as far as a job has them."""
+
+COLOURS: Mapping[str, str] = {
+    "majority": "#999999",
+    "time_only": "#999999",
+    "e2e": "#0072b2",
+    "scl": "#56b4e9",
+    "lupi": "#e69f00",
+    "lupi_privileged": "#f0b840",
+    "pricon": "#d55e00",
+    "pricon_privileged": "#e58a50",
+    "pricon_shuffled": "#cc79a7",
+    "pricon_random": "#cc79a7",
+    "all_modalities": "#009e73",
+    "scl_all_modalities": "#60c0a0",
+}
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#666666",
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own font
+    "svg.hashsalt": "pricon",  # the same figure gives the same bytes
+}
+_NUM_BINS = 10
+
+
+def participants(block: Block) -> str | None:
+    """Accuracy of every participant under each main arm, one grey line a person."""
+    rows = _main(block)
+    people = sorted(set.intersection(*({*row.by_participant} for row in rows))) if rows else []
+    if not people:
+        return None
+    accuracy = np.array([[row.by_participant[person] for row in rows] for person in people])
+
+    def draw(axes: Axes) -> None:
+        columns = np.arange(len(rows))
+        axes.plot(columns, accuracy.T, color="#888888", alpha=0.25, linewidth=0.6)
+        for column, row in enumerate(rows):
+            axes.plot(
+                np.full(len(people), column), accuracy[:, column], "o", markersize=2.5, alpha=0.5,
+                color=COLOURS[row.arm], markeredgewidth=0,
+            )  # fmt: skip
+            seen = row.metrics["accuracy"]
+            if seen.has_interval:
+                axes.plot([column] * 2, [seen.low, seen.high], color="black", linewidth=2.5)
+            axes.plot(column, seen.value, "D", color="black", markersize=5)
+        axes.set_xticks(columns, [row.arm for row in rows], rotation=20, ha="right")
+        axes.set_ylabel("accuracy of a participant")
+
+    return _svg(draw, width=5.2, height=3.4)
+
+
+def gap_closed(block: Block) -> str | None:
+    """Share of the gap between e2e and all_modalities that each arm closes, with its interval."""
+    rows = [row for row in block.arms if row.gap_closed is not None]
+    if not rows:
+        return None
+
+    def draw(axes: Axes) -> None:
+        for place, row in enumerate(reversed(rows)):
+            assert row.gap_closed is not None
+            share = row.gap_closed.share
+            axes.barh(place, 100 * share.value, color=COLOURS[row.arm], height=0.6)
+            if share.has_interval:
+                axes.plot([100 * share.low, 100 * share.high], [place] * 2, color="black")
+        axes.axvline(0, color="#666666", linewidth=0.8)
+        axes.axvline(100, color=COLOURS["all_modalities"], linestyle="--", linewidth=1)
+        axes.set_yticks(range(len(rows)), [row.arm for row in reversed(rows)])
+        axes.set_xlabel("gap closed, % (dashed: as good as with all modalities)")
+
+    return _svg(draw, width=5.2, height=0.9 + 0.32 * len(rows))
+
+
+def calibration(results: Iterable[TrialResult]) -> str | None:
+    """How often windows were high, by the probability that a main arm gave them."""
+    by_arm: dict[str, list[TrialResult]] = {}
+    for result in results:
+        if result.predictions is not None and result.trial.arm in MAIN_ARMS:
+            by_arm.setdefault(result.trial.arm, []).append(result)
+    if not by_arm:
+        return None
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=0.8)
+        for arm in (arm for arm in MAIN_ARMS if arm in by_arm):
+            said, happened = reliability(by_arm[arm])
+            axes.plot(said, happened, "o-", markersize=3, color=COLOURS[arm], label=arm)
+        axes.set_xlabel("probability of high that the model gave")
+        axes.set_ylabel("share that was high")
+        axes.set_aspect("equal")
+        axes.legend(frameon=False, fontsize=8)
+
+    return _svg(draw, width=3.9, height=3.7)
+
+
+def reliability(results: Sequence[TrialResult]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean probability of high and share that was high, by tenths of the probability.
+
+    Tenths without a window are left out.
+    """
+    seen = [result.predictions for result in results if result.predictions is not None]
+    said = np.concatenate([one.probability_high for one in seen]).astype(np.float64)
+    high = np.concatenate([one.label for one in seen])
+    bins = np.minimum((said * _NUM_BINS).astype(np.int64), _NUM_BINS - 1)
+    count = np.bincount(bins, minlength=_NUM_BINS)
+    kept = count > 0
+    means = [np.bincount(bins, values, _NUM_BINS)[kept] / count[kept] for values in (said, high)]
+    return means[0], means[1]
+
+
+def learning_curves(results: Iterable[TrialResult]) -> dict[str, str]:
+    """Validation loss by epoch, one line a stage: kind of stage -> figure."""
+    return {
+        kind: _svg(_curves(kind, curves), width=2.7, height=1.9)
+        for kind, curves in curves_by_kind(results).items()
+    }
+
+
+def _curves(kind: str, curves: Sequence[Curve]) -> Callable[[Axes], None]:
+    colour = COLOURS[kind.partition(" ")[0]]
+
+    def draw(axes: Axes) -> None:
+        for curve in curves:
+            losses = curve.values["validation_loss"]
+            axes.plot(range(1, len(losses) + 1), losses, color=colour, alpha=0.35, linewidth=0.7)
+            best = curve.best_epoch
+            axes.plot(best + 1, losses[best], ".", color=colour, markersize=4)
+        axes.set_title(kind, fontsize=8)
+        axes.set_xlabel("epoch", fontsize=8)
+
+    return draw
+
+
+def _main(block: Block) -> list[ArmSummary]:
+    return [row for row in block.arms if row.arm in MAIN_ARMS and row.by_participant]
+
+
+def _svg(draw: Callable[[Axes], None], width: float, height: float) -> str:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure.subplots())
+        return _text(figure)
+
+
+def _text(figure: Figure) -> str:
+    """The `<svg>` element alone, scaled by the page and not by the figure."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]

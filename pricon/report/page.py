@@ -1,0 +1,72 @@
+"""report.html: the report as one page that opens without a network and reads well on a phone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from pricon.report import figures, markdown, tables
+from pricon.report.metrics import METRICS
+from pricon.report.summary import Block, Report
+from pricon.report.training import still_improving
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("pricon.report", "."),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(report: Report, notes: Mapping[str, str]) -> str:
+    """The page; the same report and notes give the same text.
+
+    Args:
+        report: what was found.
+        notes: as `markdown.markdown` takes them.
+    """
+    title, *warnings = tables.headlines(report)
+    results = [row.result for row in report.trials]
+    return _TEMPLATES.get_template("page.html.jinja").render(
+        title=title,
+        warnings=warnings,
+        unfinished=tables.unfinished_lines(report),
+        verdict=report.verdict,
+        blocks=[_block(block, report) for block in report.blocks],
+        curves=[*map(_markup, figures.learning_curves(results).values())],
+        still_improving=still_improving(results),
+        folds=markdown.fold_rows(report.folds),
+        method=markdown.method(report).split("\n\n"),
+        origin=[*markdown.origin(report), *map(markdown.note, notes.items())],
+    )
+
+
+def _block(block: Block, report: Report) -> dict[str, Any]:
+    place = block.stimulus, block.affect
+    students = {block.available, *(row.modality for row in block.arms)}
+    own = [
+        row.result
+        for row in report.trials
+        if (row.result.cell.stimulus, row.result.cell.affect) == place
+        and row.result.trial.modality in students
+    ]
+    others = [name for name in METRICS if name != "accuracy"]
+    return {
+        "caption": tables.caption(block),
+        "headings": tables.HEADINGS,
+        "arms": [tables.cells(row) for row in block.arms],
+        "metric_headings": ("arm", "sees", *others),
+        "metrics": [markdown.metric_cells(row) for row in block.arms],
+        "comparison_headings": markdown.COMPARISON_HEADINGS,
+        "comparisons": [markdown.comparison_cells(c) for c in tables.comparisons(block)],
+        "participants": _markup(figures.participants(block)),
+        "gap": _markup(figures.gap_closed(block)),
+        "calibration": _markup(figures.calibration(own)),
+    }
+
+
+def _markup(svg: str | None) -> Markup | None:
+    """Our own drawing, whose text matplotlib has escaped."""
+    return None if svg is None else Markup(svg)

@@ -1,0 +1,78 @@
+"""Figures hold what they should, and nothing where there is nothing to show."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from pricon.report import figures
+from pricon.report.statistics import summarise
+from pricon.report.summary import Block
+from pricon.spec.job import Arm
+from tests.report.grids import Grid, always, make_run
+from tests.report.test_statistics import LARGE
+from tests.report.test_training import curve, trained
+
+
+def block() -> Block:
+    return summarise(*make_run(LARGE)).blocks[0]
+
+
+def texts(svg: str | None) -> list[str]:
+    assert svg is not None
+    root = ET.fromstring(svg)
+    assert root.tag.endswith("svg")
+    return [element.text or "" for element in root.iter() if element.tag.endswith("text")]
+
+
+def num_lines(svg: str | None) -> int:
+    """Lines of data: axes and ticks come in groups of their own."""
+    assert svg is not None
+    root = ET.fromstring(svg)
+    return sum(element.get("id", "").startswith("line2d") for element in root.iter())
+
+
+def test_every_participant_is_a_line_over_the_main_arms() -> None:
+    svg = figures.participants(block())
+    shown = texts(svg)
+    assert [arm for arm in figures.MAIN_ARMS if arm in shown] == [
+        "e2e",
+        "lupi",
+        "pricon",
+        "all_modalities",
+    ]
+    alone = replace(block(), arms=tuple(row for row in block().arms if row.arm == "e2e"))
+    assert num_lines(svg) > num_lines(figures.participants(alone))
+    nobody = replace(block(), arms=())
+    assert figures.participants(nobody) is None
+
+
+def test_bars_of_the_gap() -> None:
+    assert {"lupi", "pricon"} <= {*texts(figures.gap_closed(block()))}
+    no_gap = replace(block(), arms=tuple(replace(r, gap_closed=None) for r in block().arms))
+    assert figures.gap_closed(no_gap) is None
+
+
+def test_reliability_by_hand() -> None:
+    """Windows alternate low, high; right ones get 0.2 and 0.9, wrong ones the other."""
+    _, results = make_run(Grid(arms={"e2e": always(1)}, seeds=(0,)))
+    said, happened = figures.reliability(results)
+    assert said == pytest.approx([0.2, 0.9])
+    assert happened == pytest.approx([0, 5 / 6])  # one low window of a person is called high
+    assert np.isfinite(said).all()
+    assert "e2e" in texts(figures.calibration(results))
+    assert figures.calibration([]) is None
+
+
+def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
+    drawn = figures.learning_curves(trained((curve("t", 2, 1, stage="teacher"), curve("a", 1, 2))))
+    assert [*drawn] == ["e2e teacher", "e2e student"]
+    assert all(kind in texts(svg) for kind, svg in drawn.items())
+    assert figures.learning_curves([]) == {}
+
+
+def test_every_arm_has_a_colour_and_the_same_figure_the_same_bytes() -> None:
+    assert {*figures.COLOURS} == {*get_args(Arm)}
+    assert figures.participants(block()) == figures.participants(block())
