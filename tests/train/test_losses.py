@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from pytorch_metric_learning.losses import SupConLoss
 from torch import Tensor
 
 from pricon.spec.training import ContrastiveSpec
@@ -187,3 +188,19 @@ def test_weight_zero_is_end_to_end_exactly() -> None:
     mixed = distillation(supervised, taught, torch.tensor([0.0, 0.25]))
     assert torch.equal(mixed[0], supervised[0])
     assert torch.allclose(mixed[1], 0.75 * supervised[1] + 0.25 * taught[1])
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_values_and_gradients_are_those_of_another_library(temperature: float) -> None:
+    """Where every anchor has a positive: theirs averages over the losses that are not zero."""
+    generator = torch.Generator().manual_seed(8)
+    labels = torch.arange(24) % 3
+    ours = torch.randn(24, 7, generator=generator, dtype=torch.float64, requires_grad=True)
+    theirs = ours.detach().clone().requires_grad_()
+    losses, counted = contrast(ours[None], labels[None], ContrastiveSpec(temperature=temperature))
+    loss = losses.sum() / counted.sum()
+    reference = SupConLoss(temperature=temperature)(theirs, labels)
+    assert loss.item() == pytest.approx(reference.item(), rel=1e-9)
+    loss.backward()  # type: ignore[no-untyped-call]
+    reference.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-7, atol=1e-12)
