@@ -19,7 +19,7 @@ from pricon.plan.plan import Plan
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
-from pricon.report.write import PAGE, REPORT, RESULTS, write_report
+from pricon.report.write import LATEX, PAGE, REPORT, RESULTS, write_report
 from pricon.spec.job import JobSpec
 from pricon.storage import Storage, open_storage
 from pricon.track.records import EndStatus, RunRecord
@@ -76,7 +76,7 @@ def run(
         tracker.start(_run_record(prepared, facts, documents))
         try:
             report = _run(prepared, corpus, tracker, view)
-            artifacts = {name: folder.read(name) for name in (REPORT, PAGE, RESULTS)}
+            artifacts = {name: folder.read(name) for name in (REPORT, PAGE, LATEX, RESULTS)}
         except BaseException as err:
             tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
             raise

@@ -1,4 +1,4 @@
-"""Writes a report into the folder of its run: two pages, results.json and two Parquet files."""
+"""Writes a report into the folder of its run: pages, tables, results.json and Parquet files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pricon.plan.plan import Plan
 from pricon.report.document import to_json, trial_columns
+from pricon.report.latex import latex
 from pricon.report.markdown import markdown
 from pricon.report.results import TrialResult
 from pricon.report.statistics import summarise
@@ -17,6 +18,7 @@ from pricon.storage import Storage
 
 REPORT = "report.md"
 PAGE = "report.html"
+LATEX = "report.tex"
 RESULTS = "results.json"
 TRIALS = "trials.parquet"
 PREDICTIONS = "predictions.parquet"
@@ -50,7 +52,7 @@ def write_report(
     notes: Mapping[str, str],
     spec: StatisticsSpec = PLAIN,
 ) -> Report:
-    """Writes the five files, results.json last, and returns what they say.
+    """Writes the six files, results.json last, and returns what they say.
 
     The same plan, results and notes write the same bytes.
 
@@ -70,6 +72,7 @@ def write_report(
     report = summarise(plan, results, spec)
     storage.write(REPORT, markdown(report, notes).encode())
     storage.write(PAGE, page(report, notes).encode())
+    storage.write(LATEX, latex(report).encode())
     storage.write(TRIALS, _parquet(_trials(report)))
     storage.write(PREDICTIONS, _parquet(_predictions(report)))
     storage.write(RESULTS, to_json(report))

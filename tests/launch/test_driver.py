@@ -38,8 +38,8 @@ def test_a_run_leaves_everything_that_was_promised(job: JobSpec) -> None:
     (folder,) = (Path(job.output) / "tiny").iterdir()
     assert folder.name == report.run_id
     assert {file.name for file in folder.iterdir()} == {
-        "job.yaml", "plan.json", "environment.json", "report.md", "report.html", "results.json",
-        "trials.parquet", "predictions.parquet",
+        "job.yaml", "plan.json", "environment.json", "report.md", "report.html", "report.tex",
+        "results.json", "trials.parquet", "predictions.parquet",
     }  # fmt: skip
     assert not (Path(job.output) / "checkpoints").exists() or not list(
         (Path(job.output) / "checkpoints").rglob("*.pt")
