@@ -25,6 +25,7 @@ def submit_main() -> None:
 def main() -> None:
     """`pricon`."""
     from pricon.cli.corpus import app as corpus
+    from pricon.cli.reproduce import reproduce_run
 
     app = typer.Typer(
         add_completion=False,
@@ -34,6 +35,7 @@ def main() -> None:
         no_args_is_help=True,
     )
     app.add_typer(corpus, name="corpus")
+    app.command("reproduce")(reproduce_run)
     app.callback()(lambda: None)
     sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
 

@@ -1,0 +1,48 @@
+"""`pricon reproduce RUN`: train a recorded run again and say how far it lands from the record."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pricon.cli.progress import Progress
+from pricon.launch.preflight import Prepared
+from pricon.launch.reproduce import reproduce
+from pricon.spec.resources import Target
+from pricon.storage import open_storage
+
+SHOWN = 10
+"""So many deviating trials are named; the rest is counted."""
+
+
+def reproduce_run(
+    run: Annotated[str, typer.Argument(help="Folder of the run, such as runs/again-cv/<run id>.")],
+    target: Annotated[
+        Target | None, typer.Option(help="Where to run, instead of the job's own `target`.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest difference of probabilities that counts as none.")
+    ] = 1e-3,
+) -> int:
+    """Train a recorded run again, in a temporary folder, and compare every prediction.
+
+    Exit codes: 0 the same within the tolerance, 1 not, 2 the run or its corpus is not there or
+    has changed.
+    """
+
+    def view(prepared: Prepared) -> Progress:
+        return Progress(prepared.plan, prepared.job, Console(stderr=True))
+
+    with TemporaryDirectory(prefix="pricon-") as folder:
+        found = reproduce(open_storage(run), Path(folder), target, tolerance, view)
+    typer.echo(
+        f"run {found.run_id}: {found.num_trials} trials trained again, "
+        f"probabilities differ by at most {found.largest:.2g}"
+    )
+    for line in found.off[:SHOWN]:
+        typer.echo(line, err=True)
+    if len(found.off) > SHOWN:
+        typer.echo(f"... and {len(found.off) - SHOWN} more", err=True)
+    return 1 if found.off else 0

@@ -1,0 +1,101 @@
+"""A recorded run trained again gives the same predictions; what cannot is told."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pricon.errors import CorpusError, PlanError
+from pricon.launch.preflight import Prepared
+from pricon.launch.reproduce import Reproduction, reproduce
+from pricon.spec.job import JobSpec
+from pricon.storage import open_storage
+from tests.launch.rehearsal import Listener, rehearse
+
+TRIALS = 10
+
+
+@pytest.fixture(scope="module")
+def recorded(built: JobSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the tiny job."""
+    output = tmp_path_factory.mktemp("recorded")
+    report = rehearse(built.model_copy(update={"output": str(output)}))
+    return output / "tiny" / report.run_id
+
+
+@pytest.fixture
+def copy(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded, tmp_path / "run"))
+
+
+def again(folder: Path, tmp_path: Path, tolerance: float = 1e-3) -> Reproduction:
+    def view(prepared: Prepared) -> Listener:
+        return Listener()
+
+    return reproduce(open_storage(str(folder)), tmp_path / "again", "inprocess", tolerance, view)
+
+
+def test_the_same_job_gives_the_same_predictions(recorded: Path, tmp_path: Path) -> None:
+    found = again(recorded, tmp_path)
+    assert found == Reproduction(
+        run_id=recorded.name, num_trials=TRIALS, largest=found.largest, off=()
+    )
+    assert found.largest < 1e-5
+    assert len([*(tmp_path / "again" / "stages").glob("*.json")]) == 14, "nothing was taken over"
+
+
+def test_a_changed_prediction_is_found_and_named(copy: Path, tmp_path: Path) -> None:
+    file = copy / "predictions.parquet"
+    table = pq.read_table(file)
+    column = table.column_names.index("probability_high")
+    values = table["probability_high"].to_numpy().copy()
+    values[0] += np.float32(0.01)
+    pq.write_table(table.set_column(column, "probability_high", pa.array(values)), file)
+    found = again(copy, tmp_path)
+    assert found.largest == pytest.approx(0.01, abs=1e-4)
+    (line,) = found.off
+    assert line == "majority fps arousal fold 0 seed 0: probabilities differ by 0.01"
+    shutil.rmtree(tmp_path / "again")
+    assert again(copy, tmp_path, tolerance=0.02).off == ()
+
+
+def test_a_trial_that_only_one_run_has(copy: Path, tmp_path: Path) -> None:
+    file = copy / "predictions.parquet"
+    table = pq.read_table(file)
+    first = table["trial_id"][0].as_py()
+    keep = np.array(table["trial_id"].to_pylist()) != first
+    pq.write_table(table.filter(pa.array(keep)), file)
+    found = again(copy, tmp_path)
+    assert found.num_trials == TRIALS - 1
+    assert found.off == (
+        "majority fps arousal fold 0 seed 0: finished in one of the two runs only",
+    )
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(
+        CorpusError, match=r"not the folder of a finished run: it has no `job.yaml`"
+    ):
+        again(tmp_path / "nowhere", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("corpus_digest", "0" * 64, "changed since: the corpus: its digest was 0000000000000000"),
+        ("run_id", "0" * 16, "changed since: what this pricon computes"),
+    ],
+)
+def test_what_has_changed_since_is_another_run(
+    key: str, value: str, message: str, copy: Path, tmp_path: Path
+) -> None:
+    plan = json.loads((copy / "plan.json").read_text(encoding="utf-8"))
+    plan |= {"run_id": "0" * 16, key: value}
+    (copy / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(PlanError, match=message):
+        again(copy, tmp_path)
+    assert not (tmp_path / "again").exists()
