@@ -11,7 +11,8 @@ from pricon.report.training import still_improving
 METHOD = """\
 H1, H2 and H3 are what PriCon claims: to beat conventional LUPI, to beat end-to-end models, and to
 be comparable to models that have all modalities. Controls: what it gains over a teacher of
-shuffled labels, and over one whose encoder nobody trained, is what its teacher taught.
+shuffled labels, and over one whose encoder nobody trained, is what its teacher taught; what all
+modalities gain over the time in the session is what they know besides how late it is.
 
 Accuracy over all kept windows of a fold's test split, mean over folds, then over seeds.
 Intervals in brackets are 95 % percentile intervals of a bootstrap over participants

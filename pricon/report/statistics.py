@@ -61,6 +61,7 @@ REFERENCES = (
     ("pricon", "pricon_shuffled"),
     ("pricon", "pricon_random"),
     ("pricon", "all_modalities"),
+    ("all_modalities", "time_only"),
 )
 """What is compared besides every arm with e2e, where a table has both."""
 

@@ -27,9 +27,11 @@ HYPOTHESES = {
     ("pricon", "all_modalities"): "H3",
     ("pricon", "pricon_shuffled"): "Control",
     ("pricon", "pricon_random"): "Control",
+    ("all_modalities", "time_only"): "Control",
 }
 """What PriCon claims: to beat conventional LUPI and end-to-end models, and to be comparable to
-models that have all modalities. And what it must beat for its teacher to be the reason."""
+models that have all modalities. And controls: what it must beat for its teacher to be the reason,
+and what all modalities must beat to be more than a clock."""
 
 JUDGED = (*HYPOTHESES, ("lupi", "e2e"))
 

@@ -94,7 +94,7 @@ def test_the_job_on_real_players(tmp_path: Path) -> None:
     shown = run(command, fresh_checkout(tmp_path / "pricon"))
     assert "generated" not in shown
     assert "INCOMPLETE" not in shown
-    assert "macro average over stimuli, available: player, 124 participants" in shown
+    assert "macro average over stimuli, arousal, available: player, 124 participants" in shown
     assert "windows of one participant" in " ".join(shown.lower().split())
 
 
