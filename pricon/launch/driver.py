@@ -35,6 +35,7 @@ class Ledger:
     failures: dict[str, str] = field(default_factory=dict)
     lane_errors: dict[int, str] = field(default_factory=dict)
     _facts: dict[str, StageFacts] = field(default_factory=dict)
+    _accuracies: dict[str, float] = field(default_factory=dict)
     _indices: dict[tuple[str, ...], WindowIndex] = field(default_factory=dict)
 
     def collect(self, trials: Iterable[Trial]) -> list[TrialResult]:
@@ -81,16 +82,28 @@ class Ledger:
 
     def _result(self, trial: Trial, record: StageRecord) -> TrialResult:
         cell = self.plan.cells[trial.cell]
-        self._facts[record.facts.stage_id] = record.facts
+        self._note(record)
+        curves = self._curves(trial)
+        source = self.plan.stage_by_id[trial.stages[-1]].source
+        is_taught = record.facts.role == "student" and source is not None
         return TrialResult(
             trial=trial,
             cell=cell,
             status="finished",
             predictions=self._predictions(cell, record),
-            curves=self._curves(trial),
+            curves=curves,
+            teacher_accuracy=self._accuracies.get(source or "") if is_taught else None,
             num_windows=record.facts.num_windows,
             share_high=record.facts.share_high,
         )
+
+    def _note(self, record: StageRecord) -> None:
+        """What is asked about a stage again after its arrays are gone."""
+        self._facts[record.facts.stage_id] = record.facts
+        if "test_label" in record.arrays:
+            said = record.arrays["test_probability_high"] >= 0.5
+            right = said == (record.arrays["test_label"] == 1)
+            self._accuracies[record.facts.stage_id] = float(np.mean(right))
 
     def _predictions(self, cell: Cell, record: StageRecord) -> Predictions:
         if cell.stimuli not in self._indices:
@@ -118,7 +131,7 @@ class Ledger:
         curves = []
         for stage_id in trial.stages:
             if stage_id not in self._facts and (record := self.records.load(stage_id)):
-                self._facts[stage_id] = record.facts
+                self._note(record)
             facts = self._facts.get(stage_id)
             if facts is not None and facts.best_epoch is not None:
                 curves.append(

@@ -14,6 +14,7 @@ Keys (every number may be null: not defined by these trials):
         stimulus, affect, available, arm, modality, num_participants, num_finished, num_planned
         metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
         by_participant  participant -> accuracy over all of their windows, mean over seeds
+        teacher_accuracy  of the arm's teachers on the same windows; null for arms without one
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
     comparisons      of two arms other than e2e, with the keys stimulus, affect and available
@@ -112,6 +113,7 @@ def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:
         "num_planned": row.num_planned,
         "metrics": {name: _estimate(seen, "mean") for name, seen in row.metrics.items()},
         "by_participant": row.by_participant,
+        "teacher_accuracy": row.teacher_accuracy,
         "minus_e2e": None if row.minus_e2e is None else _comparison(row.minus_e2e),
         "gap_closed": None if row.gap_closed is None else _gap(row.gap_closed),
     }

@@ -37,6 +37,10 @@ No test is made over windows: windows of one participant are not independent.
 `gap closed` is (arm - e2e) / (all_modalities - e2e), where all modalities are better than e2e.
 """
 
+_OTHERS = tuple(name for name in METRICS if name != "accuracy")
+
+METRIC_HEADINGS = ("arm", "sees", *_OTHERS, "its teacher's accuracy")
+
 COMPARISON_HEADINGS = (
     "comparison",
     "difference",
@@ -102,9 +106,8 @@ def _block(block: Block, complete: bool) -> Iterator[str]:
     yield f"### {tables.caption(block)}"
     yield ""
     yield from _table(tables.HEADINGS, map(tables.cells, block.arms))
-    others = [name for name in METRICS if name != "accuracy"]
     yield from _table(
-        ("arm", "sees", *others),
+        METRIC_HEADINGS,
         map(metric_cells, block.arms),
     )
     if compared := tables.comparisons(block):
@@ -114,9 +117,9 @@ def _block(block: Block, complete: bool) -> Iterator[str]:
 
 
 def metric_cells(row: ArmSummary) -> tuple[str, ...]:
-    """An arm, what it sees, and its metrics besides accuracy."""
-    others = (tables.estimate(row.metrics[name]) for name in METRICS if name != "accuracy")
-    return (row.arm, row.modality or tables.NOTHING, *others)
+    """An arm under `METRIC_HEADINGS`."""
+    others = (tables.estimate(row.metrics[name]) for name in _OTHERS)
+    return (row.arm, row.modality or tables.NOTHING, *others, _number(row.teacher_accuracy))
 
 
 def comparison_cells(c: Comparison) -> tuple[str, ...]:

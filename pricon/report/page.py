@@ -7,7 +7,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from pricon.report import figures, markdown, tables
-from pricon.report.metrics import METRICS
 from pricon.report.summary import Block, Report
 from pricon.report.training import still_improving
 
@@ -52,12 +51,11 @@ def _block(block: Block, report: Report) -> dict[str, Any]:
         if (row.result.cell.stimulus, row.result.cell.affect) == place
         and row.result.trial.modality in students
     ]
-    others = [name for name in METRICS if name != "accuracy"]
     return {
         "caption": tables.caption(block),
         "headings": tables.HEADINGS,
         "arms": [tables.cells(row) for row in block.arms],
-        "metric_headings": ("arm", "sees", *others),
+        "metric_headings": markdown.METRIC_HEADINGS,
         "metrics": [markdown.metric_cells(row) for row in block.arms],
         "comparison_headings": markdown.COMPARISON_HEADINGS,
         "comparisons": [markdown.comparison_cells(c) for c in tables.comparisons(block)],

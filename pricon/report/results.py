@@ -59,6 +59,7 @@ class TrialResult:
         error: why it failed, one line; None otherwise.
         predictions: None unless finished.
         curves: of the stages of its chain that were committed, first to last.
+        teacher_accuracy: of its student's teacher, on the same test windows; None without one.
         num_windows: kept windows by split (`train`, `validation`, `test`), and `dropped`.
         share_high: share of class `high` among the kept windows, by split.
     """
@@ -69,5 +70,6 @@ class TrialResult:
     error: str | None = None
     predictions: Predictions | None = None
     curves: tuple[Curve, ...] = ()
+    teacher_accuracy: float | None = None
     num_windows: Mapping[str, int]
     share_high: Mapping[str, float]

@@ -46,6 +46,7 @@ class Scores:
         by_participant: accuracy over all windows of a participant, mean over seeds, shape
             (participants,); NaN for those who were never tested.
         by_fold: accuracy of each trial, shape (seeds, folds); NaN where there is none.
+        teacher: accuracy of their teachers, mean over folds, then seeds; NaN without one.
         cells: (stimulus, affect, fold, seed) of the finished trials.
         num_planned: trials that the plan holds.
     """
@@ -53,6 +54,7 @@ class Scores:
     draws: Mapping[str, Draws]
     by_participant: NDArray[np.float64]
     by_fold: NDArray[np.float64]
+    teacher: float
     cells: frozenset[tuple[str, str, int, int]]
     num_planned: int
 
@@ -88,6 +90,7 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
     shape = (len(grid.seeds), len(grid.folds))
     counts = np.zeros((*shape, grid.participants.size, 4))
     auroc = np.full((len(grid.weights), *shape), np.nan)
+    teacher = np.full(shape, np.nan)
     finished = []
     for result, metrics in trials:
         if result.predictions is None or metrics is None:
@@ -95,6 +98,7 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
         at = grid.seeds.index(result.cell.seed), grid.folds.index(result.cell.fold)
         counts[at] = count_outcomes(result.predictions, grid.participants)
         auroc[:, *at] = _auroc(result.predictions, counts[at], grid)
+        teacher[at] = np.nan if result.teacher_accuracy is None else result.teacher_accuracy
         finished.append(result.cell)
     by_person = np.moveaxis(counts, 2, 0).reshape(
         grid.participants.size, 4 * len(grid.seeds) * len(grid.folds)
@@ -106,6 +110,7 @@ def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> S
         draws={name: draws[name] for name in METRICS},
         by_participant=mean_present(_accuracy(counts.sum(axis=1)), axis=0),
         by_fold=_accuracy(sums[0]),
+        teacher=float(_over_folds_and_seeds(teacher)),
         cells=frozenset((cell.stimulus, cell.affect, cell.fold, cell.seed) for cell in finished),
         num_planned=len(trials),
     )
@@ -117,6 +122,7 @@ def average(scores: Sequence[Scores]) -> Scores:
         draws={m: mean_present(np.stack([s.draws[m] for s in scores]), axis=0) for m in METRICS},
         by_participant=mean_present(np.stack([s.by_participant for s in scores]), axis=0),
         by_fold=mean_present(np.stack([s.by_fold for s in scores]), axis=0),
+        teacher=float(mean_present(np.array([s.teacher for s in scores]), axis=0)),
         cells=frozenset().union(*(s.cells for s in scores)),
         num_planned=sum(s.num_planned for s in scores),
     )

@@ -227,6 +227,7 @@ def _block(
                 num_planned=scores.num_planned,
                 metrics={name: Estimate.of(draws) for name, draws in scores.draws.items()},
                 by_participant=_by_participant(scores, grid),
+                teacher_accuracy=scores.teacher,
                 minus_e2e=comparisons.get((arm, "e2e")),
                 gap_closed=_gap_closed(by_arm, arm) if report.complete else None,
             )

@@ -110,6 +110,8 @@ class ArmSummary:
         num_planned: trials that the plan holds.
         metrics: name -> mean over folds, then seeds.
         by_participant: accuracy over all windows of each participant tested, mean over seeds.
+        teacher_accuracy: of the teachers, on the same windows, mean over folds, then seeds; NaN for
+            arms without one.
         minus_e2e: None for `e2e` itself, and where the two arms did not finish the same cells.
         gap_closed: None where the report is incomplete or there is no gap, for e2e and for arms
             that do not depend on the available set.
@@ -121,6 +123,7 @@ class ArmSummary:
     num_planned: int
     metrics: Mapping[str, Estimate]
     by_participant: Mapping[str, float]
+    teacher_accuracy: float
     minus_e2e: Comparison | None
     gap_closed: GapClosed | None
 

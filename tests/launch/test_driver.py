@@ -230,3 +230,19 @@ def test_a_record_of_the_wrong_fold_is_a_leak(job: JobSpec) -> None:
     report = rehearse(only_lupi)
     assert {result.status for result in report.unfinished} == {"failed"}
     assert "leak: teacher" in (report.unfinished[0].error or "")
+
+
+def test_every_taught_student_tells_how_good_its_teacher_was(job: JobSpec) -> None:
+    report = rehearse(job)
+    by_arm = {(row.result.trial.arm, row.result.cell): row for row in report.trials}
+    for (arm, cell), row in by_arm.items():
+        found = row.result.teacher_accuracy
+        if arm == "lupi":
+            reference = by_arm["all_modalities", cell].metrics
+            assert reference is not None
+            assert found == pytest.approx(reference.accuracy)
+        elif arm == "pricon":
+            assert found is not None
+            assert 0 < found < 1
+        else:
+            assert found is None

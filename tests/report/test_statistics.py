@@ -1,6 +1,7 @@
 """What is compared with what, and when a report refuses."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,3 +226,20 @@ def test_affects_have_tables_averages_and_sentences_of_their_own() -> None:
         found = [s for s in report.verdict if f"for {affect}, averaged over stimuli" in s]
         assert len(found) == 4
     assert "Holm over 12 comparisons" in report.verdict[0]
+
+
+def test_how_good_an_arms_teachers_were() -> None:
+    """Mean over folds, then seeds; nothing for arms without a teacher."""
+    plan, results = make_run(Grid(arms=ARMS, stimuli=("heist", "solid")))
+    taught = [
+        replace(r, teacher_accuracy=0.6 + 0.1 * r.cell.fold + 0.02 * r.cell.seed)
+        if r.trial.arm == "pricon"
+        else r
+        for r in results
+    ]
+    for block in summarise(plan, taught).blocks:
+        for row in block.arms:
+            if row.arm == "pricon":
+                assert row.teacher_accuracy == pytest.approx(0.66)
+            else:
+                assert np.isnan(row.teacher_accuracy)
