@@ -65,8 +65,9 @@ REFERENCES = (
 )
 """What is compared besides every arm with e2e, where a table has both."""
 
-MOST_WITHOUT_GAP = 0.05
-"""A share of the gap has an interval only if at most this share of resamples has no gap."""
+MOST_WITHOUT_GAP = 0.025
+"""There is a gap to close if at most this share of resamples has none: if its 95 % interval lies
+above zero. A share of less would be a number divided by noise."""
 
 
 def summarise(plan: Plan, results: Sequence[TrialResult], spec: StatisticsSpec = PLAIN) -> Report:
@@ -294,7 +295,7 @@ def _gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
     np.divide(by_arm[arm].draws["accuracy"] - e2e, gap, out=share, where=gap > 0)
     num_without_gap = int((gap[1:] <= 0).sum())
     if num_without_gap > MOST_WITHOUT_GAP * (gap.size - 1):
-        share[1:] = nan
+        return None
     return GapClosed(
         share=Estimate.of(share), num_without_gap=num_without_gap, num_resamples=gap.size - 1
     )

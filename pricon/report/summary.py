@@ -85,11 +85,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapClosed:
-    """(arm - e2e) / (all_modalities - e2e) in accuracy; exists only where that gap is positive.
+    """(arm - e2e) / (all_modalities - e2e) in accuracy; only where that gap is established.
 
     Args:
-        share: 1 means as good as with all modalities; without an interval where more than 5 % of
-            the resamples have no gap.
+        share: 1 means as good as with all modalities.
         num_without_gap: resamples in which the gap was zero or negative; left out of the interval.
         num_resamples: of all.
     """
