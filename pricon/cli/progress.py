@@ -108,7 +108,9 @@ class Progress:
         return self._weight_of(stage.role, stage.objective)
 
     def _weight_of(self, role: str, objective: str) -> float:
-        return 0.0 if role == "majority" else self.epochs.get((role, objective), self.supervised)
+        if role == "majority" or objective == "random":
+            return 0.0
+        return self.epochs.get((role, objective), self.supervised)
 
     @property
     def fraction(self) -> float:

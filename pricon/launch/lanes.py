@@ -1,4 +1,4 @@
-"""Where lanes run: the one object in which targets differ."""
+"""What a target must be able to do: run lanes. The one object in which targets differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Protocol
 from pricon.launch.events import Listen
 from pricon.plan.plan import Plan
 from pricon.spec.job import JobSpec
-from pricon.spec.resources import ResourcesSpec, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +43,3 @@ class Lanes(Protocol):
             LaunchError: nothing could be started.
         """
         ...
-
-
-def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
-    """The runner of a target; torch and ray are imported only where it needs them."""
-    match target:
-        case "inprocess":
-            from pricon.launch.inprocess import InprocessLanes
-
-            return InprocessLanes()
-        case "local":
-            from pricon.launch.local import LocalLanes
-
-            return LocalLanes(resources)

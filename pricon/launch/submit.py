@@ -12,9 +12,9 @@ from pricon.corpus.reader import Corpus
 from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
-from pricon.launch.lanes import lanes_for
 from pricon.launch.lock import only_one
 from pricon.launch.preflight import Prepared
+from pricon.launch.targets import lanes_for
 from pricon.plan.plan import Plan
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult

@@ -1,20 +1,19 @@
 """Trial results -> Report: a table for every stimulus group and available set.
 
-The rules, all of them over participants, are those of `scores` and `significance`; this module
-decides what is compared with what.
+What is compared with what, and how, stands in `comparisons`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, product
-from math import isnan, nan
+from math import isnan
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pricon.errors import PlanError
 from pricon.plan.plan import Plan
+from pricon.report.comparisons import REFERENCES, SHARED_ARMS, compare, gap_closed
 from pricon.report.folds import describe_folds
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
@@ -23,24 +22,13 @@ from pricon.report.scores import (
     Scores,
     average,
     make_grid,
-    mean_present,
     score,
-)
-from pricon.report.significance import (
-    DECIMALS,
-    bonferroni,
-    equivalence,
-    holm,
-    paired_wilcoxon,
-    smallest_detectable,
 )
 from pricon.report.summary import (
     MACRO_AVERAGE,
     ArmSummary,
     Block,
-    Comparison,
     Estimate,
-    GapClosed,
     Report,
     TrialRow,
 )
@@ -51,23 +39,6 @@ from pricon.spec.statistics import PLAIN, StatisticsSpec
 
 ARMS: tuple[str, ...] = get_args(Arm)
 """Order of the rows of a table."""
-
-SHARED_ARMS = ("majority", "time_only", "all_modalities", "scl_all_modalities")
-"""Arms that do not depend on the available set; they belong to every table of their stimulus."""
-
-REFERENCES = (
-    ("pricon", "lupi"),
-    ("pricon_privileged", "lupi_privileged"),
-    ("pricon", "pricon_shuffled"),
-    ("pricon", "pricon_random"),
-    ("pricon", "all_modalities"),
-    ("all_modalities", "time_only"),
-)
-"""What is compared besides every arm with e2e, where a table has both."""
-
-MOST_WITHOUT_GAP = 0.025
-"""There is a gap to close if at most this share of resamples has none: if its 95 % interval lies
-above zero. A share of less would be a number divided by noise."""
 
 
 def summarise(plan: Plan, results: Sequence[TrialResult], spec: StatisticsSpec = PLAIN) -> Report:
@@ -213,7 +184,7 @@ def _block(
     stimulus, affect = place
     by_arm = {arm: scores for (arm, _), scores in rows.items()}
     pairs = [*((arm, "e2e") for arm in by_arm if arm != "e2e"), *REFERENCES]
-    comparisons = _compare(by_arm, pairs, report.statistics.equivalence_margin)
+    comparisons = compare(by_arm, pairs, report.statistics.equivalence_margin)
     tested = [~np.isnan(scores.by_participant) for scores in rows.values()]
     return Block(
         stimulus=stimulus,
@@ -230,7 +201,7 @@ def _block(
                 by_participant=_by_participant(scores, grid),
                 teacher_accuracy=scores.teacher,
                 minus_e2e=comparisons.get((arm, "e2e")),
-                gap_closed=_gap_closed(by_arm, arm) if report.complete else None,
+                gap_closed=gap_closed(by_arm, arm) if report.complete else None,
             )
             for (arm, modality), scores in rows.items()
         ),
@@ -238,64 +209,7 @@ def _block(
     )
 
 
-def _compare(
-    by_arm: Mapping[str, Scores], pairs: Sequence[tuple[str, str]], margin: float
-) -> dict[tuple[str, str], Comparison]:
-    """Comparisons of one table; p values are adjusted over all of them."""
-    possible = [
-        (arm, reference)
-        for arm, reference in pairs
-        if {arm, reference} <= by_arm.keys()
-        and by_arm[arm].cells == by_arm[reference].cells != frozenset()
-    ]
-    between = [(by_arm[arm], by_arm[reference]) for arm, reference in possible]
-    differences = [a.draws["accuracy"] - b.draws["accuracy"] for a, b in between]
-    over_people = [a.by_participant - b.by_participant for a, b in between]
-    over_pairs = [a.by_fold - b.by_fold for a, b in between]
-    p_values = [paired_wilcoxon(d) for d in over_people]
-    adjusted = holm(p_values)
-    p_fold_seed = bonferroni([paired_wilcoxon(d.ravel()) for d in over_pairs])
-    return {
-        (arm, reference): Comparison(
-            arm=arm,
-            reference=reference,
-            difference=Estimate.of(differences[i]),
-            by_seed=_by_seed(over_pairs[i]),
-            num_participants=int((~np.isnan(over_people[i])).sum()),
-            p_value=p_values[i],
-            p_holm=adjusted[i],
-            p_fold_seed=p_fold_seed[i],
-            smallest_detectable=smallest_detectable(over_people[i]),
-            p_equivalent=equivalence(over_people[i], margin),
-        )
-        for i, (arm, reference) in enumerate(possible)
-    }
-
-
-def _by_seed(differences: NDArray[np.float64]) -> tuple[float, ...]:
-    """Shape (seeds, folds) -> mean over folds, rounded: equal arms differ by exactly zero."""
-    means = np.round(mean_present(differences, axis=1), DECIMALS) + 0.0  # -0.0 becomes 0.0
-    return tuple(means.tolist())
-
-
 def _by_participant(scores: Scores, grid: Grid) -> dict[str, float]:
     """Accuracy of everybody tested, sorted by name."""
     people = zip(grid.participants.tolist(), scores.by_participant.tolist(), strict=True)
     return {person: accuracy for person, accuracy in people if not isnan(accuracy)}
-
-
-def _gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
-    if arm in (*SHARED_ARMS, "e2e") or not {"e2e", "all_modalities"} <= by_arm.keys():
-        return None
-    e2e = by_arm["e2e"].draws["accuracy"]
-    gap = by_arm["all_modalities"].draws["accuracy"] - e2e
-    if not gap[0] > 0:
-        return None
-    share = np.full(gap.size, nan)
-    np.divide(by_arm[arm].draws["accuracy"] - e2e, gap, out=share, where=gap > 0)
-    num_without_gap = int((gap[1:] <= 0).sum())
-    if num_without_gap > MOST_WITHOUT_GAP * (gap.size - 1):
-        return None
-    return GapClosed(
-        share=Estimate.of(share), num_without_gap=num_without_gap, num_resamples=gap.size - 1
-    )

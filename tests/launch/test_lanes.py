@@ -1,18 +1,13 @@
-"""Which runner a target gets, what that loads, and what travels to a lane's workers."""
+"""What travels to a lane's workers."""
 
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pricon.launch.inprocess import InprocessLanes
-from pricon.launch.lanes import Assignment, lanes_for
-from pricon.launch.local import LocalLanes
+from pricon.launch.lanes import Assignment
 from pricon.plan.trials import plan_trials
-from pricon.spec.resources import ResourcesSpec
 from tests.plan.problem import job, summary
 
 AGAIN = {"adapter": "again", "uri": "corpora/tiny"}
@@ -45,36 +40,3 @@ def test_nothing_else_of_the_job_changes_and_all_of_it_travels() -> None:
     update = {"corpus": spec.corpus, "output": spec.output}
     assert assignment.job.model_copy(update=update) == spec
     assert pickle.loads(pickle.dumps(assignment)) == assignment
-
-
-def test_a_target_gets_its_runner() -> None:
-    resources = ResourcesSpec(lanes=3)
-    assert isinstance(lanes_for("inprocess", resources), InprocessLanes)
-    local = lanes_for("local", resources)
-    assert isinstance(local, LocalLanes)
-    assert local.resources == resources
-
-
-@pytest.mark.parametrize(
-    ("statement", "loads", "spares"),
-    [
-        ("import pricon.launch.lanes", set(), {"torch", "ray", "mlflow"}),
-        (
-            "from pricon.launch.lanes import lanes_for\n"
-            "from pricon.spec.resources import ResourcesSpec\n"
-            "lanes_for('inprocess', ResourcesSpec())",
-            {"torch"},
-            {"ray", "mlflow"},
-        ),
-    ],
-)
-def test_only_what_a_target_needs_is_loaded(
-    statement: str, loads: set[str], spares: set[str]
-) -> None:
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    loaded = {*done.stdout.split()}
-    assert loads <= loaded
-    assert not spares & loaded

@@ -16,6 +16,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/stores/folder.py": "tests/test_storage.py",
     "pricon/stores/objects.py": "tests/test_storage.py",
     "pricon/stores/s3.py": "tests/test_storage.py",
+    "pricon/report/comparisons.py": "tests/report/test_statistics.py",
     "pricon/report/results.py": "data only; every test of report",
 }
 """Module -> where its tests are, or why it needs none."""
