@@ -57,7 +57,7 @@ class Ledger:
 
     def made_with(self) -> list[str]:
         """With which code and on what the results were made; several after an update."""
-        keys = ("git_commit", "torch", "device")
+        keys = ("git_commit", "python", "torch", "numpy", "ray", "platform", "cpus", "device")
         made = {
             ", ".join(f"{key} {facts.made_with.get(key, 'unknown')}" for key in keys)
             for facts in self._facts.values()

@@ -187,6 +187,7 @@ def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
     if contrast == "change":
         contrast += f", threshold {contrastive.change_threshold}"
     return {
+        "seeds": _words(list(job.seeds)),
         "contrast": contrast,
         "students imitate": imitate,
         "label": f"threshold {job.label.threshold}, margin {job.label.margin:g}",
