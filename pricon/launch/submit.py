@@ -100,8 +100,11 @@ def _run(prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View) -> Re
     for result in results:
         if result.status != "finished":
             tracker.record(result, {})
-    folder = run_storage(job, plan)
-    return write_report(folder, plan, results, _notes(job, ledger), job.statistics)
+    from pricon.launch.embeddings import embedding_maps  # imports torch
+
+    folder, notes = run_storage(job, plan), _notes(job, ledger)
+    maps = embedding_maps(plan, job, corpus, ledger.records)
+    return write_report(folder, plan, results, notes, job.statistics, maps)
 
 
 def _records(job: JobSpec) -> Records:

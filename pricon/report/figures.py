@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pricon.report.embeddings import EmbeddingMap
 from pricon.report.results import Curve, TrialResult
 from pricon.report.summary import ArmSummary, Block
 from pricon.report.training import curves_by_kind
@@ -152,6 +153,27 @@ def _curves(kind: str, curves: Sequence[Curve]) -> Callable[[Axes], None]:
         axes.set_xlabel("epoch", fontsize=8)
 
     return draw
+
+
+def embedding_map(of: EmbeddingMap) -> str:
+    """Windows by class, and the same windows by participant."""
+    people = np.unique(of.participant, return_inverse=True)[1]
+    colours = mpl.colormaps["tab20"](people % 20 / 19.5)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 2.5), layout="constrained")
+        by_class, by_person = figure.subplots(1, 2, sharex=True, sharey=True)
+        for label, name, colour in ((0, "low", COLOURS["e2e"]), (1, "high", COLOURS["pricon"])):
+            own = of.points[of.label == label]
+            by_class.scatter(*own.T, s=5, alpha=0.6, linewidths=0, color=colour, label=name)
+        by_person.scatter(*of.points.T, s=5, alpha=0.6, linewidths=0, color=colours)
+        by_class.legend(frameon=False, fontsize=7, loc="best")
+        for axes, what in ((by_class, "class"), (by_person, f"{people.max() + 1} participants")):
+            axes.set_title(what, fontsize=8)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        first, second = of.explained
+        figure.supxlabel(f"{first:.0%} and {second:.0%} of the variance", fontsize=8)
+        return _text(figure)
 
 
 def _main(block: Block) -> list[ArmSummary]:

@@ -1,12 +1,13 @@
 """report.html: the report as one page that opens without a network and reads well on a phone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from pricon.report import figures, markdown, tables
+from pricon.report.embeddings import EmbeddingMap
 from pricon.report.summary import Block, Report
 from pricon.report.training import still_improving
 
@@ -19,12 +20,13 @@ _TEMPLATES = Environment(
 )
 
 
-def page(report: Report, notes: Mapping[str, str]) -> str:
+def page(report: Report, notes: Mapping[str, str], maps: Sequence[EmbeddingMap] = ()) -> str:
     """The page; the same report and notes give the same text.
 
     Args:
         report: what was found.
         notes: as `markdown.markdown` takes them.
+        maps: of embeddings.
     """
     title, *warnings = tables.headlines(report)
     results = [row.result for row in report.trials]
@@ -36,6 +38,7 @@ def page(report: Report, notes: Mapping[str, str]) -> str:
         blocks=[_block(block, report) for block in report.blocks],
         curves=[*map(_markup, figures.learning_curves(results).values())],
         still_improving=still_improving(results),
+        maps=[(f"{one.place}: {one.title}", Markup(figures.embedding_map(one))) for one in maps],
         folds=markdown.fold_rows(report.folds),
         method=markdown.method(report).split("\n\n"),
         origin=[*markdown.origin(report), *map(markdown.note, notes.items())],

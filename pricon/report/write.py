@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pricon.plan.plan import Plan
 from pricon.report.document import to_json, trial_columns
+from pricon.report.embeddings import EmbeddingMap
 from pricon.report.latex import latex
 from pricon.report.markdown import markdown
 from pricon.report.results import TrialResult
@@ -51,6 +52,7 @@ def write_report(
     results: Sequence[TrialResult],
     notes: Mapping[str, str],
     spec: StatisticsSpec = PLAIN,
+    maps: Sequence[EmbeddingMap] = (),
 ) -> Report:
     """Writes the six files, results.json last, and returns what they say.
 
@@ -62,6 +64,7 @@ def write_report(
         results: what became of it; trials without a result count as missing.
         notes: label -> sentence for the pages, such as how features were standardised.
         spec: numbers of the job that the statistics need.
+        maps: of embeddings, for the page.
 
     Raises:
         PlanError: a result does not fit the plan (see `statistics.summarise`).
@@ -71,7 +74,7 @@ def write_report(
 
     report = summarise(plan, results, spec)
     storage.write(REPORT, markdown(report, notes).encode())
-    storage.write(PAGE, page(report, notes).encode())
+    storage.write(PAGE, page(report, notes, maps).encode())
     storage.write(LATEX, latex(report).encode())
     storage.write(TRIALS, _parquet(_trials(report)))
     storage.write(PREDICTIONS, _parquet(_predictions(report)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pricon.report import figures
+from pricon.report.embeddings import project
 from pricon.report.statistics import summarise
 from pricon.report.summary import Block
 from pricon.spec.job import Arm
@@ -76,3 +77,17 @@ def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
 def test_every_arm_has_a_colour_and_the_same_figure_the_same_bytes() -> None:
     assert {*figures.COLOURS} == {*get_args(Arm)}
     assert figures.participants(block()) == figures.participants(block())
+
+
+def test_a_map_names_classes_people_and_variance() -> None:
+    rng = np.random.default_rng(0)
+    people = np.array([f"p{i % 3}" for i in range(60)])
+    label = (np.arange(60) % 2).astype(np.int8)
+    points = rng.standard_normal((60, 5))
+    shown = texts(
+        figures.embedding_map(
+            project(points, title="t", place="x", label=label, participant=people)
+        )
+    )
+    assert {"low", "high", "class", "3 participants"} <= {*shown}
+    assert any("of the variance" in text for text in shown)

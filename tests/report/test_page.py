@@ -7,8 +7,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pricon.report.embeddings import project
 from pricon.report.page import page
 from pricon.report.statistics import summarise
 from tests.report.grids import fail, make_run
@@ -51,7 +53,15 @@ class Outline(HTMLParser):
 def whole() -> str:
     plan, results = make_run(replace(LARGE, generated=True, stimuli=("heist", "solid")))
     with_curves = [replace(r, curves=(curve(r.trial.id, 3, 2, 1),)) for r in results]
-    return page(summarise(plan, with_curves), {"standardise": "session"})
+    points = np.random.default_rng(0).standard_normal((40, 5))
+    mapped = project(
+        points,
+        title="pricon student (audio)",
+        place="heist, arousal",
+        label=(np.arange(40) % 2).astype(np.int8),
+        participant=np.array(["p00", "p01"] * 20),
+    )
+    return page(summarise(plan, with_curves), {"standardise": "session"}, [mapped])
 
 
 def test_everything_is_on_the_page() -> None:
@@ -60,7 +70,7 @@ def test_everything_is_on_the_page() -> None:
         "again-tiny (run run0)", "generated data: says nothing about people", "What the data show",
         "heist, arousal, available: audio", "macro average over stimuli", "gap closed",
         "Learning curves", "were still improving when their epochs ran out", "How to read this",
-        "majority baseline", "looks into the future", "corpus manifest: sha256", *ARMS,
+        "heist, arousal: pricon student (audio)", "majority baseline", "looks into the future", "corpus manifest: sha256", *ARMS,
     ):  # fmt: skip
         assert words in seen, words
 

@@ -1,0 +1,101 @@
+"""Where trained networks put the windows of a test split: what the maps of a report show.
+
+One cell of every stimulus group and affect, its first fold and seed: a picture of a representation,
+not a statistic.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from pricon.corpus.reader import Corpus
+from pricon.errors import CorpusError
+from pricon.model.network import PackedNetwork
+from pricon.plan.plan import Cell, Plan, Stage
+from pricon.report.embeddings import EmbeddingMap, project
+from pricon.spec.job import Arm, JobSpec
+from pricon.train.ranks import Ranks
+from pricon.train.recipes import PackWork, evaluate, recipe_for
+from pricon.train.records import Records, StageRecord
+from pricon.train.windows import GroupWindows
+
+_log = logging.getLogger(__name__)
+
+MAPPED: tuple[tuple[Arm, str], ...] = (
+    ("all_modalities", "teacher"),
+    ("pricon", "teacher"),
+    ("e2e", "student"),
+    ("lupi", "student"),
+    ("pricon", "student"),
+)
+"""Arm and role of the stages that get a map, as far as a job has them."""
+
+
+def embedding_maps(
+    plan: Plan, job: JobSpec, corpus: Corpus, records: Records
+) -> tuple[EmbeddingMap, ...]:
+    """A map of each stage in `MAPPED` that has finished, in each mapped cell.
+
+    What cannot be read has no map: a report must not fail for want of a picture.
+    """
+    maps = []
+    for index, cell in _first_cells(plan):
+        try:
+            windows = GroupWindows(corpus, job, cell.stimuli)
+            for arm, stage in _stages(plan, index):
+                record = records.load(stage.id)
+                if record is not None:
+                    title = f"{arm} {stage.role} ({'+'.join(stage.modalities)})"
+                    maps.append(_map(title, stage, record, cell, windows))
+        except CorpusError as err:
+            _log.warning("no map of embeddings  cell=%s: %s", cell, err.message.splitlines()[0])
+    return tuple(maps)
+
+
+def _first_cells(plan: Plan) -> Iterator[tuple[int, Cell]]:
+    """Index and cell of the first of each stimulus group and affect."""
+    seen: set[tuple[tuple[str, ...], str]] = set()
+    for index, cell in enumerate(plan.cells):
+        if (cell.stimuli, cell.affect) not in seen:
+            seen.add((cell.stimuli, cell.affect))
+            yield index, cell
+
+
+def _stages(plan: Plan, cell: int) -> Iterator[tuple[Arm, Stage]]:
+    told: set[str] = set()
+    for wanted in MAPPED:
+        for trial in plan.trials:
+            if trial.cell != cell or trial.arm != wanted[0]:
+                continue
+            for stage in (plan.stage_by_id[stage_id] for stage_id in trial.stages):
+                if stage.role == wanted[1] and stage.id not in told:
+                    told.add(stage.id)
+                    yield trial.arm, stage
+
+
+def _map(
+    title: str, stage: Stage, record: StageRecord, cell: Cell, windows: GroupWindows
+) -> EmbeddingMap:
+    work = PackWork(
+        stages=[stage],
+        cells=[cell],
+        sources=[None],
+        windows=windows,
+        job=windows.job,
+        ranks=Ranks(),
+        device=torch.device("cpu"),
+        made_with={},
+    )
+    recipe = recipe_for(work)
+    network = PackedNetwork(recipe.layout, torch.from_numpy(record.arrays["parameters"])[None])
+    rows = windows.rows(cell, "test")
+    embeddings = evaluate(network, recipe.inputs, torch.from_numpy(rows)[None]).embeddings[0]
+    return project(
+        embeddings.numpy().astype(np.float64),
+        title=title,
+        place=f"{cell.stimulus}, {cell.affect}",
+        label=windows.labels(cell)[rows],
+        participant=windows.index.participant[rows],
+    )

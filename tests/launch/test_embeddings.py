@@ -1,0 +1,66 @@
+"""Maps show what the stored networks make of test windows; what is damaged has none."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pricon.corpus.reader import open_corpus
+from pricon.launch.embeddings import embedding_maps
+from pricon.plan.trials import plan_trials
+from pricon.report.embeddings import EmbeddingMap
+from pricon.spec.job import JobSpec
+from pricon.storage import open_storage
+from pricon.train.records import Records
+from tests.launch.rehearsal import rehearse
+
+
+def maps_of(job: JobSpec) -> tuple[EmbeddingMap, ...]:
+    corpus = open_corpus(open_storage(job.corpus.uri))
+    records = Records(open_storage(job.output).child("stages"))
+    return embedding_maps(plan_trials(job, corpus.summary), job, corpus, records)
+
+
+def test_every_kind_of_stage_has_a_map_of_the_first_cell(job: JobSpec) -> None:
+    rehearse(job)
+    maps = maps_of(job)
+    assert [one.title for one in maps] == [
+        "all_modalities teacher (frames+telemetry)",
+        "pricon teacher (frames+telemetry)",
+        "e2e student (frames)",
+        "lupi student (frames)",
+        "pricon student (frames)",
+    ]
+    corpus = open_corpus(open_storage(job.corpus.uri))
+    cell = plan_trials(job, corpus.summary).cells[0]
+    for one in maps:
+        assert one.place == "fps, arousal"
+        assert {*one.participant.tolist()} == {*cell.split.test}
+        assert np.isfinite(one.points).all()
+        assert {*one.label.tolist()} == {0, 1}
+    same = maps_of(job)
+    assert all(np.array_equal(a.points, b.points) for a, b in zip(maps, same, strict=True))
+
+
+def test_without_results_there_are_no_maps(job: JobSpec) -> None:
+    assert maps_of(job) == ()
+
+
+def test_a_damaged_shard_costs_maps_and_nothing_else(
+    job: JobSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "corpus"
+    shutil.copytree(job.corpus.uri, copy)
+    elsewhere = job.corpus.model_copy(update={"uri": str(copy)})
+    job = job.model_copy(update={"corpus": elsewhere})
+    rehearse(job)
+    (shard,) = (copy / "shards").iterdir()
+    damaged = bytearray(shard.read_bytes())
+    damaged[len(damaged) // 2] ^= 1  # in telemetry
+    shard.write_bytes(damaged)
+    with caplog.at_level(logging.WARNING):
+        maps = maps_of(job)
+    assert len(maps) < 5
+    assert "no map of embeddings" in caplog.text
