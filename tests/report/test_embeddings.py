@@ -13,8 +13,8 @@ def test_the_map_shows_the_directions_in_which_windows_differ_most() -> None:
     found = project(embeddings, title="t", place="fps, arousal", label=label, participant=people)
     assert found.points.shape == (MOST_POINTS, 2)
     assert found.explained == pytest.approx((100 / 110.01, 9 / 110.01), abs=0.02)
-    above = found.points[:, 0] > 0
-    assert np.array_equal(above, found.label == 1) or np.array_equal(above, found.label == 0)
+    agree = ((found.points[:, 0] > 0) == (found.label == 1)).mean()
+    assert max(agree, 1 - agree) > 0.95, "the widest direction is the one that tells the classes"
     assert {*found.participant.tolist()} == {*people.tolist()}
 
 
