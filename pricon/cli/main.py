@@ -17,13 +17,21 @@ DEFECT = 70
 
 def submit_main() -> None:
     """`pricon-submit`."""
-    from pricon.cli.submit import app
-
-    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
+    sys.exit(exit_code_of(_submit))
 
 
 def main() -> None:
     """`pricon`."""
+    sys.exit(exit_code_of(_pricon))
+
+
+def _submit() -> object:
+    from pricon.cli.submit import app  # takes a second, in which somebody may press Ctrl-C
+
+    return app(standalone_mode=False)
+
+
+def _pricon() -> object:
     from pricon.cli.corpus import app as corpus
     from pricon.cli.reproduce import reproduce_run
 
@@ -37,7 +45,7 @@ def main() -> None:
     app.add_typer(corpus, name="corpus")
     app.command("reproduce")(reproduce_run)
     app.callback()(lambda: None)
-    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
+    return app(standalone_mode=False)
 
 
 def exit_code_of(command: Callable[[], object]) -> int:

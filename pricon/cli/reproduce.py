@@ -26,7 +26,7 @@ def reproduce_run(
         float, typer.Option(help="Largest difference of probabilities that counts as none.")
     ] = 1e-3,
 ) -> int:
-    """Train a recorded run again, in a temporary folder, and compare every prediction.
+    """Train a recorded run again, in a temporary folder; compare predictions and accuracies.
 
     Exit codes: 0 the same within the tolerance, 1 not, 2 the run or its corpus is not there or
     has changed.
@@ -38,7 +38,7 @@ def reproduce_run(
     with TemporaryDirectory(prefix="pricon-") as folder:
         found = reproduce(open_storage(run), Path(folder), target, tolerance, view)
     typer.echo(
-        f"run {found.run_id}: {found.num_trials} trials trained again, "
+        f"run {found.run_id}: {found.num_trials} of {found.num_planned} trials compared, "
         f"probabilities differ by at most {found.largest:.2g}"
     )
     for line in found.off[:SHOWN]:

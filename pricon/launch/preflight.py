@@ -101,7 +101,7 @@ def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: Job
         what = f"of class `{missing[0]}`" if len(labels) else "outside the margin"
         raise PlanError(
             f"{_where(cell)} has no {part} window {what} (participants {shown})",
-            "lower `folds.count` or `label.margin`"
+            "lower `folds.count` or `label.margin`, or mend `label.threshold`"
             if part == "train" or not len(labels)
             else "lower `folds.count` or `label.margin`, or set `folds.require_all_classes: false`",
         )
@@ -118,7 +118,7 @@ def _check_contrast(cell: Cell, windows: LabelledWindows, job: JobSpec) -> None:
         what = "are alike" if len(training) else "say nothing"
         raise PlanError(
             f"{_where(cell)}: all train windows {what} under {rule}",
-            "mend `teacher.contrastive.change_threshold`"
+            "set `teacher.contrastive.change_threshold`, for example to `training_median`"
             if spec.contrast == "change" and len(training)
             else "choose another `teacher.contrastive.contrast`",
         )

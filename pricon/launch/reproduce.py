@@ -1,25 +1,36 @@
 """A recorded run once more, from its beginning, and how far it lands from the record."""
 
 import io
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pricon.corpus.ensure import ensure_corpus
-from pricon.errors import CorpusError, PlanError
+from pricon.corpus.ensure import open_built
+from pricon.errors import CorpusError, PlanError, SpecError
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submit import View, run, run_storage
 from pricon.plan.plan import Plan, Trial
-from pricon.report.write import PREDICTIONS
+from pricon.report.summary import Report
+from pricon.report.write import PREDICTIONS, RESULTS
 from pricon.spec.job import JobSpec
 from pricon.spec.load import parse_job
 from pricon.spec.resources import Target
 from pricon.storage import Storage
 from pricon.track.open import no_tracker
+
+_SAME = 1e-6
+"""Predictions this close give the same tables."""
+
+_TABLES = 0.01
+"""How far an accuracy in a table may be off where predictions are not that close."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +40,34 @@ class Reproduction:
     Args:
         run_id: of both.
         num_trials: trials that both have finished.
+        num_planned: trials of the job.
         largest: largest difference between two probabilities of one window.
-        off: a line for each trial that lies beyond the tolerance, or that only one run has.
+        off: a line for everything that differs by more than the tolerance.
     """
 
     run_id: str
     num_trials: int
+    num_planned: int
     largest: float
     off: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    """What the folder of a run holds."""
+
+    job: JobSpec
+    plan: Plan
+    predictions: "dict[str, _Predicted]"
+    results: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """One trial's windows in their order: probabilities, and all else as one table."""
+
+    probability: NDArray[np.float64]
+    others: pa.Table
 
 
 def reproduce(
@@ -46,41 +77,70 @@ def reproduce(
     tolerance: float,
     view: Callable[[Prepared], View],
 ) -> Reproduction:
-    """Train everything again and compare every predicted probability.
+    """Train everything again and compare every prediction and every number of the tables.
 
     Args:
         recorded: folder of the run.
         folder: where to run; an empty folder, so that nothing finished is taken over.
         target: where to run instead of where the job says.
-        tolerance: largest difference of probabilities that counts as none.
+        tolerance: largest difference of probabilities that counts as none, in [0, 1).
         view: shows progress.
 
     Raises:
-        CorpusError: there is no run, or its corpus is gone.
-        PlanError: corpus or science have changed since, so this would be another run.
+        SpecError: the tolerance is none.
+        CorpusError: there is no run, it is damaged, or its corpus is gone.
+        PlanError: job, corpus or science have changed since, so this would be another run.
     """
-    job, plan = _read(recorded)
+    if not (isfinite(tolerance) and 0 <= tolerance < 1):
+        raise SpecError(f"the tolerance is {tolerance}", "give a number from 0 to 1, such as 1e-3")
+    before = _read(recorded)
     update: dict[str, object] = {"output": str(folder)}
-    job = job.model_copy(update=update | ({} if target is None else {"target": target}))
-    corpus = ensure_corpus(job.corpus, job.storage)
+    job = before.job.model_copy(update=update | ({} if target is None else {"target": target}))
+    corpus = open_built(job.corpus, job.storage)
+    plan = before.plan
     folds = None if plan.is_whole else tuple(sorted({cell.fold for cell in plan.cells}))
     prepared = prepare(job, corpus, folds)
     _check_same(plan, prepared.plan)
-    run(prepared, corpus, no_tracker(), view(prepared))
-    return _compare(plan, recorded, run_storage(job, plan), tolerance)
+    report = run(prepared, corpus, no_tracker(), view(prepared))
+    return _compare(before, report, _contents(run_storage(job, plan)), tolerance)
 
 
-def _read(recorded: Storage) -> tuple[JobSpec, Plan]:
-    names = ("job.yaml", "plan.json", PREDICTIONS)
+def _read(recorded: Storage) -> _Recorded:
+    names = ("job.yaml", "plan.json", PREDICTIONS, RESULTS)
     missing = [name for name in names if not recorded.exists(name)]
     if missing:
         raise CorpusError(
             f"{recorded.uri} is not the folder of a finished run: it has no `{missing[0]}`",
             "give the folder `<output>/<job>/<run id>`, which holds the report",
         )
-    text = recorded.read("job.yaml").decode()
-    job = parse_job(text, f"{recorded.uri}/job.yaml")
-    return job, Plan.from_json(recorded.read("plan.json"))
+    try:
+        plan = Plan.from_json(recorded.read("plan.json"))
+        predictions, results = _contents(recorded)
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as err:
+        raise CorpusError(
+            f"the run in {recorded.uri} is damaged\n  {str(err).splitlines()[0]}",
+            "fetch it again, or submit its job, which writes the report anew",
+        ) from err
+    job = parse_job(recorded.read("job.yaml").decode(), f"{recorded.uri}/job.yaml")
+    return _Recorded(job=job, plan=plan, predictions=predictions, results=results)
+
+
+def _contents(storage: Storage) -> tuple[dict[str, _Predicted], dict[str, Any]]:
+    table = pq.read_table(io.BytesIO(storage.read(PREDICTIONS)))
+    words = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
+    for name in words:
+        column = table.column_names.index(name)
+        table = table.set_column(column, name, table[name].cast(pa.string()))
+    table = table.sort_by([("trial_id", "ascending"), ("window", "ascending")])
+    names, starts = np.unique(np.array(table["trial_id"].to_pylist(), str), return_index=True)
+    ends = [*starts.tolist(), table.num_rows][1:]
+    probability = table["probability_high"].to_numpy().astype(np.float64)
+    others = table.drop_columns(["probability_high"])
+    predictions = {
+        name: _Predicted(probability[start:end], others.slice(start, end - start))
+        for name, start, end in zip(names.tolist(), starts.tolist(), ends, strict=True)
+    }
+    return predictions, json.loads(storage.read(RESULTS))
 
 
 def _check_same(before: Plan, now: Plan) -> None:
@@ -89,48 +149,88 @@ def _check_same(before: Plan, now: Plan) -> None:
     changed = (
         f"the corpus: its digest was {before.corpus_digest[:16]}, is {now.corpus_digest[:16]}"
         if before.corpus_digest != now.corpus_digest
-        else "what this pricon computes"
+        else "`job.yaml` of the run, or what this pricon computes"
     )
     raise PlanError(
         f"run {before.run_id} cannot be reproduced: it would be run {now.run_id} now\n"
         f"  changed since: {changed}",
-        "use the corpus and the commit that `environment.json` of the run names",
+        "use the job and corpus of the run, and the commit that its `environment.json` names",
     )
 
 
-def _compare(plan: Plan, before: Storage, after: Storage, tolerance: float) -> Reproduction:
-    tables = [_predictions(storage) for storage in (before, after)]
-    largest, off, num_trials = 0.0, [], 0
-    for trial in plan.trials:
-        one, other = (table.get(trial.id) for table in tables)
+def _compare(
+    before: _Recorded,
+    report: Report,
+    after: tuple[dict[str, _Predicted], dict[str, Any]],
+    tolerance: float,
+) -> Reproduction:
+    predictions, results = after
+    errors = {result.trial.id: result.error for result in report.unfinished}
+    largest, num_trials = 0.0, 0
+    off = [f"a trial that the job does not have: {name}" for name in _strange(before)]
+    for trial in before.plan.trials:
+        one, other = before.predictions.get(trial.id), predictions.get(trial.id)
         if one is None or other is None:
-            if one is not other:
-                off.append(f"{_words(trial, plan)}: finished in one of the two runs only")
+            if one is not None:
+                reason = errors.get(trial.id) or "it has not finished"
+                off.append(f"{_words(trial, before.plan)}: finished then, not now: {reason}")
+            elif other is not None:
+                off.append(f"{_words(trial, before.plan)}: finished now, not then")
             continue
         num_trials += 1
-        same = np.array_equal(one[0], other[0])
-        difference = float(np.abs(one[1] - other[1]).max(initial=0)) if same else 1.0
+        difference = _difference(one, other)
         largest = max(largest, difference)
         if difference > tolerance:
-            off.append(f"{_words(trial, plan)}: probabilities differ by {difference:.2g}")
-    return Reproduction(run_id=plan.run_id, num_trials=num_trials, largest=largest, off=tuple(off))
+            off.append(f"{_words(trial, before.plan)}: predictions differ by {difference:.2g}")
+    bound = _SAME if largest <= _SAME else _TABLES
+    off += [f"{RESULTS}: {line}" for line in _tables_off(before.results, results, bound)]
+    return Reproduction(
+        run_id=before.plan.run_id,
+        num_trials=num_trials,
+        num_planned=len(before.plan.trials),
+        largest=largest,
+        off=tuple(off),
+    )
+
+
+def _strange(before: _Recorded) -> list[str]:
+    return sorted({*before.predictions} - {trial.id for trial in before.plan.trials})
+
+
+def _difference(one: _Predicted, other: _Predicted) -> float:
+    """Largest difference of probabilities; 1 where anything else differs, or one is no number."""
+    if not one.others.equals(other.others):
+        return 1.0
+    differences = np.abs(one.probability - other.probability)
+    return float(differences.max(initial=0)) if np.isfinite(differences).all() else 1.0
+
+
+def _tables_off(before: Any, after: Any, bound: float) -> Iterator[str]:
+    """Accuracies of trials and arms that are not what the predictions give."""
+    for place, one, other in (
+        *_pairs(before, after, "trials", ("trial_id",), lambda row: row["accuracy"]),
+        *_pairs(
+            before,
+            after,
+            "arms",
+            ("stimulus", "affect", "available", "arm"),
+            lambda row: row["metrics"]["accuracy"]["mean"],
+        ),
+    ):
+        if (one is None) != (other is None) or (one is not None and abs(one - other) > bound):
+            yield f"{place} has accuracy {one}, its predictions give {other}"
+
+
+def _pairs(
+    before: Any, after: Any, key: str, names: tuple[str, ...], accuracy: Callable[[Any], Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    tables = [
+        {" ".join(str(row[name]) for name in names): accuracy(row) for row in document[key]}
+        for document in (before, after)
+    ]
+    for place in sorted({*tables[0], *tables[1]}):
+        yield place, tables[0].get(place), tables[1].get(place)
 
 
 def _words(trial: Trial, plan: Plan) -> str:
     return " ".join(filter(None, (trial.arm, trial.modality, str(plan.cells[trial.cell]))))
-
-
-def _predictions(storage: Storage) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Trial -> windows and probabilities, in the order of the windows."""
-    columns = ["trial_id", "window", "probability_high"]
-    table = pq.read_table(io.BytesIO(storage.read(PREDICTIONS)), columns=columns)
-    table = table.set_column(0, "trial_id", table["trial_id"].cast(pa.string()))
-    table = table.sort_by([("trial_id", "ascending"), ("window", "ascending")])
-    ids = np.array(table["trial_id"].to_pylist(), dtype=np.str_)
-    windows, probabilities = (table[name].to_numpy() for name in columns[1:])
-    names, starts = np.unique(ids, return_index=True)
-    ends = [*starts[1:].tolist(), len(ids)]
-    return {
-        str(name): (windows[start:end], probabilities[start:end])
-        for name, start, end in zip(names, starts.tolist(), ends, strict=True)
-    }

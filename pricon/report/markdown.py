@@ -30,7 +30,8 @@ the data show adjust it over the comparisons of all tables that they judge, take
 `p (fold x seed)` is the test of earlier papers, over fold x seed pairs, adjusted by Bonferroni.
 Alone it is weak: seeds are not independent replicates, and five folds alone cannot fall below
 p = 0.0625.
-`detectable` is the smallest difference that this sample finds with 80 % power at alpha 0.05.
+`detectable` is the smallest difference that this sample finds with 80 % power at alpha 0.05 in a
+single test; adjusted over a table it takes more.
 `p (comparable)` is that of two one-sided t tests over participants (TOST): where it is small, the
 difference is shown to be less than {margin:g}, either way.
 No test is made over windows: windows of one participant are not independent.

@@ -1,10 +1,11 @@
 """report.html: the report as one page that opens without a network and reads well on a phone."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pricon.report import figures, markdown, tables
 from pricon.report.embeddings import EmbeddingMap
@@ -37,10 +38,10 @@ def page(report: Report, notes: Mapping[str, str], maps: Sequence[EmbeddingMap] 
         verdict=report.verdict,
         blocks=[_block(block, report) for block in report.blocks],
         curves=[*map(_markup, figures.learning_curves(results).values())],
-        still_improving=still_improving(results),
+        still_improving=[*map(_with_code, still_improving(results))],
         maps=[(f"{one.place}: {one.title}", Markup(figures.embedding_map(one))) for one in maps],
         folds=markdown.fold_rows(report.folds),
-        method=markdown.method(report).split("\n\n"),
+        method=[*map(_with_code, markdown.method(report).split("\n\n"))],
         origin=[*markdown.origin(report), *map(markdown.note, notes.items())],
     )
 
@@ -71,3 +72,8 @@ def _block(block: Block, report: Report) -> dict[str, Any]:
 def _markup(svg: str | None) -> Markup | None:
     """Our own drawing, whose text matplotlib has escaped."""
     return None if svg is None else Markup(svg)
+
+
+def _with_code(text: str) -> Markup:
+    """Escaped text in which what stood between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

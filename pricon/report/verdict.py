@@ -7,6 +7,7 @@ difference is training noise. Only seeds that agree let a sentence speak of arms
 from collections.abc import Sequence
 from math import isnan, nan
 
+from pricon.report.comparisons import SHARED_ARMS
 from pricon.report.significance import holm
 from pricon.report.summary import MACRO_AVERAGE, Block, Comparison
 from pricon.report.tables import comparisons
@@ -16,6 +17,11 @@ ALPHA = 0.05
 PARTICIPANTS_ARE_THE_UNIT = (
     "Windows of one participant are not independent, so participants are the unit of every "
     "interval and test."
+)
+
+NOT_JUDGED = (
+    "These arms say nothing about PriCon's claims: H1 compares pricon with lupi, H2 with e2e, H3 "
+    "with all_modalities."
 )
 
 GENERATED = "The recordings are generated, so none of this says anything about people."
@@ -52,7 +58,7 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
     averages = [block for block in blocks if block.stimulus == MACRO_AVERAGE]
     judged = averages or list(blocks)
     num_affects = len({block.affect for block in blocks})
-    family = [(block, comparison) for block in judged for comparison in comparisons(block)]
+    family = _family(judged)
     p_values = holm([comparison.p_value for _, comparison in family])
     num_tests = sum(not isnan(p) for p in p_values)
     p_equivalents = holm([c.p_equivalent if _is_h3(c) else nan for _, c in family])
@@ -72,8 +78,19 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
         ]
         sentences += [*told, *(_no_gap(block, several=num_affects > 1) if told else [])]
     if not sentences:
-        return ()
+        return (NOT_JUDGED,) if family else ()
     return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if generated else []))
+
+
+def _family(blocks: Sequence[Block]) -> list[tuple[Block, Comparison]]:
+    """All comparisons; of two arms that tables share, the first table's stands for all."""
+    found: dict[tuple[str, ...], tuple[Block, Comparison]] = {}
+    for block in blocks:
+        for comparison in comparisons(block):
+            key = block.stimulus, block.affect, comparison.arm, comparison.reference
+            is_shared = {*key[2:]} <= {*SHARED_ARMS}
+            found.setdefault(key if is_shared else (*key, block.available), (block, comparison))
+    return list(found.values())
 
 
 def _is_h3(comparison: Comparison) -> bool:
@@ -151,7 +168,7 @@ def _what_follows(c: Comparison, agrees: bool, test: str) -> str:
     if c.difference.low <= 0 <= c.difference.high:
         detectable = (
             ""
-            if isnan(c.smallest_detectable)
+            if isnan(c.smallest_detectable) or c.smallest_detectable < 0.0005
             else f"; differences below {c.smallest_detectable:.3f} are beyond this sample"
         )
         return (

@@ -1,5 +1,6 @@
 """`pricon reproduce` as a user types it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,14 @@ def test_a_run_is_reproduced_and_a_tolerance_can_be_missed(
     run = tmp_path / "runs" / "tiny" / report.run_id
     assert reproduce(run) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith(
-        f"run {report.run_id}: 10 trials trained again, probabilities differ by"
-    )
-    assert reproduce(run, "--tolerance", "-1") == 1
-    shown = capsys.readouterr().err
-    assert "pricon frames fps arousal fold 1 seed 0: probabilities differ by" in shown
+    assert shown.startswith(f"run {report.run_id}: 10 of 10 trials compared, probabilities differ")
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    results["trials"][1]["accuracy"] += 0.05
+    (run / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    assert reproduce(run) == 1
+    assert "results.json: " in capsys.readouterr().err
+    for tolerance in ("nan", "-1", "1", "inf"):
+        assert reproduce(run, "--tolerance", tolerance) == 2
+        assert "error: the tolerance is" in said(capsys)
     assert reproduce(tmp_path) == 2
     assert "hint: give the folder" in said(capsys)

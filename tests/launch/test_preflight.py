@@ -128,7 +128,7 @@ def test_a_training_split_never_may() -> None:
     people = first_split(plan_trials(spec, summary()), "train")
     with pytest.raises(PlanError, match="has no train window of class `low`") as caught:
         checked(spec, traces_with(people, HIGH))
-    assert caught.value.hint == "lower `folds.count` or `label.margin`"
+    assert caught.value.hint == "lower `folds.count` or `label.margin`, or mend `label.threshold`"
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -137,7 +137,7 @@ def test_a_split_without_any_window_is_never_usable(part: str) -> None:
     people = first_split(plan_trials(spec, summary()), part)
     with pytest.raises(PlanError, match=f"no {part} window outside the margin") as caught:
         checked(spec, traces_with(people, BETWEEN, BETWEEN))
-    assert caught.value.hint == "lower `folds.count` or `label.margin`"
+    assert caught.value.hint == "lower `folds.count` or `label.margin`, or mend `label.threshold`"
 
 
 @pytest.mark.parametrize("require", [True, False])

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from pricon.errors import CorpusError, PlanError
 from pricon.launch.preflight import Prepared
@@ -42,7 +45,7 @@ def again(folder: Path, tmp_path: Path, tolerance: float = 1e-3) -> Reproduction
 def test_the_same_job_gives_the_same_predictions(recorded: Path, tmp_path: Path) -> None:
     found = again(recorded, tmp_path)
     assert found == Reproduction(
-        run_id=recorded.name, num_trials=TRIALS, largest=found.largest, off=()
+        run_id=recorded.name, num_trials=TRIALS, num_planned=TRIALS, largest=found.largest, off=()
     )
     assert found.largest < 1e-5
     assert len([*(tmp_path / "again" / "stages").glob("*.json")]) == 14, "nothing was taken over"
@@ -58,7 +61,7 @@ def test_a_changed_prediction_is_found_and_named(copy: Path, tmp_path: Path) -> 
     found = again(copy, tmp_path)
     assert found.largest == pytest.approx(0.01, abs=1e-4)
     (line,) = found.off
-    assert line == "majority fps arousal fold 0 seed 0: probabilities differ by 0.01"
+    assert line == "majority fps arousal fold 0 seed 0: predictions differ by 0.01"
     shutil.rmtree(tmp_path / "again")
     assert again(copy, tmp_path, tolerance=0.02).off == ()
 
@@ -70,10 +73,74 @@ def test_a_trial_that_only_one_run_has(copy: Path, tmp_path: Path) -> None:
     keep = np.array(table["trial_id"].to_pylist()) != first
     pq.write_table(table.filter(pa.array(keep)), file)
     found = again(copy, tmp_path)
-    assert found.num_trials == TRIALS - 1
-    assert found.off == (
-        "majority fps arousal fold 0 seed 0: finished in one of the two runs only",
-    )
+    assert (found.num_trials, found.num_planned) == (TRIALS - 1, TRIALS)
+    assert found.off == ("majority fps arousal fold 0 seed 0: finished now, not then",)
+
+
+Change = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def tampered(table: pa.Table, name: str, change: Change) -> pa.Table:
+    column = table.column_names.index(name)
+    values = change(np.array(table[name].to_pylist()))
+    return table.set_column(column, name, pa.array(values).cast(table.schema.field(name).type))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("probability_high", lambda values: np.full_like(values, np.nan)),
+        ("label", lambda values: 1 - values),
+        ("participant", lambda values: np.full_like(values, "nobody")),
+        ("arm", lambda values: np.where(values == "lupi", "e2e", values)),
+    ],
+)
+def test_nothing_else_may_be_tampered_with(
+    name: str, change: Change, copy: Path, tmp_path: Path
+) -> None:
+    file = copy / "predictions.parquet"
+    pq.write_table(tampered(pq.read_table(file), name, change), file)
+    found = again(copy, tmp_path)
+    assert found.off
+    assert found.largest == 1
+
+
+def test_an_invented_trial_is_named(copy: Path, tmp_path: Path) -> None:
+    file = copy / "predictions.parquet"
+    table = pq.read_table(file)
+    invented = tampered(table.slice(0, 5), "trial_id", lambda values: np.full_like(values, "ffff"))
+    pq.write_table(pa.concat_tables([table, invented]).unify_dictionaries(), file)
+    assert again(copy, tmp_path).off == ("a trial that the job does not have: ffff",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("predictions.parquet", b"no parquet"),
+        ("predictions.parquet", None),
+        ("plan.json", b"{"),
+        ("results.json", b"{"),
+    ],
+)
+def test_a_damaged_run_is_refused_before_anything_is_trained(
+    name: str, content: bytes | None, copy: Path, tmp_path: Path
+) -> None:
+    if content is None:
+        table = pq.read_table(copy / name).drop_columns(["probability_high"])
+        pq.write_table(table, copy / name)
+    else:
+        (copy / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=r"the run in .* is damaged"):
+        again(copy, tmp_path)
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_corpus_that_is_gone_is_not_built_again(copy: Path, tmp_path: Path) -> None:
+    file = copy / "job.yaml"
+    gone = file.read_text(encoding="utf-8").replace("/corpus\n", "/gone\n")
+    file.write_text(gone, encoding="utf-8")
+    with pytest.raises(CorpusError, match="there is no corpus at"):
+        again(copy, tmp_path)
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
@@ -87,7 +154,7 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
     ("key", "value", "message"),
     [
         ("corpus_digest", "0" * 64, "changed since: the corpus: its digest was 0000000000000000"),
-        ("run_id", "0" * 16, "changed since: what this pricon computes"),
+        ("run_id", "0" * 16, "changed since: `job.yaml` of the run, or what"),
     ],
 )
 def test_what_has_changed_since_is_another_run(

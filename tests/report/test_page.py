@@ -69,7 +69,7 @@ def test_everything_is_on_the_page() -> None:
     for words in (
         "again-tiny (run run0)", "generated data: says nothing about people", "What the data show",
         "heist, arousal, available: audio", "macro average over stimuli", "gap closed",
-        "Learning curves", "were still improving when their epochs ran out", "How to read this",
+        "Learning curves", "still improving when their epochs ran out", "How to read this",
         "heist, arousal: pricon student (audio)", "majority baseline", "looks into the future",
         "corpus manifest: sha256", *ARMS,
     ):  # fmt: skip

@@ -6,7 +6,13 @@ from math import nan
 from pricon.report.statistics import summarise
 from pricon.report.summary import Comparison, Estimate
 from pricon.report.tables import comparisons
-from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT, judge, judge_equivalence
+from pricon.report.verdict import (
+    GENERATED,
+    NOT_JUDGED,
+    PARTICIPANTS_ARE_THE_UNIT,
+    judge,
+    judge_equivalence,
+)
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, Wrong, always, make_run
 from tests.report.test_statistics import LARGE
@@ -184,3 +190,19 @@ def test_equivalence_is_adjusted_over_every_available_set_judged() -> None:
     )
     assert "comparable, the difference is shown to be below 0.02" not in three
     assert alone.rpartition("p ")[2] < three.rpartition("p ")[2]
+
+
+def test_arms_that_no_claim_is_about_are_told_so() -> None:
+    arms: dict[Arm, Wrong] = {"e2e": always(3), "lupi_privileged": always(2)}
+    assert summarise(*make_run(Grid(arms=arms))).verdict == (NOT_JUDGED,)
+
+
+def test_arms_that_tables_share_are_compared_once() -> None:
+    """Whatever is available, time and all modalities are the same: one comparison, not two."""
+    arms: dict[Arm, Wrong] = {
+        "time_only": always(4), "e2e": always(3), "all_modalities": always(1),
+    }  # fmt: skip
+    verdict = summarise(*make_run(Grid(arms=arms, available=("a", "b")))).verdict
+    told = [sentence for sentence in verdict if "all_modalities minus time_only" in sentence]
+    assert len(told) == 1
+    assert "Holm over 5 comparisons" in told[0]  # two arms minus e2e in each table, and this one
