@@ -4,6 +4,7 @@ Owns what storage can do; `pricon.stores` does it. A path is relative, with forw
 folder exists where it holds something, as in an object store.
 """
 
+import re
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -69,19 +70,25 @@ class Storage(Protocol):
         ...
 
 
+_HALF_URI = re.compile(r"(s3|file|gs|https?):")
+"""What somebody wrote who forgot a slash; no folder of that name is meant."""
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
 def open_storage(uri: str, spec: StorageSpec = _DEFAULT) -> Storage:
     """Storage at a folder, `file://` or `s3://bucket/prefix`. Nothing is touched yet.
 
     Raises:
-        CorpusError: another scheme, or no bucket.
+        CorpusError: another scheme, or no name of a bucket.
     """
     scheme, separator, rest = uri.partition("://")
     uri = uri.rstrip("/") or "/"
-    if not separator:
+    if not separator and not _HALF_URI.match(uri):
         return FolderStorage(uri=uri, root=Path(uri).absolute())
     if scheme == "file" and rest.startswith("/"):
         return FolderStorage(uri=uri, root=Path(unquote(rest)))
-    if scheme == "s3" and rest.strip("/"):
+    if scheme == "s3" and _BUCKET.fullmatch(rest.partition("/")[0]):
         from pricon.stores.s3 import open_s3  # here, as folders must not pay for boto3
 
         return open_s3(uri, spec)

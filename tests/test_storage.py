@@ -107,7 +107,9 @@ def test_works_in_other_processes(storage: Storage, method: str) -> None:
         pool.join()
 
 
-@pytest.mark.parametrize("uri", ["gs://bucket/x", "s3://", "file://relative"])
+@pytest.mark.parametrize(
+    "uri", ["gs://bucket/x", "s3://", "file://relative", "s3:/bucket/x", "s3://bad bucket!/x"]
+)
 def test_refuses_other_uris(uri: str) -> None:
     with pytest.raises(CorpusError, match="cannot tell where"):
         open_storage(uri)
