@@ -155,7 +155,10 @@ def _check_generated(spec: CorpusSpec, source: Path) -> None:
     try:
         written = json.loads(marker.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
-        raise CorpusError(f"cannot read what was generated: {marker}\n  {err}") from err
+        raise CorpusError(
+            f"cannot read what was generated: {marker}\n  {err}",
+            "remove that folder, and it is generated again",
+        ) from err
     for key, wanted in spec.generate.model_dump(mode="json").items():
         if written.get(key) != wanted:
             raise CorpusError(

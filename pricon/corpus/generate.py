@@ -54,7 +54,10 @@ def generate_recordings(spec: CorpusSpec, check: Callable[[Path], None] | None =
                 check(folder)
             folder.rename(source)
     except OSError as err:
-        raise CorpusError(f"recordings cannot be written to {source}: {err}") from err
+        raise CorpusError(
+            f"recordings cannot be written to {source}: {err}",
+            "make room there, or set `corpus.source` to a folder that you may write to",
+        ) from err
 
 
 def is_generated(source: Path) -> bool:

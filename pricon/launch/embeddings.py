@@ -41,9 +41,12 @@ def embedding_maps(
     What cannot be read has no map: a report must not fail for want of a picture.
     """
     maps = []
+    groups: dict[tuple[str, ...], GroupWindows] = {}  # affects of one group share its features
     for index, cell in _first_cells(plan):
         try:
-            windows = GroupWindows(corpus, job, cell.stimuli)
+            if cell.stimuli not in groups:
+                groups[cell.stimuli] = GroupWindows(corpus, job, cell.stimuli)
+            windows = groups[cell.stimuli]
             for arm, stage in _stages(plan, index):
                 record = records.load(stage.id)
                 if record is not None:
