@@ -7,6 +7,8 @@ from pricon.corpus.manifest import Manifest
 from pricon.corpus.reader import Corpus
 from pricon.corpus.shards import described
 
+_POOLED = {"mean": "averaged", "last": "at its last tick"}
+
 
 def describe(corpus: Corpus) -> list[str]:
     """Lines for the terminal: origin, participants, stimuli, modalities, size, oddities."""
@@ -19,6 +21,8 @@ def describe(corpus: Corpus) -> list[str]:
         f"adapter       {manifest.adapter} ({origin})",
         f"windows       {manifest.num_windows:,} of {windows.window_s:g} s every "
         f"{windows.hop_s:g} s, input {windows.lag_s:g} s ahead",
+        f"frames        {windows.frames} a window, of {windows.frame_s:g} s each, features "
+        f"{_POOLED[windows.pooling]}",
         f"affect        {', '.join(manifest.affects)}",
         f"participants  {len(manifest.participants)}",
         f"sessions      {len(manifest.sessions)}",

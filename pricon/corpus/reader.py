@@ -24,7 +24,7 @@ from pricon.corpus.manifest import (
     ShardEntry,
     parse_manifest,
 )
-from pricon.corpus.shards import matrix, read_columns
+from pricon.corpus.shards import features_of, read_columns
 from pricon.errors import CorpusError
 from pricon.plan.summary import CorpusSummary, RecordedSession
 from pricon.storage import Storage
@@ -92,7 +92,9 @@ class Corpus:
         return as_index(table, window, trace_mean, affects)
 
     def features(self, modality: str, stimuli: tuple[str, ...] = ()) -> NDArray[np.float32]:
-        """One modality of these stimuli, rows as in `index`, columns as in `feature_names`.
+        """One modality of these stimuli, shape (windows, frames, width).
+
+        Rows as in `index`, features as in `feature_names`.
 
         Fetches the bytes of this modality and no other.
 
@@ -103,7 +105,8 @@ class Corpus:
         """
         stimuli = self._known_stimuli(stimuli)
         present = list(self._present(modality, stimuli))
-        take = partial(_matrix_of, modality=modality, present=present)
+        frames = self.manifest.windows.frames
+        take = partial(_features_of, modality=modality, present=present, frames=frames)
         return np.concatenate(list(self._read(stimuli, ["stimulus", modality], take)))
 
     def feature_names(self, modality: str, stimuli: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -174,8 +177,8 @@ def _numbered(table: pa.Table, window: NDArray[np.int64]) -> tuple[pa.Table, NDA
     return table, window
 
 
-def _matrix_of(
-    table: pa.Table, window: NDArray[np.int64], *, modality: str, present: list[int]
+def _features_of(
+    table: pa.Table, window: NDArray[np.int64], *, modality: str, present: list[int], frames: int
 ) -> NDArray[np.float32]:
-    values = matrix(table[modality])
-    return values if len(present) == values.shape[1] else values[:, present]
+    values = features_of(table[modality], frames)
+    return values if len(present) == values.shape[2] else values[:, :, present]

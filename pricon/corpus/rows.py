@@ -71,7 +71,7 @@ class Rows:
         for modality in self.modalities:
             values = _aligned(windows.features, column_of, modality.features)
             columns[modality.name] = pa.FixedSizeListArray.from_arrays(
-                pa.array(values.ravel()), values.shape[1]
+                pa.array(values.ravel()), values.shape[1] * values.shape[2]
             )
         return pa.table(columns)
 
@@ -79,8 +79,8 @@ class Rows:
 def _aligned(
     values: NDArray[np.float32], column_of: dict[str, int], names: tuple[str, ...]
 ) -> NDArray[np.float32]:
-    """Columns in the order of `names`; NaN where a feature was not recorded."""
-    result = np.full((len(values), len(names)), np.nan, dtype=np.float32)
+    """Features in the order of `names`; NaN where one was not recorded."""
+    result = np.full((*values.shape[:2], len(names)), np.nan, dtype=np.float32)
     known = [number for number, name in enumerate(names) if name in column_of]
-    result[:, known] = values[:, [column_of[names[number]] for number in known]]
+    result[:, :, known] = values[:, :, [column_of[names[number]] for number in known]]
     return result

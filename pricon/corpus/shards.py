@@ -112,10 +112,10 @@ def described(participants: Iterable[str]) -> str:
     return f"participant{'s' * (len(names) != 1)} {', '.join(names[:10])}{rest}"
 
 
-def matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """A column of lists as an array of shape (windows, width)."""
+def features_of(column: pa.ChunkedArray, frames: int) -> NDArray[np.float32]:
+    """A column of lists, frame after frame, as an array of shape (windows, frames, width)."""
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    values: NDArray[np.float32] = flat.reshape(-1, column.type.list_size)
+    values: NDArray[np.float32] = flat.reshape(-1, frames, column.type.list_size // frames)
     return values
 
 

@@ -205,7 +205,7 @@ class _Builder:
                 trace_mean={name: None if math.isnan(mean) else mean for name, mean in means},
             )
         )
-        known = ~np.isnan(windows.features).all(axis=0)
+        known = ~np.isnan(windows.features).all(axis=(0, 1))
         names = np.array(windows.feature_names, dtype=object)[known]
         self.recorded.setdefault(session.stimulus, set()).update(names.tolist())
 

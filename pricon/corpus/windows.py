@@ -1,4 +1,4 @@
-"""Cuts a session into windows. Owns which windows there are and what a mean over one is.
+"""Cuts a session into windows. Owns which windows there are and what ticks become in one.
 
 Knows neither labels (they depend on the fold) nor files.
 """
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricon.corpus.session import Channel, Session, Trace
+from pricon.errors import CorpusError
 from pricon.spec.corpus import Affect, WindowSpec
 
 _TOLERANCE_S = 1e-6
@@ -26,8 +27,8 @@ class SessionWindows:
     Args:
         t_start_s: start of the annotated window, shape (n,); its input starts `lag_s` earlier.
         t_end_s: end of the annotated window (exclusive), shape (n,).
-        features: mean of every feature over the input window, shape (n, f); NaN where a feature
-            was not recorded anywhere in the window.
+        features: every feature in the frames of the input window, shape (n, frames, f); NaN where
+            a feature was not recorded anywhere in the frame.
         feature_names: names of the columns of `features`, channel by channel.
         affect: mean of every trace over the annotated window, each of shape (n,).
         change: mean size of the trace's steps that end in the window, each of shape (n,).
@@ -47,12 +48,13 @@ class SessionWindows:
 
 
 def cut(session: Session, windows: WindowSpec) -> SessionWindows:
-    """The full windows of a session, each averaged over its ticks.
+    """The full windows of a session; traces averaged over ticks, features pooled frame by frame.
 
     Annotation window [t, t + window_s) belongs to input [t - lag_s, t - lag_s + window_s); t runs
     over the multiples of `hop_s`. A window is left out if its input would start before 0, if it
     is not inside every trace and channel (half a tick of slack, as stamps of real recordings
-    jitter), if some trace or channel has no tick in it, or if nothing in it was annotated.
+    jitter), if some trace or channel has no tick in it, or if nothing in it was annotated. A frame
+    in which a slower channel has no tick holds the tick before.
     """
     starts = _full_starts(session, windows)
     affect_ticks = {
@@ -72,22 +74,34 @@ def cut(session: Session, windows: WindowSpec) -> SessionWindows:
         keep |= ~np.isnan(values[:, 0])
     for ticks in (*affect_ticks.values(), *input_ticks):
         keep &= ticks[:, 0] < ticks[:, 1]
-    means = [
-        _mean(channel.values, ticks[keep])
-        for channel, ticks in zip(session.channels, input_ticks, strict=True)
-    ]
     starts = starts[keep]
-    empty = np.empty((len(starts), 0))
+    pooled = [_frames(channel, starts - windows.lag_s, windows) for channel in session.channels]
+    nothing = np.empty((len(starts), windows.frames, 0))
     return SessionWindows(
         t_start_s=starts,
         t_end_s=np.round(starts + windows.window_s, 9),
-        features=np.concatenate([empty, *means], axis=1).astype(np.float32),
+        features=np.concatenate([nothing, *pooled], axis=2).astype(np.float32),
         feature_names=tuple(name for channel in session.channels for name in channel.features),
         affect={name: values[keep, 0] for name, values in traced.items()},
         change={name: values[keep, 1] for name, values in traced.items()},
         trend={name: values[keep, 2] for name, values in traced.items()},
         trace_mean={name: _whole_mean(trace) for name, trace in session.traces.items()},
     )
+
+
+def check_frames(windows: WindowSpec, tick_s: float) -> None:
+    """Nothing, if no frame is shorter than the time between two ticks of the fastest channel.
+
+    Raises:
+        CorpusError: one is; a sequence would mostly repeat itself.
+    """
+    if windows.frame_s < tick_s - _TOLERANCE_S:
+        most = int((windows.window_s + _TOLERANCE_S) / tick_s)
+        raise CorpusError(
+            f"`windows.frames: {windows.frames}` makes frames of {windows.frame_s:.3g} s\n"
+            f"  expected {tick_s:g} s or more, the time between two ticks of these recordings",
+            f"set `windows.frames: {most}`, or less" if most > 1 else "leave `windows.frames` out",
+        )
 
 
 def _full_starts(session: Session, windows: WindowSpec) -> NDArray[np.float64]:
@@ -125,6 +139,27 @@ def _ticks_inside(
     """First tick inside and first tick after each window, shape (n, 2)."""
     edges = np.stack([starts_s, starts_s + window_s], axis=1) - _TOLERANCE_S
     return np.searchsorted(times_s, edges)
+
+
+def _frames(
+    channel: Channel, starts_s: NDArray[np.float64], windows: WindowSpec
+) -> NDArray[np.float64]:
+    """Features of a channel in the frames of windows that start then, shape (n, frames, f)."""
+    frame_starts_s = starts_s[:, None] + np.arange(windows.frames) * windows.frame_s
+    ticks = _ticks_inside(channel.times_s, frame_starts_s.ravel(), windows.frame_s)
+    held = np.maximum(ticks[:, :1] - 1, 0) + np.arange(2)
+    ticks = np.where(ticks[:, :1] < ticks[:, 1:], ticks, held)
+    pool = _mean if windows.pooling == "mean" else _last
+    return pool(channel.values, ticks).reshape(*frame_starts_s.shape, len(channel.features))
+
+
+def _last(values: NDArray[np.float32], ticks: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The last value of ranges of rows that is not NaN, shape (n, columns); NaN without one."""
+    rows = np.arange(len(values))[:, None]
+    known = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
+    last = known[ticks[:, 1] - 1]
+    found = np.take_along_axis(values, np.maximum(last, 0), axis=0).astype(np.float64)
+    return np.where(last >= ticks[:, :1], found, np.nan)
 
 
 def _mean(

@@ -28,6 +28,20 @@ class WindowSpec(Spec):
     input [t - lag_s, t - lag_s + window_s). Windows whose input would start before 0 are
     dropped."""
 
+    frames: PositiveInt = 1
+    """Into how many frames of equal length the input of a window is divided. A window of one frame
+    is a vector; one of several is a sequence, for encoders over time (`encoder.kind`), and others
+    see the mean of its frames. A corpus grows with this number."""
+
+    pooling: Literal["mean", "last"] = "mean"
+    """What a feature of a frame is: the mean of its ticks, or the value at the last of them. [A]
+    C-SCL: mean. The trace of a window is always its mean."""
+
+    @property
+    def frame_s(self) -> float:
+        """Length of a frame, seconds."""
+        return self.window_s / self.frames
+
 
 class GenerateSpec(Spec):
     """A corpus written from a latent-affect model, in the layout of the real one.

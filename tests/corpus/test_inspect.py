@@ -18,6 +18,7 @@ def test_says_what_there_is(tmp_path: Path) -> None:
     text = describe_tables(write_tables(tmp_path / "source"), tmp_path / "corpus")
     assert "adapter       again (recorded)" in text
     assert "windows       60 of 1 s every 1 s, input 0 s ahead" in text
+    assert "frames        1 a window, of 1 s each, features averaged" in text
     assert "participants  3\nsessions      6" in text
     assert "stimulus      maze: 30 windows, 3 people" in text
     assert "modality      physiology: 3 features, 2 to 3 recorded a stimulus" in text

@@ -44,8 +44,8 @@ def test_arrays_are_the_windows_of_the_recordings(corpus: Corpus, adapter: Table
     np.testing.assert_array_equal(index.session_mean["arousal"], means)
     features = np.concatenate([w.features for w in windows])
     assert corpus.features("audio").dtype == np.float32
-    np.testing.assert_array_equal(corpus.features("audio", ("maze", "race")), features[:, :2])
-    np.testing.assert_array_equal(corpus.features("physiology"), features[:, 2:4])
+    np.testing.assert_array_equal(corpus.features("audio", ("maze", "race")), features[:, :, :2])
+    np.testing.assert_array_equal(corpus.features("physiology"), features[:, :, 2:4])
 
 
 def test_one_stimulus(corpus: Corpus) -> None:
@@ -62,8 +62,8 @@ def test_columns_are_those_recorded_in_every_stimulus(corpus: Corpus) -> None:
     assert corpus.feature_names("physiology", ("maze",)) == ("heart_1", "heart_2", "heart_3")
     assert corpus.feature_names("physiology", ("race",)) == ("heart_1", "heart_2")
     assert corpus.feature_names("physiology") == ("heart_1", "heart_2")
-    assert corpus.features("physiology", ("maze",)).shape == (40, 3)
-    assert corpus.features("physiology", ("maze", "race")).shape == (60, 2)
+    assert corpus.features("physiology", ("maze",)).shape == (40, 1, 3)
+    assert corpus.features("physiology", ("maze", "race")).shape == (60, 1, 2)
 
 
 def test_privileged_bytes_are_never_fetched(corpus: Corpus) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pricon.corpus.modalities import Modality
 from pricon.corpus.rows import Rows
 from pricon.corpus.session import Session
-from pricon.corpus.shards import matrix
+from pricon.corpus.shards import features_of
 from pricon.corpus.windows import SessionWindows
 from pricon.errors import CorpusError
 
@@ -15,13 +15,17 @@ MODALITIES = (
 SESSION = Session(id="s", participant="P1", stimulus="maze", channels=(), traces={})
 
 
-def make_windows(count: int, names: tuple[str, ...] = ("h", "b", "a")) -> SessionWindows:
+def make_windows(
+    count: int, names: tuple[str, ...] = ("h", "b", "a"), frames: int = 1
+) -> SessionWindows:
+    """Feature i of frame k of window w is w + 100 i + 1000 k."""
     starts = np.arange(count, dtype=np.float64)
     columns = np.arange(len(names), dtype=np.float64) * 100
+    frame = np.arange(frames, dtype=np.float64)[:, None] * 1000
     return SessionWindows(
         t_start_s=starts,
         t_end_s=starts + 1,
-        features=(starts[:, None] + columns).astype(np.float32),
+        features=(starts[:, None, None] + frame + columns).astype(np.float32),
         feature_names=names,
         affect={"arousal": starts / 10},
         change={"arousal": starts / 100},
@@ -43,16 +47,24 @@ def test_every_shard_but_the_last_is_full() -> None:
 def test_columns_are_aligned_by_name() -> None:
     rows = Rows(MODALITIES, ("arousal", "valence"), shard_windows=2)
     (table,) = rows.add(SESSION, make_windows(2))
-    np.testing.assert_array_equal(matrix(table["audio"]), [[200, 100], [201, 101]])
-    np.testing.assert_array_equal(matrix(table["heart"]), [[0, np.nan], [1, np.nan]])
+    np.testing.assert_array_equal(features_of(table["audio"], 1), [[[200, 100]], [[201, 101]]])
+    np.testing.assert_array_equal(features_of(table["heart"], 1), [[[0, np.nan]], [[1, np.nan]]])
     assert table["arousal"].to_pylist() == [0, 0.1]
     assert np.isnan(table["valence"].to_numpy()).all()
 
 
-def test_matrix_of_a_slice_starts_at_the_slice() -> None:
+def test_frames_stand_one_after_another() -> None:
+    rows = Rows(MODALITIES, ("arousal",), shard_windows=2)
+    (table,) = rows.add(SESSION, make_windows(2, frames=2))
+    assert table["audio"].to_pylist() == [[200, 100, 1200, 1100], [201, 101, 1201, 1101]]
+    features = features_of(table["audio"], 2)
+    np.testing.assert_array_equal(features[1], [[201, 101], [1201, 1101]])
+
+
+def test_features_of_a_slice_start_at_the_slice() -> None:
     rows = Rows(MODALITIES, ("arousal",), shard_windows=3)
     _, second = [*rows.add(SESSION, make_windows(6))]
-    np.testing.assert_array_equal(matrix(second["audio"])[:, 0], [203, 204, 205])
+    np.testing.assert_array_equal(features_of(second["audio"], 1)[:, 0, 0], [203, 204, 205])
 
 
 def test_two_features_of_one_name() -> None:

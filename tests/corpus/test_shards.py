@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pricon.corpus.manifest import ShardEntry
-from pricon.corpus.shards import described, matrix, read_columns, write_shard
+from pricon.corpus.shards import described, features_of, read_columns, write_shard
 from pricon.errors import CorpusError
 from pricon.storage import Storage
 from tests.corpus.recording import RecordingStorage
@@ -43,7 +43,8 @@ def check_same(one: pa.Table, other: pa.Table) -> None:
     assert one.column_names == other.column_names
     for name in one.column_names:
         if pa.types.is_fixed_size_list(one[name].type):
-            np.testing.assert_array_equal(matrix(one[name]), matrix(other[name]))
+            found, expected = (features_of(of[name], 1) for of in (one, other))
+            np.testing.assert_array_equal(found, expected)
         else:
             assert one[name].equals(other[name])
 
@@ -73,10 +74,10 @@ def test_reads_what_was_written(storage: Storage, shard: ShardEntry, columns: li
     check_same(read_columns(storage, shard, columns), make_table().select(columns))
 
 
-def test_matrix_keeps_unknown_values(storage: Storage, shard: ShardEntry) -> None:
-    values = matrix(read_columns(storage, shard, ["audio"])["audio"])
-    assert values.shape == (NUM_WINDOWS, 3)
-    assert np.argwhere(np.isnan(values)).tolist() == [[1, 0]]
+def test_features_keep_unknown_values(storage: Storage, shard: ShardEntry) -> None:
+    values = features_of(read_columns(storage, shard, ["audio"])["audio"], 1)
+    assert values.shape == (NUM_WINDOWS, 1, 3)
+    assert np.argwhere(np.isnan(values)).tolist() == [[1, 0, 0]]
 
 
 def test_fetches_the_bytes_of_these_columns_only(storage: Storage, shard: ShardEntry) -> None:

@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pricon.corpus.adapters.again_clock import tick_times
+from pricon.corpus.adapters.again_clock import NOMINAL_TICK_S, tick_times
 from pricon.corpus.adapters.again_frames import FrameFeatures, find_frames
 from pricon.corpus.adapters.again_games import Game, find_game
 from pricon.corpus.adapters.parts import cut_at_keys
 from pricon.corpus.adapters.table import Table, matrix, numbers, open_table, unique_names
 from pricon.corpus.session import Channel, Session, Trace, Unit
+from pricon.corpus.windows import check_frames
 from pricon.errors import CorpusError
 from pricon.spec.corpus import Affect, AgainSpec, WindowSpec
 
@@ -95,7 +96,8 @@ class AgainAdapter:
         return own | {"frames": ["frames.*"]} if self._frames().files else own
 
     def check_windows(self, windows: WindowSpec) -> None:
-        """Nothing to refuse: at four rows a second any window can be cut."""
+        """Refuse frames shorter than a row; at four rows a second any window can be cut."""
+        check_frames(windows, NOMINAL_TICK_S)
 
     def sessions(self, unit: Unit, *, with_features: bool = True) -> Iterator[Session]:
         """Sessions of the games that the job asks for, in file order.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pricon.corpus.adapters.again_games import letters, unknown_game
 from pricon.corpus.adapters.table import Table, matrix, numbers, open_table, unique_names
 from pricon.corpus.session import Channel, Session, Trace, Unit
+from pricon.corpus.windows import check_frames
 from pricon.errors import CorpusError
 from pricon.spec.corpus import Affect, AgainDerivedSpec, WindowSpec
 
@@ -74,12 +75,19 @@ class AgainDerivedAdapter:
         """Refuse windows finer than the averages that the files hold."""
         for name in ("window_s", "hop_s", "lag_s"):
             value = float(getattr(windows, name))
-            if abs(value / STEP_S - round(value / STEP_S)) > 1e-9:
+            if not _is_whole(value / STEP_S):
                 raise CorpusError(
                     f"`windows.{name}` is {value:g} s, expected a multiple of {STEP_S:g} s: "
                     "these recordings are averages over 3 s",
                     f"set `windows.{name}: {max(round(value / STEP_S), 1) * STEP_S:g}`",
                 )
+        check_frames(windows, STEP_S)
+        if not _is_whole(windows.frame_s / STEP_S):
+            raise CorpusError(
+                f"`windows.frames: {windows.frames}` makes frames of {windows.frame_s:g} s, "
+                f"expected a multiple of {STEP_S:g} s: these recordings are averages over 3 s",
+                f"set `windows.frames: {round(windows.window_s / STEP_S)}`",
+            )
 
     def check_stimuli(self, found: Collection[str]) -> None:
         """Nothing to refuse: files of games that are not there are missed by `units`."""
@@ -121,6 +129,10 @@ class AgainDerivedAdapter:
                 channels=(channel,),
                 traces={"arousal": Trace(times_s=times_s, values=arousal[chosen])},
             )
+
+
+def _is_whole(value: float) -> bool:
+    return abs(value - round(value)) < 1e-9
 
 
 def _game(path: Path) -> str:

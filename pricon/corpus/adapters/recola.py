@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pricon.corpus.adapters.recola_frames import MODALITIES, Frames, check_same_length
+from pricon.corpus.adapters.recola_frames import FRAME_S, MODALITIES, Frames, check_same_length
 from pricon.corpus.adapters.recola_layouts import AFFECTS, find_layout
 from pricon.corpus.session import Session, Unit
+from pricon.corpus.windows import check_frames
 from pricon.errors import CorpusError
 from pricon.spec.corpus import Affect, RecolaSpec, WindowSpec
 
@@ -56,7 +57,8 @@ class RecolaAdapter:
         }
 
     def check_windows(self, windows: WindowSpec) -> None:
-        """Nothing to refuse: at 25 frames a second any window can be cut."""
+        """Refuse frames shorter than a row; at 25 rows a second any window can be cut."""
+        check_frames(windows, FRAME_S)
 
     def check_stimuli(self, found: Collection[str]) -> None:
         """Nothing to refuse: nobody is asked what was shown."""

@@ -305,7 +305,9 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_any_windows(tmp_path: Path) -> None:
-    adapter(tmp_path).check_windows(WindowSpec(window_s=1.7, hop_s=0.3))
+    adapter(tmp_path).check_windows(WindowSpec(window_s=1.7, hop_s=0.3, frames=6))
+    with pytest.raises(CorpusError, match=r"expected 0\.25 s or more"):
+        adapter(tmp_path).check_windows(WindowSpec(window_s=1.7, hop_s=0.3, frames=7))
 
 
 def frames(folder: Path, stem: str, text: str) -> None:

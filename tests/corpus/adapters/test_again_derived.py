@@ -78,7 +78,7 @@ def test_gaps_in_the_steps_are_gaps_in_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.channels[0].times_s, [0, 3, 12, 15])
     rows = cut(session, WindowSpec(window_s=3, hop_s=3, lag_s=3))
     np.testing.assert_array_equal(rows.t_start_s, [3, 15])
-    np.testing.assert_array_equal(rows.features[:, 0], [0, 4])
+    np.testing.assert_array_equal(rows.features[:, 0, 0], [0, 4])
 
 
 @pytest.mark.parametrize("name", ["pirates", "Pirates!", "PIRATES"])
@@ -107,7 +107,22 @@ def test_windows_finer_than_the_averages(
 
 
 def test_windows_of_several_averages(tmp_path: Path) -> None:
-    adapter(tmp_path).check_windows(WindowSpec(window_s=6, hop_s=3, lag_s=9))
+    adapter(tmp_path).check_windows(WindowSpec(window_s=6, hop_s=3, lag_s=9, frames=2))
+
+
+@pytest.mark.parametrize(
+    ("window_s", "frames", "problem"),
+    [
+        (6, 4, "makes frames of 1.5 s\n  expected 3 s or more"),
+        (9, 2, "makes frames of 4.5 s, expected a multiple of 3 s"),
+    ],
+)
+def test_frames_finer_than_the_averages(
+    tmp_path: Path, window_s: float, frames: int, problem: str
+) -> None:
+    windows = WindowSpec(window_s=window_s, hop_s=3, frames=frames)
+    with pytest.raises(CorpusError, match=f"`windows.frames: {frames}` {problem}"):
+        adapter(tmp_path).check_windows(windows)
 
 
 @pytest.mark.parametrize(

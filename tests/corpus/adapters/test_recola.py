@@ -92,7 +92,7 @@ def test_sessions(recordings: dict[str, Path], layout: str) -> None:
             assert times_s[-1] == pytest.approx(300)
         windows = cut(session, WindowSpec(window_s=4, hop_s=0.4))
         assert windows.feature_names == opened.features()
-        assert windows.features.shape == (741, 51)
+        assert windows.features.shape == (741, 1, 51)
         assert np.isfinite(windows.features).all()
 
 
@@ -107,7 +107,7 @@ def test_layouts_agree(recordings: dict[str, Path]) -> None:
     windows = WindowSpec(window_s=4, hop_s=0.4)
     first, second = cut(merged[0], windows), cut(release[0], windows)
     order = [second.feature_names.index(name) for name in first.feature_names]
-    np.testing.assert_array_equal(first.features, second.features[:, order])
+    np.testing.assert_array_equal(first.features, second.features[:, :, order])
     audio = merged[0].channels[0].values[:, :20]
     np.testing.assert_array_equal(audio, avec[1].channels[0].values)
 
@@ -217,3 +217,9 @@ def test_missing_file(
     (folder / missing).unlink()
     with pytest.raises(CorpusError, match=f"{missing} is missing"):
         adapter(folder).units()
+
+
+def test_frames_of_a_row_and_no_finer(tmp_path: Path) -> None:
+    adapter(tmp_path).check_windows(WindowSpec(window_s=4, hop_s=0.4, frames=100))
+    with pytest.raises(CorpusError, match=r"expected 0\.04 s or more"):
+        adapter(tmp_path).check_windows(WindowSpec(window_s=4, hop_s=0.4, frames=101))
