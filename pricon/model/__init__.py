@@ -1,6 +1,6 @@
 """Networks as packs: the parameters of many models of one shape, stacked along a leading axis.
 
-keyed (random numbers) -> network.Layout -> network.PackedNetwork
+keyed (random numbers) -> layers.Layer -> encoders.encode -> network.PackedNetwork
 
 Must not import ray, mlflow or kubernetes.
 """

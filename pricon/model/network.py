@@ -13,25 +13,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from pricon.model.keyed import derive, dropout_mask, uniform
+from pricon.model.encoders import encode, encoder_layers
+from pricon.model.keyed import dropout_mask
+from pricon.model.layers import Layer, Weights, activation, linear
 from pricon.spec.training import EncoderSpec
 
 EMBEDDING = "embedding"
 """Name of the input of a probe: the output of a frozen encoder, in a modality's place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One linear layer: d_in x d_out weights, row by row, then d_out biases."""
-
-    name: str
-    d_in: int
-    d_out: int
-
-    @property
-    def size(self) -> int:
-        """Number of parameters."""
-        return (self.d_in + 1) * self.d_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +51,10 @@ class Layout:
         return sum(layer.size for layer in self.layers)
 
     def _encoders(self) -> list[Layer]:
-        width = self.encoder.width
         return [
-            Layer(f"encoder.{name}.{depth}", width if depth else d_in, width)
+            layer
             for name, d_in in self.widths
-            for depth in range(self.encoder.depth)
+            for layer in encoder_layers(self.encoder, name, d_in)
         ]
 
     def _fusion(self) -> list[Layer]:
@@ -101,9 +88,7 @@ class PackedNetwork(nn.Module):
         super().__init__()
         self.layout = layout
         self.parameters_by_member = nn.Parameter(parameters)
-        self._activation = {"relu": torch.relu, "gelu": nn.functional.gelu, "tanh": torch.tanh}[
-            layout.encoder.activation
-        ]
+        self._activation = activation(layout.encoder)
 
     def forward(
         self, inputs: Mapping[str, Tensor], dropout: Dropout | None = None
@@ -113,15 +98,15 @@ class PackedNetwork(nn.Module):
         Scores are logits, a projection, or the embedding itself, by the layout's head.
 
         Args:
-            inputs: modality -> standardised features, shape (members, batch, d_in).
+            inputs: modality -> standardised features, shape (members, batch, d_in), or (members,
+                batch, frames, d_in) for encoders over time.
             dropout: what to drop in front of the class head; None in evaluation.
         """
         weights = self._weights()
         embedding = inputs[EMBEDDING] if self.layout.is_probe else self._embed(weights, inputs)
         return embedding, self._score(weights, embedding, dropout)
 
-    def _weights(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Layer name -> weight (members, d_in, d_out) and bias (members, 1, d_out)."""
+    def _weights(self) -> Weights:
         layers = self.layout.layers
         sizes = [size for layer in layers for size in (layer.d_in * layer.d_out, layer.d_out)]
         slices = torch.split(self.parameters_by_member, sizes, dim=1)
@@ -130,22 +115,18 @@ class PackedNetwork(nn.Module):
             for layer, weight, bias in zip(layers, slices[::2], slices[1::2], strict=True)
         }
 
-    def _embed(
-        self, weights: Mapping[str, tuple[Tensor, Tensor]], inputs: Mapping[str, Tensor]
-    ) -> Tensor:
-        encoded = []
-        for name, _ in self.layout.widths:
-            hidden = inputs[name]
-            for depth in range(self.layout.encoder.depth):
-                hidden = self._activation(_linear(hidden, weights[f"encoder.{name}.{depth}"]))
-            encoded.append(hidden)
+    def _embed(self, weights: Weights, inputs: Mapping[str, Tensor]) -> Tensor:
+        encoded = [
+            encode(self.layout.encoder, weights, name, inputs[name])
+            for name, _ in self.layout.widths
+        ]
         if len(encoded) == 1:
             return encoded[0]
-        return self._activation(_linear(torch.cat(encoded, dim=2), weights["fusion"]))
+        return self._activation(linear(torch.cat(encoded, dim=2), weights["fusion"]))
 
     def _score(
         self,
-        weights: Mapping[str, tuple[Tensor, Tensor]],
+        weights: Weights,
         embedding: Tensor,
         dropout: Dropout | None,
     ) -> Tensor:
@@ -156,25 +137,16 @@ class PackedNetwork(nn.Module):
                     width = embedding.shape[2]
                     mask = dropout_mask(dropout.keys, dropout.windows, width, rate)
                     embedding = embedding * mask
-                return _linear(embedding, weights["head"])
+                return linear(embedding, weights["head"])
             case "projection":
-                hidden = self._activation(_linear(embedding, weights["projection.0"]))
-                return _linear(hidden, weights["projection.1"])
+                hidden = self._activation(linear(embedding, weights["projection.0"]))
+                return linear(hidden, weights["projection.1"])
             case "none":
                 return embedding
-
-
-def _linear(inputs: Tensor, weight_and_bias: tuple[Tensor, Tensor]) -> Tensor:
-    weight, bias = weight_and_bias
-    return torch.baddbmm(bias, inputs, weight)
 
 
 def initial_parameters(
     layout: Layout, keys: Int64[Tensor, " members"]
 ) -> Float[Tensor, "members size"]:
-    """Uniform in +- 1 / sqrt(d_in) for weights and biases, as torch's own linear layer has it."""
-    parts = []
-    for layer in layout.layers:
-        draws = uniform(derive(keys, f"initial {layer.name}"), layer.size)
-        parts.append((2.0 * draws - 1.0) * layer.d_in**-0.5)
-    return torch.cat(parts, dim=1)
+    """Where training starts, a function of each member's key."""
+    return torch.cat([layer.initial(keys) for layer in layout.layers], dim=1)

@@ -124,6 +124,7 @@ def _training_settings(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
         "incomplete_features": job.incomplete_features,
         "batch_size": optimisation.batch_size,
         "clip": optimisation.gradient_clip_norm,
+        "optimiser": [optimisation.optimiser, optimisation.weight_decay],
     }
     match link.role:
         case "teacher" if link.objective == "random":

@@ -245,6 +245,17 @@ class JobSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _encoders_over_time_have_frames(self) -> "JobSpec":
+        frames = self.corpus.windows.frames
+        for who, encoder in (("teacher", self.teacher.encoder), ("student", self.student.encoder)):
+            if encoder.reads_frames and frames == 1:
+                raise ValueError(
+                    f"`{who}.encoder.kind: {encoder.kind}` reads the frames of a window, and "
+                    "`corpus.windows.frames` is 1"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _embeddings_of_one_width(self) -> "JobSpec":
         widths = self.teacher.encoder.width, self.student.encoder.width
         if self.student.distillation.imitate == "embedding" and widths[0] != widths[1]:

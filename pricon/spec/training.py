@@ -22,18 +22,50 @@ from pricon.spec.corpus import Affect
 class EncoderSpec(Spec):
     """One encoder a modality, then a fusion over their concatenation."""
 
+    kind: Literal["mean", "gru", "transformer"] = "mean"
+    """What an encoder reads: the mean of a window's frames, through linear layers ([A] C-LUPI,
+    C-SCL), or the frames in their order, through a gated recurrent network whose last state is the
+    encoding, or a small transformer whose outputs are averaged (ours). The last two need
+    `corpus.windows.frames`."""
+
     width: PositiveInt = 96
     """Width of every latent vector (`d`). [A] C-LUPI."""
 
     depth: PositiveInt = 1
-    """Linear layers in the encoder of a modality. [A] C-LUPI."""
+    """Linear layers, recurrent layers or transformer blocks in the encoder of a modality. [A]
+    C-LUPI."""
 
     activation: Literal["relu", "gelu", "tanh"] = "relu"
-    """After every linear layer of encoder and fusion. [A] C-LUPI."""
+    """After every linear layer of encoder and fusion, and inside a transformer's blocks. [A]
+    C-LUPI."""
+
+    heads: PositiveInt = 4
+    """Attention heads of a transformer; they share the width."""
+
+    expansion: PositiveInt = 2
+    """Hidden width of a transformer block's two linear layers, in widths."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of the embedding that is zeroed in front of the class head, in training only. [A]
     C-LUPI."""
+
+    @property
+    def reads_frames(self) -> bool:
+        """Whether the order of frames matters."""
+        return self.kind != "mean"
+
+    @model_validator(mode="after")
+    def _fields_of_a_transformer(self) -> "EncoderSpec":
+        if self.kind == "transformer":
+            if self.width % self.heads:
+                raise ValueError(
+                    f"`heads` share the width: {self.width} is not divisible by {self.heads}"
+                )
+            return self
+        for name in ("heads", "expansion"):
+            if getattr(self, name) != EncoderSpec.model_fields[name].default:
+                raise ValueError(f"`{name}` belongs to `kind: transformer`, `kind` is {self.kind}")
+        return self
 
 
 class ContrastiveSpec(Spec):
@@ -133,7 +165,7 @@ class StageSpec(Spec):
     """How long and how fast one kind of stage trains."""
 
     learning_rate: PositiveFloat
-    """Adam's step size."""
+    """The optimiser's step size."""
 
     epochs: PositiveInt
     """At most this many passes over the training split."""
@@ -144,7 +176,15 @@ class StageSpec(Spec):
 
 
 class OptimisationSpec(Spec):
-    """Adam, early stopping on the validation split, best weights kept."""
+    """Early stopping on the validation split, best weights kept."""
+
+    optimiser: Literal["adam", "adamw"] = "adam"
+    """Adam (Kingma and Ba 2015) [A] C-LUPI, C-SCL; or AdamW (Loshchilov and Hutter 2019), whose
+    weight decay bypasses the gradient's statistics."""
+
+    weight_decay: NonNegativeFloat = 0.0
+    """Pull of every parameter towards zero, each step: with `adam` added to the gradient, with
+    `adamw` times the learning rate. [A] C-LUPI: none."""
 
     batch_size: int = Field(256, ge=2)
     """Windows in a step over all workers of a lane together; the result does not depend on their
@@ -162,3 +202,9 @@ class OptimisationSpec(Spec):
 
     gradient_clip_norm: PositiveFloat | None = None
     """Largest gradient norm of one model in a step; null leaves gradients alone. [A] C-LUPI."""
+
+    @model_validator(mode="after")
+    def _decay_of_adamw(self) -> "OptimisationSpec":
+        if self.optimiser == "adamw" and not self.weight_decay:
+            raise ValueError("`optimiser: adamw` without `weight_decay` is adam")
+        return self

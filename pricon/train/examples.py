@@ -20,8 +20,13 @@ PADDING = -1
 class Inputs(Protocol):
     """Where a batch's network inputs come from."""
 
+    @property
+    def frames(self) -> int:
+        """Frames of a window; 1 where windows are vectors."""
+        ...
+
     def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
-        """Input name -> float32, shape (m, b, d_in)."""
+        """Input name -> float32, shape (m, b, d_in), or (m, b, frames, d_in) for sequences."""
         ...
 
 
@@ -30,23 +35,30 @@ class Features:
     """Raw features that all members share, standardised for each member's own fold on the way.
 
     Args:
-        raw: modality -> float32, shape (windows, d_in); NaN where nothing was recorded.
+        raw: modality -> float32, shape (windows, d_in) or (windows, frames, d_in); NaN where
+            nothing was recorded.
         mean: modality -> float32, shape (members, d_in).
         scale: modality -> float32, shape (members, d_in).
     """
 
-    raw: Mapping[str, Float32[Tensor, "windows d_in"]]
+    raw: Mapping[str, Float32[Tensor, "windows ..."]]
     mean: Mapping[str, Float32[Tensor, "members d_in"]]
     scale: Mapping[str, Float32[Tensor, "members d_in"]]
 
+    @property
+    def frames(self) -> int:
+        """See `Inputs`."""
+        return max(raw.shape[1] if raw.dim() == 3 else 1 for raw in self.raw.values())
+
     def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
         """Standardised features; see `Inputs`."""
-        return {
-            name: (
-                (raw[rows] - self.mean[name][members, None]) * self.scale[name][members, None]
-            ).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-            for name, raw in self.raw.items()
-        }
+        standardised = {}
+        for name, raw in self.raw.items():
+            once = (len(members), *(1,) * (raw.dim() - 1), -1)
+            mean, scale = (of[name][members].view(once) for of in (self.mean, self.scale))
+            values = (raw[rows] - mean) * scale
+            standardised[name] = values.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+        return standardised
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,11 @@ class Embeddings:
     """Outputs of each member's frozen encoder, float32, shape (members, windows, width)."""
 
     values: Float32[Tensor, "members windows width"]
+
+    @property
+    def frames(self) -> int:
+        """See `Inputs`."""
+        return 1
 
     def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
         """Embeddings; see `Inputs`."""
@@ -68,7 +85,8 @@ class Batch:
 
     Args:
         members: positions of the live members in the pack, shape (m,).
-        inputs: name -> standardised features of this rank's windows, shape (m, b, d_in).
+        inputs: name -> standardised features of this rank's windows, shape (m, b, d_in), or (m, b,
+            frames, d_in) for sequences.
         labels: of the global batch, shape (m, g).
         valid: windows of the global batch that are not padding, shape (m, g).
         first: where this rank's windows start in the global batch.

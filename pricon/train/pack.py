@@ -1,4 +1,4 @@
-"""A pack while it trains: stacked parameters, one Adam a member, early stopping, best weights."""
+"""A pack while it trains: stacked parameters, optimiser, early stopping, best weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from pricon.model.network import Layout, PackedNetwork, initial_parameters
-from pricon.spec.training import StageSpec
+from pricon.spec.training import OptimisationSpec, StageSpec
 from pricon.train.ranks import Ranks
 
 
@@ -53,7 +53,7 @@ class Pack:
         layout: shape of the networks.
         keys: random key of each member, shape (members,).
         stage: learning rate, epochs, patience.
-        clip_norm: largest gradient norm of one member in a step, or None.
+        optimisation: how a step is taken.
         ranks: processes that share the pack.
     """
 
@@ -62,12 +62,12 @@ class Pack:
         layout: Layout,
         keys: Int64[Tensor, " members"],
         stage: StageSpec,
-        clip_norm: float | None,
+        optimisation: OptimisationSpec,
         ranks: Ranks,
     ) -> None:
         self.layout = layout
         self.stage = stage
-        self.clip_norm = clip_norm
+        self.optimisation = optimisation
         self.ranks = ranks
         self.live = tuple(range(len(keys)))
         self.members = [Progress() for _ in self.live]
@@ -85,7 +85,7 @@ class Pack:
         return not self.live or self.num_epochs >= self.stage.epochs
 
     def step(self, losses: Float[Tensor, " live"], has_windows: Sequence[bool]) -> None:
-        """One Adam step for each live member that has windows in this batch.
+        """One step of the optimiser for each live member that has windows in this batch.
 
         Args:
             losses: what each member minimises; members do not share parameters, so the gradient
@@ -96,12 +96,13 @@ class Pack:
         gradient = self._raw.parameters_by_member.grad
         if gradient is None:
             raise RuntimeError("no loss reaches the parameters of the pack")
-        if self.clip_norm is not None:
+        clip_norm = self.optimisation.gradient_clip_norm
+        if clip_norm is not None:
             norm = gradient.norm(dim=1, keepdim=True)
-            gradient.mul_((self.clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
+            gradient.mul_((clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
         for row, own, takes_part in zip(self._rows, gradient, has_windows, strict=True):
             row.grad = own if takes_part else None
-        self._adam.step()
+        self._optimiser.step()
         self._raw.parameters_by_member.grad = None
 
     def judge(self, training: Sequence[float], validation: Sequence[float]) -> None:
@@ -120,7 +121,7 @@ class Pack:
 
     def _keep(self, rows: list[int]) -> None:
         self.live = tuple(self.live[row] for row in rows)
-        states = [self._adam.state[self._rows[row]] for row in rows]
+        states = [self._optimiser.state[self._rows[row]] for row in rows]
         self._stack(self._raw.parameters_by_member.detach()[rows], states)
 
     def _stack(
@@ -128,26 +129,31 @@ class Pack:
     ) -> None:
         """Make `parameters` the pack's own, with one optimizer entry a row.
 
-        Rows are leaf tensors that share memory with the stack: the library's own Adam then counts
-        steps for each member, and passes over a row that has no gradient.
+        Rows are leaf tensors that share memory with the stack: the library's own optimiser then
+        counts steps for each member, and passes over a row that has no gradient.
         """
         self._raw = PackedNetwork(self.layout, parameters)
         self.network = self.ranks.parallel(self._raw) if len(parameters) else self._raw
         self._rows = [row.requires_grad_() for row in self._raw.parameters_by_member.detach()]
-        rate = self.stage.learning_rate
-        self._adam = torch.optim.Adam(self._rows or [torch.empty(0)], lr=rate, fused=True)
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimisation.optimiser]
+        self._optimiser = kind(
+            self._rows or [torch.empty(0)],
+            lr=self.stage.learning_rate,
+            weight_decay=self.optimisation.weight_decay,
+            fused=True,
+        )
         for row, state in zip(self._rows, states, strict=True):
-            self._adam.state[row] = state
+            self._optimiser.state[row] = state
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on, as tensors and plain values."""
-        states = [self._adam.state[row] for row in self._rows]
+        states = [self._optimiser.state[row] for row in self._rows]
         return {
             "live": list(self.live),
             "members": [[m.training, m.validation, m.best_epoch, m.failure] for m in self.members],
             "best": self.best,
             "parameters": self._raw.parameters_by_member.detach(),
-            "adam": states,
+            "optimiser": states,
         }
 
     def restore(self, state: dict[str, Any], members: Sequence[int]) -> None:
@@ -158,7 +164,8 @@ class Pack:
         self.members = [Progress(*state["members"][old]) for old in members]
         device = self.best.device
         self.best = state["best"][list(members)].to(device)
-        adam = [
-            {key: value.to(device) for key, value in state["adam"][row].items()} for row in rows
+        states = [
+            {key: value.to(device) for key, value in state["optimiser"][row].items()}
+            for row in rows
         ]
-        self._stack(state["parameters"][rows].to(device), adam)
+        self._stack(state["parameters"][rows].to(device), states)

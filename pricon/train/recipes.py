@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pricon.model.network import EMBEDDING, Layout, PackedNetwork
-from pricon.plan.plan import Cell, Stage
+from pricon.plan.plan import Cell, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, StageSpec
 from pricon.train.examples import Embeddings, Features, Inputs
@@ -51,6 +51,11 @@ class PackWork:
         """What the members may see."""
         return self.stages[0].modalities
 
+    @property
+    def encoder(self) -> EncoderSpec:
+        """What the members see it with."""
+        return encoder_of(self.job, self.stages[0].role)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -75,6 +80,11 @@ class Recipe:
     rows: Callable[[Cell, SplitPart], NDArray[np.int64]]
     is_trained: bool = True
     is_stratified: bool = False
+
+
+def encoder_of(job: JobSpec, role: Role) -> EncoderSpec:
+    """The encoder of a stage, or the frozen one behind a probe."""
+    return job.student.encoder if role == "student" else job.teacher.encoder
 
 
 def recipe_for(work: PackWork) -> Recipe:
@@ -107,7 +117,7 @@ def contrastive_teacher(work: PackWork) -> Recipe:
 def supervised_teacher(work: PackWork) -> Recipe:
     """Encoder and class head under cross-entropy."""
     return Recipe(
-        layout=_classifier_layout(work, work.job.teacher.encoder),
+        layout=_classifier_layout(work),
         inputs=_features(work),
         objective=CrossEntropy(),
         training=work.job.optimisation.supervised,
@@ -118,7 +128,7 @@ def supervised_teacher(work: PackWork) -> Recipe:
 
 def probe(work: PackWork) -> Recipe:
     """A class head on what the frozen contrastive encoder makes of each window."""
-    encoder = work.job.teacher.encoder
+    encoder = work.encoder
     return Recipe(
         layout=Layout(
             widths=((EMBEDDING, encoder.width),), encoder=encoder, head="classes", is_probe=True
@@ -136,7 +146,7 @@ def student(work: PackWork) -> Recipe:
     distillation = work.job.student.distillation
     weights = [0.0 if source is None else distillation.weight for source in work.sources]
     return Recipe(
-        layout=_classifier_layout(work, work.job.student.encoder),
+        layout=_classifier_layout(work),
         inputs=_features(work),
         objective=Distillation(distillation, torch.tensor(weights, device=work.device)),
         training=work.job.optimisation.supervised,
@@ -149,15 +159,15 @@ def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:
     return tuple((name, work.windows.raw(name).shape[1]) for name in work.modalities)
 
 
-def _classifier_layout(work: PackWork, encoder: EncoderSpec) -> Layout:
-    return Layout(widths=_widths(work), encoder=encoder, head="classes")
+def _classifier_layout(work: PackWork) -> Layout:
+    return Layout(widths=_widths(work), encoder=work.encoder, head="classes")
 
 
 def _contrastive_layout(work: PackWork) -> Layout:
     projection_width = work.job.teacher.contrastive.projection_width
     return Layout(
         widths=_widths(work),
-        encoder=work.job.teacher.encoder,
+        encoder=work.encoder,
         head="projection" if projection_width else "none",
         projection_width=projection_width,
     )
@@ -166,9 +176,10 @@ def _contrastive_layout(work: PackWork) -> Layout:
 def _features(work: PackWork) -> Features:
     """Features of the pack's modalities on its device; no other modality is fetched."""
     raw, mean, scale = {}, {}, {}
+    as_sequence = work.encoder.reads_frames
     for name in work.modalities:
-        fitted = [work.windows.standardiser(cell, name) for cell in work.cells]
-        raw[name] = torch.from_numpy(work.windows.raw(name)).to(work.device)
+        fitted = [work.windows.standardiser(cell, name, as_sequence) for cell in work.cells]
+        raw[name] = torch.from_numpy(work.windows.raw(name, as_sequence)).to(work.device)
         mean[name] = torch.from_numpy(np.stack([one.mean for one in fitted])).to(work.device)
         scale[name] = torch.from_numpy(np.stack([one.scale for one in fitted])).to(work.device)
     return Features(raw, mean, scale)
@@ -201,9 +212,10 @@ def evaluate(network: PackedNetwork, inputs: Inputs, rows: Tensor, chunk: int = 
         network: the members.
         inputs: where windows come from.
         rows: int64, shape (m, r).
-        chunk: windows at a time.
+        chunk: windows at a time, fewer of them where they are sequences.
     """
     members = torch.arange(rows.shape[0], device=rows.device)
-    parts = [network(inputs.gather(members, some)) for some in torch.split(rows, chunk, dim=1)]
+    chunks = torch.split(rows, max(chunk // inputs.frames, 1), dim=1)
+    parts = [network(inputs.gather(members, some)) for some in chunks]
     embeddings, scores = zip(*parts, strict=True)
     return Evaluation(torch.cat(embeddings, dim=1), torch.cat(scores, dim=1))

@@ -17,7 +17,7 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Part
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
-from pricon.train.recipes import Evaluation, PackWork, Recipe, evaluate, recipe_for
+from pricon.train.recipes import Evaluation, PackWork, Recipe, encoder_of, evaluate, recipe_for
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows, SplitPart
 
@@ -37,8 +37,8 @@ def train_pack(
     _guard(work)
     recipe = recipe_for(work)
     examples = _examples(work, recipe)
-    clip_norm = work.job.optimisation.gradient_clip_norm
-    pack = Pack(recipe.layout, examples.keys, recipe.training, clip_norm, work.ranks)
+    optimisation = work.job.optimisation
+    pack = Pack(recipe.layout, examples.keys, recipe.training, optimisation, work.ranks)
     if recipe.is_trained:
         fit(pack, examples, recipe.objective, checkpoints, listen)
     arrays = _arrays(work, recipe, pack)
@@ -204,7 +204,7 @@ def _padded(rows: Sequence[NDArray[np.int64]], fill: int) -> torch.Tensor:
 def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
     arrays = {}
     for name in work.modalities:
-        fitted = work.windows.standardiser(cell, name)
+        fitted = work.windows.standardiser(cell, name, work.encoder.reads_frames)
         arrays[f"mean.{name}"] = fitted.mean
         arrays[f"scale.{name}"] = fitted.scale
     return arrays
@@ -224,7 +224,8 @@ def _test_arrays(
 def _provenance(
     stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
 ) -> dict[str, Any]:
-    kept = {name: windows.standardiser(cell, name).kept for name in stage.modalities}
+    as_sequence = encoder_of(windows.job, stage.role).reads_frames
+    kept = {name: windows.standardiser(cell, name, as_sequence).kept for name in stage.modalities}
     return {
         "features": {name: (int(one.sum()), one.size) for name, one in kept.items()},
         "made_with": made_with,

@@ -102,15 +102,41 @@ class GroupWindows(LabelledWindows):
         self.raw = lru_cache(maxsize=None)(self._raw)
         self.standardiser = lru_cache(maxsize=None)(self._standardiser)
 
-    def _raw(self, modality: str) -> NDArray[np.float32]:
-        """Features of a modality before the fold's standardisation. Shape (windows, width)."""
-        if modality == POSITION:
-            return self.index.t_start_s[:, None].astype(np.float32)
-        features: NDArray[np.float32] = self.corpus.features(modality, self.stimuli)
-        if self.job.standardise == "session":
-            return standardise_sessions(features, self.index.session, self._incomplete)
-        return features
+    def _raw(self, modality: str, as_sequence: bool = False) -> NDArray[np.float32]:
+        """Features of a modality before the fold's standardisation.
 
-    def _standardiser(self, cell: Cell, modality: str) -> Standardiser:
-        """Fitted on the kept training windows of the cell."""
-        return fit_standardiser(self.raw(modality)[self.rows(cell, "train")], self._incomplete)
+        Returns:
+            The mean of each window's frames, shape (windows, width), or the frames as they are,
+            shape (windows, frames, width).
+        """
+        frames = self._frames(modality)
+        features = frames if as_sequence else _mean_of_frames(frames)
+        if modality == POSITION or self.job.standardise == "training":
+            return features
+        rows = features.reshape(-1, features.shape[-1])
+        session = np.repeat(self.index.session, len(rows) // len(features))
+        standardised = standardise_sessions(rows, session, self._incomplete)
+        return standardised.reshape(features.shape)
+
+    def _frames(self, modality: str) -> NDArray[np.float32]:
+        if modality != POSITION:
+            return self.corpus.features(modality, self.stimuli)
+        windows = self.corpus.manifest.windows
+        offset_s = np.arange(windows.frames) * windows.frame_s
+        return (self.index.t_start_s[:, None, None] + offset_s[:, None]).astype(np.float32)
+
+    def _standardiser(self, cell: Cell, modality: str, as_sequence: bool = False) -> Standardiser:
+        """Fitted on the kept training windows of the cell, each frame of a sequence counting."""
+        training = self.raw(modality, as_sequence)[self.rows(cell, "train")]
+        return fit_standardiser(training.reshape(-1, training.shape[-1]), self._incomplete)
+
+
+def _mean_of_frames(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shape (windows, frames, width) -> (windows, width); NaN where no frame was recorded."""
+    if frames.shape[1] == 1:
+        return frames[:, 0]
+    known = ~np.isnan(frames)
+    count = known.sum(axis=1)
+    mean = np.full(count.shape, np.nan, np.float32)
+    np.divide(np.where(known, frames, 0).sum(axis=1), count, out=mean, where=count > 0)
+    return mean

@@ -17,7 +17,7 @@ from torch import nn
 
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout
-from pricon.spec.training import DistillationSpec, EncoderSpec, StageSpec
+from pricon.spec.training import DistillationSpec, EncoderSpec, OptimisationSpec, StageSpec
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import Examples, Features
 from pricon.train.loop import fit
@@ -53,7 +53,7 @@ def packed(size: int) -> None:
         ranks=Ranks(),
     )
     layout = Layout(widths=(("player", WIDTH),), encoder=EncoderSpec(), head="classes")
-    pack = Pack(layout, examples.keys, STAGE, None, Ranks())
+    pack = Pack(layout, examples.keys, STAGE, OptimisationSpec(), Ranks())
     objective = Distillation(DistillationSpec(), torch.full((size,), 0.25))
     fit(pack, examples, objective, Checkpoints(None, [], 1e9), lambda _: None)
 

@@ -36,7 +36,8 @@ def test_every_assumption_of_the_protocol_names_its_origin() -> None:
         "OptimisationSpec.contrastive", "OptimisationSpec.supervised", "FoldSpec.count",
         "FoldSpec.validation_share", "FoldSpec.validation_minimum", "LabelSpec.threshold",
         "LabelSpec.margin", "JobSpec.seeds", "ContrastiveSpec.contrast",
-        "ContrastiveSpec.change_threshold", "DistillationSpec.imitate",
+        "ContrastiveSpec.change_threshold", "DistillationSpec.imitate", "WindowSpec.pooling",
+        "EncoderSpec.kind", "OptimisationSpec.optimiser", "OptimisationSpec.weight_decay",
     ):  # fmt: skip
         assert "[A]" in described[field]["description"], field
 
@@ -86,6 +87,18 @@ def test_what_counts_as_much_change_is_the_custom_of_the_corpus(
             {"student": {"distillation": {"imitate": "embedding", "temperature": 2}}},
             "a temperature belongs to `imitate: logits`",
         ),
+        (
+            {"student": {"encoder": {"kind": "gru", "heads": 2}}},
+            "`heads` belongs to `kind: transformer`, `kind` is gru",
+        ),
+        (
+            {"student": {"encoder": {"expansion": 3}}},
+            "`expansion` belongs to `kind: transformer`, `kind` is mean",
+        ),
+        (
+            {"optimisation": {"optimiser": "adamw"}},
+            "`optimiser: adamw` without `weight_decay` is adam",
+        ),
     ],
 )
 def test_what_would_be_ignored_is_refused(change: dict[str, Any], message: str) -> None:
@@ -98,4 +111,21 @@ def test_an_embedding_can_only_be_imitated_at_one_width() -> None:
     document = YAML(typ="safe", pure=True).load(JOB)
     document["student"] = {"encoder": {"width": 8}, "distillation": {"imitate": "embedding"}}
     with pytest.raises(ValidationError, match=r"`teacher.encoder.width` is 96 and `student"):
+        JobSpec.model_validate(document)
+
+
+@pytest.mark.parametrize("who", ["teacher", "student"])
+def test_an_encoder_over_time_needs_frames(who: str) -> None:
+    document = YAML(typ="safe", pure=True).load(JOB)
+    document[who] = {"encoder": {"kind": "gru"}}
+    with pytest.raises(ValidationError, match=f"`{who}.encoder.kind: gru` reads the frames of a"):
+        JobSpec.model_validate(document)
+    document["corpus"]["windows"] = {"window_s": 3, "hop_s": 3, "frames": 12}
+    assert JobSpec.model_validate(document).corpus.windows.frame_s == 0.25
+
+
+def test_attention_heads_share_the_width() -> None:
+    document = YAML(typ="safe", pure=True).load(JOB)
+    document["student"] = {"encoder": {"kind": "transformer", "width": 10}}
+    with pytest.raises(ValidationError, match="`heads` share the width: 10 is not divisible by 4"):
         JobSpec.model_validate(document)

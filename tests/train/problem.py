@@ -6,7 +6,13 @@ import torch
 
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout
-from pricon.spec.training import ContrastiveSpec, DistillationSpec, EncoderSpec, StageSpec
+from pricon.spec.training import (
+    ContrastiveSpec,
+    DistillationSpec,
+    EncoderSpec,
+    OptimisationSpec,
+    StageSpec,
+)
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Features, Part
 from pricon.train.loop import fit
@@ -17,6 +23,7 @@ from pricon.train.ranks import Ranks
 NUM_WINDOWS = 600
 WIDTHS = {"player": 7, "hud": 5}
 ENCODER = EncoderSpec(width=16)
+OPTIMISATION = OptimisationSpec()
 STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
 
 
@@ -87,7 +94,7 @@ def train(
 ) -> Pack:
     ranks = ranks or Ranks()
     data = examples(kind, members, ranks)
-    pack = Pack(layout(kind), data.keys, stage, None, ranks)
+    pack = Pack(layout(kind), data.keys, stage, OPTIMISATION, ranks)
     none = Checkpoints(None, [str(member) for member in members], 1e9)
     fit(pack, data, objective(kind, members, ranks), checkpoints or none, lambda _: None)
     return pack

@@ -11,7 +11,7 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import STAGE, examples, layout, objective, train
+from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
 MEMBERS = [0, 3, 11, 20]
 
@@ -23,7 +23,7 @@ class CrashError(Exception):
 def train_until(folder: Path, epochs: int, kind: str = "distillation") -> None:
     """Train with a checkpoint after every epoch, and stop like a crash after `epochs`."""
     data = examples(kind, MEMBERS, Ranks())
-    pack = Pack(layout(kind), data.keys, STAGE, None, Ranks())
+    pack = Pack(layout(kind), data.keys, STAGE, OPTIMISATION, Ranks())
     checkpoints = Checkpoints(open_storage(str(folder)), list(map(str, MEMBERS)), 0.0)
 
     def crash(trained: Pack) -> None:
@@ -47,7 +47,7 @@ def test_going_on_gives_the_very_bits_of_not_having_stopped(
     train_until(tmp_path, epochs, kind)
     seen: list[int] = []
     data = examples(kind, MEMBERS, Ranks())
-    pack = Pack(layout(kind), data.keys, STAGE, None, Ranks())
+    pack = Pack(layout(kind), data.keys, STAGE, OPTIMISATION, Ranks())
     checkpoints = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 1e9)
     fit(
         pack,

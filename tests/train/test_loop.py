@@ -15,7 +15,7 @@ from pricon.train.examples import Part
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import STAGE, examples, layout, objective, train
+from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"
 KINDS = ("contrastive", "cross_entropy", "distillation")
@@ -68,7 +68,7 @@ def test_an_epochs_loss_is_the_mean_over_windows_not_over_batches() -> None:
     """A learning rate of almost nothing: the training loss is then that of the initial weights."""
     still = STAGE.model_copy(update={"learning_rate": 1e-30, "epochs": 1})
     data = examples("cross_entropy", MEMBERS, Ranks(), batch_size=50)
-    pack = Pack(layout("cross_entropy"), data.keys, still, None, Ranks())
+    pack = Pack(layout("cross_entropy"), data.keys, still, OPTIMISATION, Ranks())
     network = pack.network
     everything = next(iter(replace(data, batch_size=1000).validation((0, 1, 2))))
     _, logits = network(everything.inputs)
@@ -86,7 +86,7 @@ def test_an_epochs_loss_is_the_mean_over_windows_not_over_batches() -> None:
 def test_the_listener_hears_of_every_epoch_and_of_who_goes_on() -> None:
     data = examples("distillation", MEMBERS, Ranks())
     quick = STAGE.model_copy(update={"learning_rate": 1e-2, "patience": 1})
-    pack = Pack(layout("distillation"), data.keys, quick, None, Ranks())
+    pack = Pack(layout("distillation"), data.keys, quick, OPTIMISATION, Ranks())
     heard: list[tuple[int, int]] = []
     fit(
         pack, data, objective("distillation", MEMBERS, Ranks()), NO_CHECKPOINTS,
@@ -101,7 +101,7 @@ def test_the_listener_hears_of_every_epoch_and_of_who_goes_on() -> None:
 
 def test_a_finished_pack_is_left_alone() -> None:
     data = examples("cross_entropy", MEMBERS, Ranks())
-    pack = Pack(layout("cross_entropy"), data.keys, FIVE, None, Ranks())
+    pack = Pack(layout("cross_entropy"), data.keys, FIVE, OPTIMISATION, Ranks())
     told: list[int] = []
     for _ in range(2):
         fit(
@@ -119,7 +119,7 @@ def test_a_member_without_examples_is_judged_by_what_it_has(part: Part, fails: b
     rows[1] = -1
     counts = tuple(0 if member == 1 else n for member, n in enumerate(data.counts[part]))
     data = replace(data, rows={**data.rows, part: rows}, counts={**data.counts, part: counts})
-    pack = Pack(layout("cross_entropy"), data.keys, FIVE, None, Ranks())
+    pack = Pack(layout("cross_entropy"), data.keys, FIVE, OPTIMISATION, Ranks())
     fit(pack, data, objective("cross_entropy", MEMBERS, Ranks()), NO_CHECKPOINTS, lambda _: None)
     lonely = pack.members[1]
     assert (lonely.failure == "validation loss is nan after epoch 0") == fails

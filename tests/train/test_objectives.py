@@ -15,7 +15,7 @@ from pricon.train.losses import supervised_contrastive
 from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import STAGE, examples, layout
+from tests.train.problem import OPTIMISATION, STAGE, examples, layout
 
 MEMBERS = [0, 3, 11]
 LIVE = (0, 1, 2)
@@ -37,7 +37,7 @@ def last_batch(kind: str) -> tuple[PackedNetwork, Batch]:
 
 def fitted(data: Examples, objective: Objective) -> Pack:
     stage = STAGE.model_copy(update={"epochs": 6})
-    pack = Pack(layout("distillation"), data.keys, stage, None, Ranks())
+    pack = Pack(layout("distillation"), data.keys, stage, OPTIMISATION, Ranks())
     fit(pack, data, objective, Checkpoints(None, [], 1e9), lambda _: None)
     return pack
 

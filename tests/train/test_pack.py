@@ -1,13 +1,16 @@
 """A member's result does not depend on its pack."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 
 from pricon.model.network import initial_parameters
-from pricon.spec.training import StageSpec
+from pricon.spec.training import OptimisationSpec, StageSpec
 from pricon.train.pack import Pack, Progress
 from pricon.train.ranks import Ranks
-from tests.train.problem import STAGE, examples, layout, objective, train
+from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
 KINDS = ("contrastive", "cross_entropy", "distillation")
 
@@ -24,8 +27,22 @@ def test_a_trial_alone_equals_the_same_trial_in_a_pack_of_fifty(kind: str) -> No
         assert torch.allclose(alone.best[0], together.best[member], rtol=0, atol=1e-5)
 
 
-def test_a_pack_of_one_equals_a_plain_torch_loop() -> None:
-    """An independent loop: nn.Linear, torch.optim.Adam, F.cross_entropy, one model."""
+@pytest.mark.parametrize(
+    ("optimisation", "optimiser"),
+    [
+        (OPTIMISATION, torch.optim.Adam),
+        (OptimisationSpec(weight_decay=0.1), partial(torch.optim.Adam, weight_decay=0.1)),
+        (
+            OptimisationSpec(optimiser="adamw", weight_decay=0.1),
+            partial(torch.optim.AdamW, weight_decay=0.1),
+        ),
+    ],
+    ids=["adam", "adam with decay", "adamw"],
+)
+def test_a_pack_of_one_equals_a_plain_torch_loop(
+    optimisation: OptimisationSpec, optimiser: Callable[..., torch.optim.Optimizer]
+) -> None:
+    """An independent loop: nn.Linear, torch's optimiser, F.cross_entropy, one model."""
     from torch import nn
 
     data = examples("distillation", [4], Ranks())
@@ -39,8 +56,8 @@ def test_a_pack_of_one_equals_a_plain_torch_loop() -> None:
         encoder.bias.copy_(bias)
         head.weight.copy_(head_weight.view(hidden, 2).T)
         head.bias.copy_(head_bias)
-    adam = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=STAGE.learning_rate)
-    pack = Pack(layout("distillation"), data.keys, STAGE, None, Ranks())
+    plain_optimiser = optimiser([*encoder.parameters(), *head.parameters()], lr=STAGE.learning_rate)
+    pack = Pack(layout("distillation"), data.keys, STAGE, optimisation, Ranks())
     loss_of = objective("distillation", [4], Ranks())
     for batch in list(data.training((0,), epoch=0)):
         packed = loss_of.training(pack.network, batch)
@@ -53,9 +70,9 @@ def test_a_pack_of_one_equals_a_plain_torch_loop() -> None:
             mask = dropout_mask(batch.dropout.keys, batch.dropout.windows, hidden, 0.1)[0]
         logits = head(torch.relu(encoder(batch.inputs["player"][0])) * mask)[kept]
         loss = nn.functional.cross_entropy(logits, batch.labels[0][kept])
-        adam.zero_grad()
+        plain_optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
-        adam.step()
+        plain_optimiser.step()
         assert loss.item() == pytest.approx((packed.total / packed.count).item(), abs=1e-6)
     plain = torch.cat(
         [encoder.weight.T.flatten(), encoder.bias, head.weight.T.flatten(), head.bias]
@@ -66,7 +83,7 @@ def test_a_pack_of_one_equals_a_plain_torch_loop() -> None:
 
 def test_members_without_windows_in_a_batch_are_left_as_they_are() -> None:
     data = examples("cross_entropy", [0, 1], Ranks())
-    pack = Pack(layout("cross_entropy"), data.keys, STAGE, None, Ranks())
+    pack = Pack(layout("cross_entropy"), data.keys, STAGE, OPTIMISATION, Ranks())
     loss_of = objective("cross_entropy", [0, 1], Ranks())
     for has_windows in ((True, True), (True, False)):
         before = pack.state()["parameters"].clone()
@@ -75,20 +92,21 @@ def test_members_without_windows_in_a_batch_are_left_as_they_are() -> None:
         pack.step(loss.total / loss.count, has_windows)
         moved = (pack.state()["parameters"] != before).any(dim=1).tolist()
         assert moved == list(has_windows)
-    assert [int(state["step"]) for state in pack.state()["adam"]] == [2, 1]
+    assert [int(state["step"]) for state in pack.state()["optimiser"]] == [2, 1]
 
 
 def test_gradients_are_clipped_for_each_member_by_itself() -> None:
     data = examples("cross_entropy", [0, 1], Ranks())
-    free = Pack(layout("cross_entropy"), data.keys, STAGE, None, Ranks())
+    free = Pack(layout("cross_entropy"), data.keys, STAGE, OPTIMISATION, Ranks())
     batch = next(iter(data.training((0, 1), epoch=0)))
     loss = objective("cross_entropy", [0, 1], Ranks()).training(free.network, batch)
     free.step(loss.total / loss.count * torch.tensor([1000.0, 1e-3]), batch.has_windows)
-    clipped = Pack(layout("cross_entropy"), data.keys, STAGE, 0.5, Ranks())
+    half = OptimisationSpec(gradient_clip_norm=0.5)
+    clipped = Pack(layout("cross_entropy"), data.keys, STAGE, half, Ranks())
     loss = objective("cross_entropy", [0, 1], Ranks()).training(clipped.network, batch)
     clipped.step(loss.total / loss.count * torch.tensor([1000.0, 1e-3]), batch.has_windows)
-    first = [state["exp_avg"].norm().item() * 10 for state in clipped.state()["adam"]]
-    unclipped = [state["exp_avg"].norm().item() * 10 for state in free.state()["adam"]]
+    first = [state["exp_avg"].norm().item() * 10 for state in clipped.state()["optimiser"]]
+    unclipped = [state["exp_avg"].norm().item() * 10 for state in free.state()["optimiser"]]
     assert first[0] == pytest.approx(0.5, rel=1e-4)
     assert unclipped[0] > 50
     assert first[1] == pytest.approx(unclipped[1], rel=1e-4)
@@ -106,7 +124,7 @@ def test_stopping_waits_for_patience_and_keeps_the_best() -> None:
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_member_that_diverges_fails_by_itself(loss: float) -> None:
     data = examples("cross_entropy", [0, 1, 2], Ranks())
-    pack = Pack(layout("cross_entropy"), data.keys, STAGE, None, Ranks())
+    pack = Pack(layout("cross_entropy"), data.keys, STAGE, OPTIMISATION, Ranks())
     pack.judge([1.0, 1.0, 1.0], [1.0, loss, 1.0])
     assert pack.live == (0, 2)
     assert pack.members[1].failure == f"validation loss is {loss} after epoch 0"
@@ -114,7 +132,7 @@ def test_a_member_that_diverges_fails_by_itself(loss: float) -> None:
 
 def test_a_diverging_member_does_not_touch_its_neighbours() -> None:
     data = examples("cross_entropy", [0, 1], Ranks())
-    pack = Pack(layout("cross_entropy"), data.keys, STAGE, None, Ranks())
+    pack = Pack(layout("cross_entropy"), data.keys, STAGE, OPTIMISATION, Ranks())
     loss_of = objective("cross_entropy", [0, 1], Ranks())
     for batch in data.training((0, 1), epoch=0):
         loss = loss_of.training(pack.network, batch)

@@ -11,7 +11,7 @@ import torch.distributed as dist
 
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import STAGE, examples, layout, objective, train
+from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
 MEMBERS = [0, 3, 11]
 KINDS = ("contrastive", "cross_entropy", "distillation")
@@ -20,7 +20,7 @@ KINDS = ("contrastive", "cross_entropy", "distillation")
 def first_steps(kind: str, ranks: Ranks, batch_size: int) -> dict[str, torch.Tensor]:
     """Losses and gradients of the first two steps; the second batch of member 0 is short."""
     data = examples(kind, MEMBERS, ranks, batch_size)
-    pack = Pack(layout(kind), data.keys, STAGE, None, ranks)
+    pack = Pack(layout(kind), data.keys, STAGE, OPTIMISATION, ranks)
     losses, gradients = [], []
     batches = list(data.training(pack.live, epoch=0))
     for batch in (batches[0], batches[-1]):
