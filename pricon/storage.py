@@ -65,6 +65,10 @@ class Storage(Protocol):
         """Remove an object; absent is fine."""
         ...
 
+    def check_writable(self) -> None:
+        """Nothing, if something could be written; leaves nothing behind."""
+        ...
+
     def child(self, path: str) -> "Storage":
         """The storage below `path`."""
         ...

@@ -51,6 +51,14 @@ def test_deletes_what_may_be_absent(storage: Storage) -> None:
     assert storage.list() == []
 
 
+def test_asking_whether_something_could_be_written_leaves_nothing(storage: Storage) -> None:
+    storage.child("runs/x").check_writable()
+    assert storage.list() == []
+    storage.write("runs/x/a", b"kept")
+    storage.child("runs/x").check_writable()
+    assert storage.list() == ["runs/x/a"]
+
+
 def test_create_does_not_overwrite(storage: Storage) -> None:
     assert storage.create("once", b"first")
     assert not storage.create("once", b"second")

@@ -13,11 +13,13 @@ from pricon.errors import PriconError, SpecError
 
 INTERRUPTED = 130
 DEFECT = 70
+KEPT = "; finished trials are kept\n\nhint: submit again to go on"
+"""What an interrupted submission leaves behind. Other commands leave nothing."""
 
 
 def submit_main() -> None:
     """`pricon-submit`."""
-    sys.exit(exit_code_of(_submit))
+    sys.exit(exit_code_of(_submit, KEPT))
 
 
 def main() -> None:
@@ -48,8 +50,13 @@ def _pricon() -> object:
     return app(standalone_mode=False)
 
 
-def exit_code_of(command: Callable[[], object]) -> int:
-    """Run `command`; its exit code, with errors said in words on stderr."""
+def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> int:
+    """Run `command`; its exit code, with errors said in words on stderr.
+
+    Args:
+        command: what to run.
+        on_interruption: what is said after the word `interrupted`.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     # Being asked to end is an interruption: what was begun is closed, what is finished is kept.
@@ -65,7 +72,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
         errors.print(f"error: {err}\n\nhint: `--help` lists what a command takes")
         return SpecError.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("interrupted; finished trials are kept\n\nhint: submit again to go on")
+        errors.print(f"interrupted{on_interruption}")
         return INTERRUPTED
     except Exception:  # a bug of ours: say so, with everything needed to report it
         errors.print_exception(show_locals=False)

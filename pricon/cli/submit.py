@@ -20,7 +20,6 @@ from pricon.errors import SpecError
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submit import run, run_storage
 from pricon.report.tables import terminal
-from pricon.report.write import REPORT
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
 from pricon.spec.resources import Target
@@ -122,7 +121,7 @@ def _corpus(job: JobSpec, folds: tuple[int, ...] | None, console: Console) -> Co
 
     def approve(found: Survey) -> None:
         prepared = prepare(job, found, folds)
-        run_storage(job, prepared.plan).exists(REPORT)  # the store of the output answers
+        run_storage(job, prepared.plan).check_writable()
 
     return ensure_corpus(job.corpus, job.storage, building(console), approve)
 

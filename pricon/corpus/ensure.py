@@ -111,12 +111,15 @@ def build(
     source = _source(spec)
     storage = open_storage(spec.uri, storage_spec)
 
+    storage.check_writable()
+
     def look(folder: Path) -> None:
         found = _survey(spec, folder)
         if approve is not None:
             approve(found)
 
     if spec.generate is not None and _is_absent(source):
+        open_storage(str(source)).check_writable()
         generate_recordings(spec, look)
     elif not storage.exists(MANIFEST_PATH):
         look(source)

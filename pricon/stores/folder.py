@@ -91,6 +91,15 @@ class FolderStorage:
                 file = file.parent
                 file.rmdir()
 
+    def check_writable(self) -> None:
+        """See Storage. Asks the nearest folder that is there."""
+        with self._translated(""):
+            nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+            if not nearest.is_dir():
+                raise _no_folder(self.root)
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise _forbidden(self.uri)
+
     def child(self, path: str) -> "FolderStorage":
         """See Storage."""
         return FolderStorage(uri=f"{self.uri}/{path}", root=self._file(path))
@@ -118,10 +127,7 @@ class FolderStorage:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as err:
             raise missing(where) from err
         except PermissionError as err:
-            raise StorageError(
-                f"permission denied: {where}\n  expected a place that this user may read and write",
-                "change the permissions, or choose another folder",
-            ) from err
+            raise _forbidden(where) from err
         except OSError as err:
             full = err.errno in {errno.ENOSPC, errno.EDQUOT}
             what = "the disk is full" if full else (err.strerror or str(err)).lower()
@@ -131,16 +137,27 @@ class FolderStorage:
             ) from err
 
 
+def _forbidden(where: str) -> StorageError:
+    return StorageError(
+        f"permission denied: {where}\n  expected a place that this user may read and write",
+        "change the permissions, or choose another folder",
+    )
+
+
+def _no_folder(folder: Path) -> StorageError:
+    return StorageError(
+        f"cannot write into {folder}: part of this path is a file, not a folder",
+        "remove that file, or choose another folder",
+    )
+
+
 def _open_new(file: Path) -> BinaryIO:
     """A new file in a folder that another process may just have removed because it was empty."""
     for attempt in range(5):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as err:
-            raise StorageError(
-                f"cannot write into {file.parent}: part of this path is a file, not a folder",
-                "remove that file, or choose another folder",
-            ) from err
+            raise _no_folder(file.parent) from err
         try:
             return file.open("xb")
         except FileNotFoundError:

@@ -27,6 +27,8 @@ _CONNECT_S = 5
 _READ_S = 20
 _ATTEMPTS = 4
 _PART_BYTES = 16 << 20
+_PROBE = ".writable"
+"""Name of an object that is there for a moment, to see whether it can be."""
 _FORBIDDEN = {
     "403",
     "AccessDenied",
@@ -167,6 +169,11 @@ class S3Storage:
         """See Storage."""
         with self._translated(path):
             self.connection.client.delete_object(**self._object(path))
+
+    def check_writable(self) -> None:
+        """See Storage. Writes an object and removes it: no other answer can be relied on."""
+        self.write(_PROBE, b"")
+        self.delete(_PROBE)
 
     def child(self, path: str) -> "S3Storage":
         """See Storage."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pricon.cli.main import DEFECT, INTERRUPTED, exit_code_of
+from pricon.cli.main import DEFECT, INTERRUPTED, KEPT, exit_code_of
 from pricon.errors import (
     CorpusError,
     LaunchError,
@@ -42,13 +42,19 @@ def test_each_error_has_its_code_and_shows_message_and_hint(
 
 
 def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    assert failing(KeyboardInterrupt()) == INTERRUPTED == 130
-    assert "hint: submit again to go on" in capsys.readouterr().err
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert exit_code_of(interrupted, KEPT) == INTERRUPTED == 130
+    kept = "interrupted; finished trials are kept\n\nhint: submit again to go on\n"
+    assert capsys.readouterr().err == kept
+    assert exit_code_of(interrupted) == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n", "a command that keeps nothing"
 
 
 def test_being_asked_to_end_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(lambda: os.kill(os.getpid(), signal.SIGTERM)) == INTERRUPTED
-    assert "interrupted; finished trials are kept" in capsys.readouterr().err
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_a_defect_shows_its_trace_and_has_a_code_of_its_own(

@@ -7,48 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pricon.corpus.generate_recola import generate_recola
 from pricon.spec.corpus import GenerateSpec
-from pricon.spec.resources import StorageSpec
-from tests.cli.invoke import files_below, said, submit, write_job
-from tests.seaweed import BUCKET
-from tests.tiny import build, tiny_document, tiny_job
-
-Document = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Generated recordings in AGAIN's layout, for tests that damage a copy of them."""
-    folder = tmp_path_factory.mktemp("recordings")
-    build(tiny_job(folder))
-    return folder / "recordings"
-
-
-@pytest.fixture
-def document(tmp_path: Path, recordings: Path) -> Document:
-    """A job that works, on a copy of the recordings."""
-    shutil.copytree(recordings, tmp_path / "recordings")
-    return tiny_document(tmp_path)
-
-
-def refused(
-    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str
-) -> str:
-    """Submit something wrong: exit code 2, nothing written, not a folder, and what was said."""
-    job = write_job(tmp_path / "job.yaml", document)
-    before = files_below(tmp_path)
-    assert submit(job, *options) == 2
-    error = said(capsys)
-    assert files_below(tmp_path) == before
-    assert "error: " in error
-    assert "\nhint: " in error
-    assert "Traceback" not in error
-    return error
+from tests.cli.invoke import Document, files_below, refused, said, submit, write_job
+from tests.tiny import build, tiny_job
 
 
 def set_unknown_key(document: Document, _: Path) -> None:
@@ -143,58 +108,6 @@ def test_what_only_recordings_can_tell_is_found_before_a_corpus_is_built(
     if not is_generated_yet:
         document["corpus"]["source"] = str(tmp_path / "new" / "recordings")
     assert expected in refused(document | change, tmp_path, capsys)
-
-
-@pytest.mark.s3
-@pytest.mark.parametrize("what", ["corpus", "output"])
-def test_a_bucket_that_does_not_exist(
-    what: str,
-    s3: StorageSpec,
-    document: Document,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    document["storage"] = s3.model_dump()
-    if what == "corpus":
-        document["corpus"]["uri"] = "s3://no-such-bucket/tiny"
-    else:
-        document["output"] = "s3://no-such-bucket/runs"
-    assert "no-such-bucket" in refused(document, tmp_path, capsys, "--no-track")
-
-
-@pytest.mark.s3
-def test_wrong_credentials(
-    s3: StorageSpec,
-    document: Document,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    document["storage"] = s3.model_dump()
-    document["corpus"]["uri"] = f"s3://{BUCKET}/wrong-credentials"
-    assert "AWS_SECRET_ACCESS_KEY" in refused(document, tmp_path, capsys)
-
-
-@pytest.mark.s3
-def test_corpus_and_results_in_a_bucket(
-    s3: StorageSpec,
-    s3_uri: str,
-    document: Document,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    document["storage"] = s3.model_dump()
-    document["corpus"]["uri"] = f"{s3_uri}/corpus"
-    document["output"] = f"{s3_uri}/runs"
-    job = write_job(tmp_path / "job.yaml", document)
-    assert submit(job) == 2
-    assert "`tracking.uri` is not set, and `output` is not a folder" in said(capsys)
-    assert submit(job, "--no-track") == 0
-    first = capsys.readouterr().out
-    assert submit(job, "--no-track") == 0
-    assert capsys.readouterr().out == first
-    assert f"report   {s3_uri}/runs/tiny/" in first
 
 
 @pytest.mark.parametrize("folds", ["x", "0,,1", "-1", ""])

@@ -47,5 +47,8 @@ class RecordingStorage:
     def delete(self, path: str) -> None:
         self.inner.delete(path)
 
+    def check_writable(self) -> None:
+        self.inner.check_writable()
+
     def child(self, path: str) -> Storage:
         return self.inner.child(path)

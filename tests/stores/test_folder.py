@@ -6,6 +6,7 @@ import pytest
 from pricon.errors import CorpusError, StorageError
 from pricon.storage import open_storage
 from pricon.stores.folder import FolderStorage
+from tests.nobody import as_nobody
 
 
 def test_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +52,21 @@ def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "storage")) == ["a", "folder"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_permission_denied_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["", "/pricon-of-nobody"])
+def test_permission_denied_is_named(place: str, tmp_path: Path) -> None:
+    """Below a folder that may not be entered, and one that may not be written into."""
     tmp_path.chmod(0o500)
+    storage = open_storage(place or str(tmp_path / "x"))
     try:
-        with pytest.raises(StorageError, match="permission denied"):
-            open_storage(str(tmp_path / "x")).write("a", b"x")
+        for act in (lambda: storage.write("a", b"x"), storage.check_writable):
+            error = as_nobody(act)
+            assert error.startswith("StorageError: permission denied: "), error
+            assert "hint: change the permissions, or choose another folder" in error
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_file_in_the_way_is_named_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="part of this path is a file, not a folder"):
+        open_storage(str(tmp_path / "file" / "x" / "y")).check_writable()
