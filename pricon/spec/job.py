@@ -29,6 +29,12 @@ Arm = Literal[
 ]
 """Conditions, in the order of the rows of a table: references first and last."""
 
+SELF_SUFFICIENT: tuple[Arm, ...] = ("majority", "time_only", "e2e", "scl")
+"""Arms that have no use for privileged modalities."""
+
+PARENTS: dict[Arm, Arm] = {"pricon_shuffled": "pricon", "pricon_random": "pricon"}
+"""Controls that differ from one arm in one thing, and say nothing without it."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -85,16 +91,6 @@ class ModalitiesSpec(Spec):
         both = {name for entry in self.available for name in entry} & set(self.privileged)
         if both:
             raise ValueError(f"`{min(both)}` is named twice: as available and as privileged")
-        return self
-
-    @model_validator(mode="after")
-    def _something_is_privileged(self) -> "ModalitiesSpec":
-        for entry in self.available:
-            if set(self.everything) <= {*entry}:
-                raise ValueError(
-                    f"nothing is privileged for the student of `{'+'.join(entry)}`; name what only "
-                    "the lab has in `privileged`"
-                )
         return self
 
     @property
@@ -263,6 +259,23 @@ class JobSpec(Spec):
                 "`student.distillation.imitate: embedding` compares embeddings of one width, but "
                 f"`teacher.encoder.width` is {widths[0]} and `student.encoder.width` {widths[1]}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _arms_have_what_they_need(self) -> "JobSpec":
+        everything = {*self.modalities.everything}
+        idle = [entry for entry in self.modalities.available if everything <= {*entry}]
+        for arm in self.arms:
+            if idle and arm not in SELF_SUFFICIENT:
+                raise ValueError(
+                    f"arm `{arm}` learns from privileged modalities, and nothing is privileged for "
+                    f"the student of `{'+'.join(idle[0])}`; name what only the lab has in "
+                    "`modalities.privileged`, or leave the arm out"
+                )
+            if arm in PARENTS and PARENTS[arm] not in self.arms:
+                raise ValueError(
+                    f"`arms` names `{arm}`, a control of `{PARENTS[arm]}`, which is not among them"
+                )
         return self
 
     @model_validator(mode="after")

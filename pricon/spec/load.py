@@ -1,6 +1,7 @@
 """YAML file -> JobSpec. Owns the words of every error about a job file."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -116,6 +117,8 @@ class _Problem:
         self.name = name
         self.details = details
         self.line, self.path = _locate(document, details["loc"])
+        if details["type"] == "value_error":
+            self.line = _first_named(document, self.path, str(details["ctx"]["error"])) or self.line
         self.allowed = tuple(_allowed(details))
 
     @property
@@ -187,6 +190,21 @@ def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location
             continue
         path.append(part)
     return line, tuple(path)
+
+
+def _first_named(document: CommentedMap, path: _Location, message: str) -> int | None:
+    """Line of the first key in backticks that the file has, of an error over several keys."""
+    for name in re.findall(r"`([a-z_.]+)(?:: [^`]*)?`", message):
+        node: Any = document
+        wanted = (*path, *name.split("."))
+        for part in wanted:
+            is_there = isinstance(node, CommentedMap) and part in node
+            if not is_there and not (isinstance(node, CommentedSeq) and isinstance(part, int)):
+                break
+            node = node[part]
+        else:
+            return _locate(document, wanted)[0]
+    return None
 
 
 def _line_of(node: CommentedMap, key: str | int) -> int | None:

@@ -143,7 +143,24 @@ def test_a_modality_named_twice(available: str, privileged: str, expected: str) 
 @pytest.mark.parametrize("available", ["[frames]", "[frames, [frames, sound]]"])
 def test_nothing_privileged_for_a_student(available: str) -> None:
     text = JOB.replace("[frames]", available).replace("privileged: [telemetry]", "privileged: []")
-    assert "nothing is privileged for the student of" in refused(text).message
+    error = refused(text).message
+    assert error.startswith("job.yaml:7: arm `lupi` learns from privileged modalities, and nothing")
+    assert "for the student of `frames" in error
+    alone = parse_job(text + "arms: [majority, e2e, scl]\n", "job.yaml")
+    assert alone.modalities.privileged == (), "these arms have no use for any"
+
+
+@pytest.mark.parametrize("control", ["pricon_shuffled", "pricon_random"])
+def test_a_control_without_its_parent(control: str) -> None:
+    error = refused(JOB + f"seeds: [0]\narms: [e2e, {control}]\n").message
+    assert error.startswith(f"job.yaml:9: `arms` names `{control}`, a control of `pricon`, which")
+    parse_job(JOB + f"arms: [e2e, pricon, {control}]\n", "job.yaml")
+
+
+def test_an_error_over_several_keys_names_the_line_of_the_first_that_is_there() -> None:
+    text = JOB + "student:\n  encoder:\n    width: 8\n  distillation: {imitate: embedding}\n"
+    error = refused(text).message
+    assert error.startswith("job.yaml:11: `student.distillation.imitate: embedding` compares")
 
 
 def test_what_only_other_students_see_is_privileged() -> None:
