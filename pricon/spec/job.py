@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from pricon.spec.base import Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
+from pricon.spec.sensitivity import SensitivitySpec, refuse_unanswerable
 from pricon.spec.statistics import StatisticsSpec
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
@@ -194,6 +195,10 @@ class JobSpec(Spec):
     optimisation: OptimisationSpec = OptimisationSpec()
     """How both are trained."""
 
+    sensitivity: SensitivitySpec | None = None
+    """A grid of settings to train every arm with, judged on validation participants instead of
+    test ones; null trains with the job's own and judges on test participants."""
+
     statistics: StatisticsSpec = StatisticsSpec()
     """What the report may conclude; changes no trial."""
 
@@ -262,4 +267,11 @@ class JobSpec(Spec):
         _refuse_repeats(tuple(map(str, self.seeds)), "seeds")
         _refuse_repeats(self.stimuli, "stimuli")
         _refuse_repeats(tuple(self.affects), "affects")
+        return self
+
+    @model_validator(mode="after")
+    def _a_grid_has_an_answer(self) -> "JobSpec":
+        if self.sensitivity is not None:
+            distillation, contrastive = self.student.distillation, self.teacher.contrastive
+            refuse_unanswerable(self.sensitivity, self.arms, distillation, contrastive)
         return self
