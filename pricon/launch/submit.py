@@ -162,6 +162,7 @@ def _run_record(
         tags={
             "pricon.corpus_digest": plan.corpus_digest,
             "pricon.generated": str(plan.generated).lower(),
+            "pricon.judged_on": plan.judged_on,
             **{f"pricon.{name}": value for name, value in facts.items()},
         },
         artifacts=documents,

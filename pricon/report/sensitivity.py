@@ -12,6 +12,7 @@ from pricon.plan.plan import UNTOUCHED, Plan, Setting
 from pricon.report import tables
 from pricon.report.estimate import Estimate
 from pricon.report.scores import Grid, Scores, average, make_grid, mean_present, score
+from pricon.report.significance import DECIMALS
 from pricon.report.summary import MACRO_AVERAGE, TrialRow
 from pricon.report.surface import Choice, Point, Surface
 from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT
@@ -128,7 +129,7 @@ def _choose(
     if not is_whole or len(e2e.cells) < e2e.num_planned:
         return None
     accuracies = [scores.draws["accuracy"] for scores in scored]
-    values = np.array([accuracy[0] for accuracy in accuracies])
+    values = np.round([accuracy[0] for accuracy in accuracies], DECIMALS)
     best = int(values.argmax())
     by_seed = np.array([mean_present(s.by_fold - e2e.by_fold, axis=1) for s in scored])
     has_several = len(grid.seeds) > 1
@@ -145,7 +146,7 @@ def _held_out_gain(by_seed: NDArray[np.float64]) -> float:
     """Shape (points, seeds), the job's own point first -> lead of the point chosen elsewhere."""
     gains = []
     for seed in range(by_seed.shape[1]):
-        elsewhere = np.delete(by_seed, seed, axis=1).mean(axis=1)
+        elsewhere = np.round(np.delete(by_seed, seed, axis=1).mean(axis=1), DECIMALS)
         gains.append(by_seed[elsewhere.argmax(), seed] - by_seed[0, seed])
     return float(np.mean(gains))
 

@@ -17,6 +17,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/stores/objects.py": "tests/test_storage.py",
     "pricon/stores/s3.py": "tests/test_storage.py",
     "pricon/report/comparisons.py": "tests/report/test_statistics.py",
+    "pricon/report/surface.py": "tests/report/test_sensitivity.py",
     "pricon/report/results.py": "data only; every test of report",
 }
 """Module -> where its tests are, or why it needs none."""

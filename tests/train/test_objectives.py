@@ -78,6 +78,33 @@ def test_members_that_stopped_do_not_shift_the_weights() -> None:
     assert torch.allclose(left.total, everyone.total[[1, 2]], rtol=1e-6)
 
 
+def test_members_keep_their_own_temperatures_when_others_stop() -> None:
+    data = examples("distillation", MEMBERS, Ranks())
+    network = network_of("distillation", data)
+    temperatures = [0.5, 4.0, 1.0]
+    spec = DistillationSpec(scale_by_temperature_squared=True)
+    objective = Distillation(spec, WEIGHTS, torch.tensor(temperatures))
+    some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
+    found = objective.training(some, next(iter(data.training((1, 2), epoch=0)))).total
+    for row, member in enumerate((1, 2)):
+        alone = Distillation(spec, WEIGHTS, torch.full((3,), temperatures[member]))
+        expected = alone.training(network, next(iter(data.training(LIVE, epoch=0)))).total
+        assert found[row].item() == pytest.approx(expected[member].item(), rel=1e-5)
+
+
+def test_teachers_keep_their_own_temperatures_when_others_stop() -> None:
+    data = examples("contrastive", MEMBERS, Ranks())
+    network = network_of("contrastive", data)
+    taus = [0.05, 0.1, 0.5]
+    objective = Contrastive(ContrastiveSpec(), torch.tensor(taus), Ranks())
+    some = PackedNetwork(layout("contrastive"), network.parameters_by_member.detach()[[0, 2]])
+    found = objective.training(some, next(iter(data.training((0, 2), epoch=0)))).total
+    for row, member in enumerate((0, 2)):
+        alone = Contrastive(ContrastiveSpec(), torch.full((3,), taus[member]), Ranks())
+        expected = alone.training(network, next(iter(data.training(LIVE, epoch=0)))).total
+        assert found[row].item() == pytest.approx(expected[member].item(), rel=1e-5)
+
+
 def test_students_are_selected_by_cross_entropy_alone() -> None:
     """Whatever their teachers say about validation windows, even nothing (NaN)."""
     data = examples("distillation", MEMBERS, Ranks())
