@@ -71,7 +71,7 @@ def markdown(report: Report, notes: Mapping[str, str]) -> str:
     lines += _bullets(tables.unfinished_lines(report))
     if report.verdict:
         lines += ["## What the data show", "", *_bullets(report.verdict)]
-    lines += ["## Arms" if report.blocks else "## Settings", ""]
+    lines += ["## Settings" if report.surfaces else "## Arms", ""]
     for surface in report.surfaces:
         lines += _surface(surface)
     for block in report.blocks:

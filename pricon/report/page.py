@@ -40,7 +40,9 @@ def page(report: Report, notes: Mapping[str, str], maps: Sequence[EmbeddingMap] 
         blocks=[_block(block, report) for block in report.blocks],
         surfaces=[*_surfaces(report.surfaces)],
         # A grid has thousands of curves; which stages ran out of epochs is told all the same.
-        curves=[*map(_markup, figures.learning_curves(results if report.blocks else ()).values())],
+        curves=[
+            *map(_markup, figures.learning_curves(() if report.surfaces else results).values())
+        ],
         still_improving=[*map(_with_code, still_improving(results))],
         maps=[(f"{one.place}: {one.title}", Markup(figures.embedding_map(one))) for one in maps],
         folds=markdown.fold_rows(report.folds),

@@ -30,13 +30,18 @@ over participants ({resamples:,} resamples, the same for every setting). A parti
 in several folds and seeds, and is drawn with all of their windows; a resample passes over a fold of
 which it drew nobody.
 
-Early stopping looked at the same participants, so accuracies are optimistic, that of e2e as well.
-The best of many settings is partly the luckiest: its lead is an upper estimate, and the interval of
-the lead does not know of the choice. Chosen on all seeds but one, and seen on that one, the lead is
-free of the luck of a seed, but not of that of participants who validate under several seeds.
+Early stopping looked at the same participants, so accuracies are optimistic, that of e2e as well;
+so is a difference, where one of the two has more epochs to choose from. The best of many settings
+is partly the luckiest: its lead is an upper estimate, and the interval of the lead does not know of
+the choice. Chosen on all seeds but one, and seen on that one, the lead is free of the luck of a
+seed, but not of that of participants who validate under several seeds.
 
-`settings differ by` is the standard deviation over settings of the mean over all seeds, `seeds
-differ by` that over single seeds, which move validation participants, weights and batches at once.
+How much settings differ is the standard deviation over settings of the mean over all seeds; how
+much seeds differ, that over single seeds, which move validation participants, initial weights and
+batches at once.
+
+Unless the divergence is multiplied by T^2 (`scale_by_temperature_squared`), a higher T also makes
+the teacher's gradients smaller: T is then a weight as well.
 """
 
 _Place = tuple[str, Affect, str, str]
