@@ -19,6 +19,8 @@ def show_plan(prepared: Prepared, console: Console) -> None:
     state = f"digest {digest}" if digest else "(not built yet)"
     corpus = f"corpus {prepared.job.corpus.uri}  {state}"
     console.print(corpus, soft_wrap=True, highlight=False)
+    if plan.grid:
+        console.print(f"{len(plan.grid)} settings, judged on validation participants alone")
     console.print()
     console.print(_trials(prepared))
     console.print(_stages(prepared))
@@ -78,26 +80,18 @@ def _checks(prepared: Prepared) -> Table:
 
 
 def _folds(balances: tuple[FoldBalance, ...]) -> Table:
+    counted = [part for part in ("train", "validation", "test") if part in balances[0].num_windows]
+    judge = counted[-1]
     table = _table(
         "\nfolds (first seed): kept windows and share of class high",
         2,
-        *(
-            "stimulus",
-            "affect",
-            "fold",
-            "train",
-            "validation",
-            "test",
-            "dropped",
-            "high, train",
-            "high, test",
-        ),
+        *("stimulus", "affect", "fold", *counted, "dropped", "high, train", f"high, {judge}"),
     )
     first = balances[0].cell.seed
     for balance in (one for one in balances if one.cell.seed == first):
         windows, high = balance.num_windows, balance.share_high
-        parts = [str(windows[part]) for part in ("train", "validation", "test", "dropped")]
-        shares = [f"{high[part]:.0%}" for part in ("train", "test")]
+        parts = [str(windows[part]) for part in (*counted, "dropped")]
+        shares = [f"{high[part]:.0%}" for part in ("train", judge)]
         cell = balance.cell
         table.add_row(cell.stimulus, cell.affect, str(cell.fold), *parts, *shares)
     return table

@@ -10,7 +10,7 @@ from pricon.corpus.reader import Corpus
 from pricon.errors import TrainingError
 from pricon.launch.events import Event, LaneDone, Listen, StagesDone
 from pricon.launch.lanes import Assignment, Lanes
-from pricon.plan.plan import Cell, Lane, Plan, Trial
+from pricon.plan.plan import Cell, Judge, Lane, Plan, Trial
 from pricon.report.results import Curve, Predictions, TrialResult
 from pricon.spec.job import JobSpec
 from pricon.train.records import Records, StageFacts, StageRecord
@@ -90,7 +90,7 @@ class Ledger:
             trial=trial,
             cell=cell,
             status="finished",
-            predictions=self._predictions(cell, record),
+            predictions=self._predictions(cell, record, self._judge(record)),
             curves=curves,
             teacher_accuracy=self._accuracies.get(source or "") if is_taught else None,
             num_windows=record.facts.num_windows,
@@ -100,22 +100,27 @@ class Ledger:
     def _note(self, record: StageRecord) -> None:
         """What is asked about a stage again after its arrays are gone."""
         self._facts[record.facts.stage_id] = record.facts
-        if "test_label" in record.arrays:
-            said = record.arrays["test_probability_high"] >= 0.5
-            right = said == (record.arrays["test_label"] == 1)
+        part = self._judge(record)
+        if f"{part}_label" in record.arrays:
+            said = record.arrays[f"{part}_probability_high"] >= 0.5
+            right = said == (record.arrays[f"{part}_label"] == 1)
             self._accuracies[record.facts.stage_id] = float(np.mean(right))
 
-    def _predictions(self, cell: Cell, record: StageRecord) -> Predictions:
+    def _judge(self, record: StageRecord) -> Judge | None:
+        return self.plan.stage_by_id[record.facts.stage_id].judged_on
+
+    def _predictions(self, cell: Cell, record: StageRecord, part: Judge | None) -> Predictions:
+        assert part is not None
         if cell.stimuli not in self._indices:
             self._indices[cell.stimuli] = self.corpus.index(cell.stimuli)
         index = self._indices[cell.stimuli]
-        window = record.arrays["test_window"]
+        window = record.arrays[f"{part}_window"]
         rows = np.searchsorted(index.window, window)
-        foreign = {*map(str, index.participant[rows])} - {*cell.split.test}
+        foreign = {*map(str, index.participant[rows])} - {*getattr(cell.split, part)}
         if foreign:
             raise TrainingError(
                 f"leak: stage {record.facts.stage_id} of {cell} was tested on {min(foreign)}, "
-                "who is not in its test split",
+                f"who is not in its {part} split",
                 f"remove `stages/{record.facts.stage_id}.json` from the output and submit again",
             )
         return Predictions(
@@ -123,8 +128,8 @@ class Ledger:
             participant=index.participant[rows],
             session=index.session[rows],
             t_start_s=index.t_start_s[rows],
-            label=record.arrays["test_label"],
-            probability_high=record.arrays["test_probability_high"],
+            label=record.arrays[f"{part}_label"],
+            probability_high=record.arrays[f"{part}_probability_high"],
         )
 
     def _curves(self, trial: Trial) -> tuple[Curve, ...]:

@@ -14,8 +14,6 @@ from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
 from pricon.train.windows import LabelledWindows, SplitPart
 
-_PARTS: tuple[SplitPart, ...] = ("train", "validation", "test")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldBalance:
@@ -75,7 +73,7 @@ def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[Fol
         if cell.stimuli not in groups:
             groups[cell.stimuli] = LabelledWindows(recordings.index(cell.stimuli), job)
         windows = groups[cell.stimuli]
-        for part in _PARTS:
+        for part in windows.parts:
             _check_split(cell, part, windows, job)
         if is_contrastive:
             _check_contrast(cell, windows, job)

@@ -233,4 +233,5 @@ def _pairs(
 
 
 def _words(trial: Trial, plan: Plan) -> str:
-    return " ".join(filter(None, (trial.arm, trial.modality, str(plan.cells[trial.cell]))))
+    cell = plan.cells[trial.cell]
+    return " ".join(filter(None, (trial.arm, trial.modality, str(trial.setting), str(cell))))

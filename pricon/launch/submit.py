@@ -103,7 +103,8 @@ def _run(prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View) -> Re
     from pricon.launch.embeddings import embedding_maps  # imports torch
 
     folder, notes = run_storage(job, plan), _notes(job, ledger)
-    maps = embedding_maps(plan, job, corpus, ledger.records)
+    # Maps show test windows, at which a job with a grid does not look.
+    maps = () if plan.grid else embedding_maps(plan, job, corpus, ledger.records)
     return write_report(folder, plan, results, notes, job.statistics, maps)
 
 
@@ -161,6 +162,7 @@ def _run_record(
         tags={
             "pricon.corpus_digest": plan.corpus_digest,
             "pricon.generated": str(plan.generated).lower(),
+            "pricon.judged_on": plan.judged_on,
             **{f"pricon.{name}": value for name, value in facts.items()},
         },
         artifacts=documents,

@@ -3,7 +3,7 @@
 from pricon.errors import PlanError
 from pricon.plan.identity import keyed_order
 from pricon.plan.plan import Split
-from pricon.spec.job import FoldSpec
+from pricon.spec.folds import FoldSpec
 
 
 def split_participants(

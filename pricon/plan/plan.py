@@ -1,7 +1,7 @@
 """Plan: the trials of a job, the stages they share, and the lanes that work through them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -13,6 +13,8 @@ from pricon.spec.job import Arm
 Role = Literal["majority", "teacher", "probe", "student"]
 Objective = Literal["majority", "contrastive", "random", "cross_entropy", "distillation"]
 Labels = Literal["true", "shuffled"]
+Judge = Literal["validation", "test"]
+"""The split whose participants judge a model."""
 
 POSITION = "position"
 """What stands in a modality's place where only the time in the session may be seen."""
@@ -55,6 +57,46 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a job may vary (`spec.sensitivity`); None is what does not touch a stage or trial.
+
+    Args:
+        distillation_weight: a, the teacher's weight in the student's loss.
+        distillation_temperature: T, of the softmax of teacher and student.
+        contrastive_temperature: tau, of the contrastive loss.
+    """
+
+    distillation_weight: float | None = None
+    distillation_temperature: float | None = None
+    contrastive_temperature: float | None = None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The values by name."""
+        return asdict(self)
+
+    @staticmethod
+    def union(settings: "Iterable[Setting]") -> "Setting":
+        """What touches any stage of a chain, in which no two say different things."""
+        found: dict[str, float] = {}
+        for setting in settings:
+            found |= {name: v for name, v in setting.to_dict().items() if v is not None}
+        return Setting(**found)
+
+    def agrees(self, other: "Setting") -> bool:
+        """Whether the two say the same wherever both say something."""
+        pairs = zip(self.to_dict().values(), other.to_dict().values(), strict=True)
+        return all(one is None or two is None or one == two for one, two in pairs)
+
+    def __str__(self) -> str:
+        named = zip(("a", "T", "tau"), self.to_dict().values(), strict=True)
+        return ", ".join(f"{name} {value:g}" for name, value in named if value is not None)
+
+
+UNTOUCHED = Setting()
+"""What no setting touches: an end-to-end student, and every trial of a job without a grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One model to train, or the majority class to count.
 
@@ -67,6 +109,8 @@ class Stage:
         source: id of the stage it builds on: a probe's frozen encoder, a student's teacher
             (None for a student that is trained end to end).
         labels: what it is trained on; shuffled ones belong to other windows of the same split.
+        setting: those of its numbers that a job may vary.
+        judged_on: the split it is evaluated on; None for an encoder without a class head.
     """
 
     id: str
@@ -76,6 +120,8 @@ class Stage:
     cell: int
     source: str | None = None
     labels: Labels = "true"
+    setting: Setting = UNTOUCHED
+    judged_on: Judge | None = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +133,8 @@ class Trial:
         arm: condition.
         available: modalities that the deployed model needs, sorted.
         cell: index into the plan's cells.
-        stages: ids of its chain, first to last; the last one is evaluated on the test split.
+        stages: ids of its chain, first to last; the last one is evaluated.
+        setting: its point of the job's grid, as far as it touches the trial.
     """
 
     id: str
@@ -95,6 +142,7 @@ class Trial:
     available: tuple[str, ...]
     cell: int
     stages: tuple[str, ...]
+    setting: Setting = UNTOUCHED
 
     @property
     def modality(self) -> str:
@@ -120,6 +168,7 @@ class Plan:
         corpus_digest: SHA-256 of the corpus' manifest.
         generated: whether the recordings were written by a generator.
         num_cells_of_job: cells of the whole job, also when only some folds were asked for.
+        grid: every point of the job's grid, the job's own first; empty without one.
     """
 
     run_id: str
@@ -131,11 +180,17 @@ class Plan:
     stages: tuple[Stage, ...]
     trials: tuple[Trial, ...]
     lanes: tuple[Lane, ...]
+    grid: tuple[Setting, ...] = ()
 
     @cached_property
     def stage_by_id(self) -> Mapping[str, Stage]:
         """Stages by their id."""
         return {stage.id: stage for stage in self.stages}
+
+    @property
+    def judged_on(self) -> Judge:
+        """Whose participants judge the trials: a grid is for choosing, so it spares test ones."""
+        return "validation" if self.grid else "test"
 
     @property
     def is_whole(self) -> bool:

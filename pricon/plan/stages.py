@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pricon.plan.identity import SCIENCE, identity
-from pricon.plan.plan import POSITION, Cell, Labels, Objective, Role, Stage
+from pricon.plan.plan import (
+    POSITION,
+    UNTOUCHED,
+    Cell,
+    Judge,
+    Labels,
+    Objective,
+    Role,
+    Setting,
+    Stage,
+)
 from pricon.spec.job import Arm, JobSpec
 
 
@@ -81,6 +91,7 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
     """The stages of a chain in one cell, first to last, with their identities."""
     before = [] if link.source is None else stages_of(link.source, cell, cell_index, job, digest)
     source = before[-1].id if before else None
+    judged_on = _judge(link, job)
     content = {
         "science": SCIENCE,
         "role": link.role,
@@ -96,6 +107,8 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         "seed": cell.seed,
         "split": [cell.split.train, cell.split.validation, cell.split.test],
         **_training_settings(link, cell, job),
+        # What was judged on test participants has another record, and says nothing of it.
+        **({"judged_on": judged_on} if judged_on == "validation" else {}),
     }
     stage = Stage(
         id=identity(content),
@@ -105,8 +118,31 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         cell=cell_index,
         source=source,
         labels=link.labels,
+        setting=_setting(link, job),
+        judged_on=judged_on,
     )
     return [*before, stage]
+
+
+def _judge(link: Link, job: JobSpec) -> Judge | None:
+    """Whose participants judge a stage; nobody judges an encoder, so all jobs share it."""
+    if link.objective in {"contrastive", "random"}:
+        return None
+    return "test" if job.sensitivity is None else "validation"
+
+
+def _setting(link: Link, job: JobSpec) -> Setting:
+    """What a stage trains with of the numbers that a job may vary."""
+    if link.objective == "contrastive":
+        return Setting(contrastive_temperature=job.teacher.contrastive.temperature)
+    if link.role != "student" or link.source is None:
+        return UNTOUCHED
+    distillation = job.student.distillation
+    is_logits = distillation.imitate == "logits"
+    return Setting(
+        distillation_weight=distillation.weight,
+        distillation_temperature=distillation.temperature if is_logits else None,
+    )
 
 
 def _own(threshold: Any, cell: Cell) -> Any:

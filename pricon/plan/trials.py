@@ -1,13 +1,14 @@
 """JobSpec + corpus summary -> Plan."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import product
 
 from pricon.errors import PlanError
 from pricon.plan.folds import split_participants
+from pricon.plan.grid import job_at, points_of
 from pricon.plan.identity import identity
-from pricon.plan.plan import Cell, Lane, Plan, Stage, Trial
+from pricon.plan.plan import UNTOUCHED, Cell, Lane, Plan, Setting, Stage, Trial
 from pricon.plan.stages import chain, deployed_modalities, stages_of
 from pricon.plan.summary import CorpusSummary
 from pricon.spec.job import JobSpec
@@ -29,11 +30,13 @@ def plan_trials(
     _check_names(job, corpus)
     whole = _cells(job, corpus)
     cells = _only(whole, only_folds)
+    grid = points_of(job)
+    jobs = [job_at(job, point) for point in grid] or [job]
     stages: dict[str, Stage] = {}
     trials = [
         trial
         for index, cell in enumerate(cells)
-        for trial in _trials_of(cell, index, job, corpus.digest, stages)
+        for trial in _trials_of(cell, index, jobs, corpus.digest, stages)
     ]
     return Plan(
         run_id=identity([job.name, sorted(trial.id for trial in trials)]),
@@ -45,6 +48,7 @@ def plan_trials(
         stages=tuple(stages.values()),
         trials=tuple(trials),
         lanes=_deal_lanes(len(cells), job.resources.lanes),
+        grid=grid,
     )
 
 
@@ -109,22 +113,42 @@ def _only(cells: tuple[Cell, ...], folds: tuple[int, ...] | None) -> tuple[Cell,
 
 
 def _trials_of(
-    cell: Cell, index: int, job: JobSpec, digest: str, stages: dict[str, Stage]
+    cell: Cell, index: int, jobs: Sequence[JobSpec], digest: str, stages: dict[str, Stage]
 ) -> Iterable[Trial]:
-    """Trials of one cell; their stages are added to `stages`, shared ones once."""
+    """Trials of one cell; their stages are added to `stages`, shared ones once.
+
+    Args:
+        cell: where they stand.
+        index: of the cell.
+        jobs: the job at each point of its grid, or the job alone. Points that make no difference to
+            an arm have the same stages, so they are one trial.
+        digest: of the corpus.
+        stages: of all trials so far.
+    """
+    job = jobs[0]
     everything = job.modalities.everything
     sets = tuple(tuple(sorted(entry)) for entry in job.modalities.available)
+    known: set[str] = set()
     for arm in job.arms:
         for available in deployed_modalities(arm, sets, everything):
-            links = stages_of(chain(arm, available, everything), cell, index, job, digest)
-            stages.update({stage.id: stage for stage in links})
-            yield Trial(
-                id=identity([arm, links[-1].id]),
-                arm=arm,
-                available=available,
-                cell=index,
-                stages=tuple(stage.id for stage in links),
-            )
+            for at_point in jobs:
+                links = stages_of(chain(arm, available, everything), cell, index, at_point, digest)
+                trial_id = identity([arm, links[-1].id])
+                if trial_id in known:
+                    continue
+                known.add(trial_id)
+                stages.update({stage.id: stage for stage in links})
+                touched = UNTOUCHED
+                if job.sensitivity is not None:
+                    touched = Setting.union(stage.setting for stage in links)
+                yield Trial(
+                    id=trial_id,
+                    arm=arm,
+                    available=available,
+                    cell=index,
+                    stages=tuple(stage.id for stage in links),
+                    setting=touched,
+                )
 
 
 def _deal_lanes(num_cells: int, num_lanes: int) -> tuple[Lane, ...]:

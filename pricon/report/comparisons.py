@@ -6,6 +6,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from pricon.report.estimate import Estimate
 from pricon.report.scores import Scores, mean_present
 from pricon.report.significance import (
     DECIMALS,
@@ -15,7 +16,7 @@ from pricon.report.significance import (
     paired_wilcoxon,
     smallest_detectable,
 )
-from pricon.report.summary import Comparison, Estimate, GapClosed
+from pricon.report.summary import Comparison, GapClosed
 
 SHARED_ARMS = ("majority", "time_only", "all_modalities", "scl_all_modalities")
 """Arms that do not depend on the available set; they belong to every table of their stimulus."""

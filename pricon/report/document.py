@@ -9,8 +9,9 @@ Keys (every number may be null: not defined by these trials):
     complete         true: every trial of the whole job finished
     folds_asked      null, or the folds that were asked for instead of all
     missing, failed  ids of the trials that are; all of them
+    judged_on        whose participants judged the trials: test; validation where a job has a grid
     verdict          sentences; empty unless complete
-    arms             one entry a stimulus, affect, available set and arm:
+    arms             one entry a stimulus, affect, available set and arm; none of a job with a grid:
         stimulus, affect, available, arm, modality, num_participants, num_finished, num_planned
         metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
         by_participant  participant -> accuracy over all of their windows, mean over seeds
@@ -18,14 +19,25 @@ Keys (every number may be null: not defined by these trials):
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
     comparisons      of two arms other than e2e, with the keys stimulus, affect and available
+    surfaces         of a job with a grid, one entry a stimulus, affect, available set, taught arm:
+        stimulus, affect, available, arm, num_participants
+        own          a setting: the job's own, as far as it touches the arm
+        points       one entry a setting, the job's own first: setting, num_finished, num_planned,
+                     accuracy {mean, low, high}, minus_e2e (null, or {mean, low, high})
+        choice       null, or best (a setting), gain {mean, low, high}, held_out_gain, sd_settings,
+                     sd_seeds (see `surface.Choice`)
     equivalence_margin  accuracies that differ by less are comparable (TOST)
     folds            one entry a stimulus, affect and fold, means over seeds:
         stimulus, affect, fold
         num_windows  {train, validation, test, dropped}: kept windows by split, dropped as ambiguous
         share_high   {train, validation, test}: share of class high among the kept windows
         majority_accuracy  test accuracy of always predicting the training majority
-    trials           one entry a trial: trial_id, arm, modality, stimulus, affect, fold, seed,
-                     status, error, num_windows, accuracy, balanced_accuracy, macro_f1, auroc
+    trials           one entry a trial: trial_id, arm, modality, the keys of a setting, stimulus,
+                     affect, fold, seed, status, error, num_windows, accuracy, balanced_accuracy,
+                     macro_f1, auroc
+
+A setting: distillation_weight, distillation_temperature, contrastive_temperature; null where it
+does not touch the arm, or the job has no grid.
 
 A comparison: arm, reference, difference {mean, low, high}, by_seed [difference of each seed, mean
 over folds], num_participants, p_value, p_holm, p_fold_seed, smallest_detectable, p_equivalent (see
@@ -38,15 +50,16 @@ from dataclasses import asdict
 from math import isnan
 from typing import Any
 
+from pricon.report.estimate import Estimate
 from pricon.report.summary import (
     ArmSummary,
     Block,
     Comparison,
-    Estimate,
     GapClosed,
     Report,
     TrialRow,
 )
+from pricon.report.surface import Surface
 
 SCHEMA_VERSION = 1
 
@@ -63,6 +76,7 @@ def to_json(report: Report) -> bytes:
         "folds_asked": report.folds_asked,
         "missing": [r.trial.id for r in report.unfinished if r.status == "missing"],
         "failed": [r.trial.id for r in report.unfinished if r.status == "failed"],
+        "judged_on": report.judged_on,
         "verdict": report.verdict,
         "arms": [_arm(block, row) for block in report.blocks for row in block.arms],
         "comparisons": [
@@ -70,6 +84,7 @@ def to_json(report: Report) -> bytes:
             for block in report.blocks
             for comparison in block.others
         ],
+        "surfaces": [_surface(surface) for surface in report.surfaces],
         "equivalence_margin": report.statistics.equivalence_margin,
         "folds": [asdict(fold) for fold in report.folds],
         "trials": [trial_columns(row) for row in report.trials],
@@ -85,6 +100,7 @@ def trial_columns(row: TrialRow) -> dict[str, str | int | float | None]:
         "trial_id": trial.id,
         "arm": trial.arm,
         "modality": trial.modality,
+        **trial.setting.to_dict(),
         "stimulus": cell.stimulus,
         "affect": cell.affect,
         "fold": cell.fold,
@@ -116,6 +132,29 @@ def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:
         "teacher_accuracy": row.teacher_accuracy,
         "minus_e2e": None if row.minus_e2e is None else _comparison(row.minus_e2e),
         "gap_closed": None if row.gap_closed is None else _gap(row.gap_closed),
+    }
+
+
+def _surface(surface: Surface) -> dict[str, Any]:
+    choice = surface.choice
+    points = [
+        {
+            "setting": point.setting.to_dict(),
+            "num_finished": point.num_finished,
+            "num_planned": point.num_planned,
+            "accuracy": _estimate(point.accuracy, "mean"),
+            "minus_e2e": None if point.minus_e2e is None else _estimate(point.minus_e2e, "mean"),
+        }
+        for point in surface.points
+    ]
+    return {
+        **{key: getattr(surface, key) for key in ("stimulus", "affect", "available", "arm")},
+        "num_participants": surface.num_participants,
+        "own": surface.own.to_dict(),
+        "points": points,
+        "choice": None
+        if choice is None
+        else asdict(choice) | {"gain": _estimate(choice.gain, "mean")},
     }
 
 

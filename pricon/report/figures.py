@@ -11,11 +11,15 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from pricon.plan.plan import Setting
 from pricon.report.embeddings import EmbeddingMap
 from pricon.report.results import Curve, TrialResult
+from pricon.report.sensitivity import Panel
 from pricon.report.summary import ArmSummary, Block
+from pricon.report.surface import Point
 from pricon.report.training import curves_by_kind
 
 MAIN_ARMS = ("e2e", "scl", "lupi", "pricon", "all_modalities")
@@ -174,6 +178,42 @@ def embedding_map(of: EmbeddingMap) -> str:
         first, second = of.explained
         figure.supxlabel(f"{first:.0%} and {second:.0%} of the variance", fontsize=8)
         return _text(figure)
+
+
+def heat_map(panel: Panel, own: Setting, limit: float) -> str:
+    """Accuracy minus that of e2e at every point of a panel, blue above and red below.
+
+    Args:
+        panel: rows rise upwards.
+        own: the job's own setting; its point is framed, where the panel has it.
+        limit: value of the strongest colour, of all maps that are to be compared.
+    """
+    values = np.array([[_difference(point) for point in row] for row in panel.points])
+
+    def draw(axes: Axes) -> None:
+        strongest = limit or 1.0
+        axes.pcolormesh(values, cmap="RdBu", vmin=-strongest, vmax=strongest, edgecolor="white")
+        for (row, column), value in np.ndenumerate(values):
+            shown = "-" if np.isnan(value) else f"{value:+.3f}"
+            colour = "white" if abs(value) > 0.6 * strongest else "black"
+            axes.text(column + 0.5, row + 0.5, shown, ha="center", va="center", color=colour)
+            if panel.points[row][column].setting == own:
+                corner = column + 0.04, row + 0.04
+                axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, linewidth=2, zorder=3))
+        temperatures = ["any" if t is None else f"{t:g}" for t in panel.temperatures]
+        axes.set_xticks(np.arange(len(temperatures)) + 0.5, temperatures)
+        axes.set_yticks(np.arange(len(panel.weights)) + 0.5, [f"{a:g}" for a in panel.weights])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("distillation temperature T")
+        axes.set_ylabel("teacher's weight a")
+        axes.set_title(panel.title, fontsize=9)
+
+    return _svg(draw, width=4.2, height=1.0 + 0.4 * len(panel.weights))
+
+
+def _difference(point: Point) -> float:
+    return np.nan if point.minus_e2e is None else point.minus_e2e.value
 
 
 def _main(block: Block) -> list[ArmSummary]:

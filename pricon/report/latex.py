@@ -1,9 +1,10 @@
-"""report.tex: the tables for a paper, one `table` environment a block; needs `booktabs`."""
+"""report.tex: the tables for a paper, one `table` environment each; needs `booktabs`."""
 
 from collections.abc import Iterator, Sequence
 
-from pricon.report import tables
+from pricon.report import sensitivity, tables
 from pricon.report.summary import Block, Report
+from pricon.report.surface import Surface
 
 _ESCAPED = {
     "\\": r"\textbackslash{}",
@@ -17,8 +18,13 @@ def latex(report: Report) -> str:
     """The tables; captions say what `tables.headlines` says, so that no number travels without."""
     title, *warnings = tables.headlines(report)
     lines = [f"% {title}", *(f"% {warning}" for warning in warnings), r"% \usepackage{booktabs}"]
-    for number, block in enumerate(report.blocks):
-        lines += ["", *_table(block, f"{report.job_name}-{number}", warnings)]
+    found = [
+        *((tables.caption(block), _block(block)) for block in report.blocks),
+        *(shown for surface in report.surfaces for shown in _panels(surface)),
+    ]
+    for number, (caption, rows) in enumerate(found):
+        sentences = " ".join(f"{sentence}." for sentence in (caption, *warnings))
+        lines += ["", *_table(sentences, f"{report.job_name}-{number}", rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -31,16 +37,28 @@ def escape(text: str) -> str:
     return "".join(_ESCAPED.get(char, char) for char in text)
 
 
-def _table(block: Block, label: str, warnings: Sequence[str]) -> Iterator[str]:
-    caption = " ".join(f"{sentence}." for sentence in (tables.caption(block), *warnings))
+def _block(block: Block) -> list[tuple[str, ...]]:
+    """Headings and rows."""
+    return [tables.HEADINGS, *map(tables.cells, block.arms)]
+
+
+def _panels(surface: Surface) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Caption, headings and rows of every tau."""
+    for panel in sensitivity.panels(surface):
+        where = ", ".join(filter(None, (sensitivity.caption(surface), panel.title)))
+        yield where, panel.rows()
+
+
+def _table(caption: str, label: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    headings, *body = rows
     yield r"\begin{table}"
     yield rf"\caption{{{escape(caption)} Brackets: 95\,\% intervals over participants.}}"
     yield rf"\label{{tab:{label}}}"
-    yield r"\begin{tabular}{lrrr}"
+    yield rf"\begin{{tabular}}{{l{'r' * (len(headings) - 1)}}}"
     yield r"\toprule"
-    yield _row(tables.HEADINGS)
+    yield _row(headings)
     yield r"\midrule"
-    yield from (_row(tables.cells(row)) for row in block.arms)
+    yield from map(_row, body)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\end{table}"

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 
-from pricon.report import tables
+from pricon.report import sensitivity, tables
 from pricon.report.metrics import METRICS
 from pricon.report.summary import ArmSummary, Block, Comparison, FoldSummary, Report
+from pricon.report.surface import Surface
 from pricon.report.training import still_improving
 
 METHOD = """\
@@ -70,7 +71,9 @@ def markdown(report: Report, notes: Mapping[str, str]) -> str:
     lines += _bullets(tables.unfinished_lines(report))
     if report.verdict:
         lines += ["## What the data show", "", *_bullets(report.verdict)]
-    lines += ["## Arms", ""]
+    lines += ["## Settings" if report.surfaces else "## Arms", ""]
+    for surface in report.surfaces:
+        lines += _surface(surface)
     for block in report.blocks:
         lines += _block(block, complete=report.complete)
     if ran_out := still_improving(row.result for row in report.trials):
@@ -84,6 +87,8 @@ def markdown(report: Report, notes: Mapping[str, str]) -> str:
 def method(report: Report) -> str:
     """What intervals and tests mean, in paragraphs."""
     spec = report.statistics
+    if report.judged_on == "validation":
+        return sensitivity.METHOD.format(resamples=spec.resamples)
     return METHOD.format(resamples=spec.resamples, margin=spec.equivalence_margin)
 
 
@@ -115,6 +120,19 @@ def _block(block: Block, complete: bool) -> Iterator[str]:
         yield from _table(COMPARISON_HEADINGS, map(comparison_cells, compared))
     if complete:
         yield from _bullets(_gap_notes(block))
+
+
+def _surface(surface: Surface) -> Iterator[str]:
+    yield f"### {sensitivity.caption(surface)}"
+    yield ""
+    for panel in sensitivity.panels(surface):
+        if panel.title:
+            yield f"{panel.title}:"
+            yield ""
+        headings, *rows = panel.rows()
+        yield from _table(headings, rows)
+    yield f"The job's own setting: {surface.own}."
+    yield ""
 
 
 def metric_cells(row: ArmSummary) -> tuple[str, ...]:

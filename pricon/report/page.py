@@ -1,15 +1,16 @@
 """report.html: the report as one page that opens without a network and reads well on a phone."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from pricon.report import figures, markdown, tables
+from pricon.report import figures, markdown, sensitivity, tables
 from pricon.report.embeddings import EmbeddingMap
 from pricon.report.summary import Block, Report
+from pricon.report.surface import Surface
 from pricon.report.training import still_improving
 
 _TEMPLATES = Environment(
@@ -37,7 +38,11 @@ def page(report: Report, notes: Mapping[str, str], maps: Sequence[EmbeddingMap] 
         unfinished=tables.unfinished_lines(report),
         verdict=report.verdict,
         blocks=[_block(block, report) for block in report.blocks],
-        curves=[*map(_markup, figures.learning_curves(results).values())],
+        surfaces=[*_surfaces(report.surfaces)],
+        # A grid has thousands of curves; which stages ran out of epochs is told all the same.
+        curves=[
+            *map(_markup, figures.learning_curves(() if report.surfaces else results).values())
+        ],
         still_improving=[*map(_with_code, still_improving(results))],
         maps=[(f"{one.place}: {one.title}", Markup(figures.embedding_map(one))) for one in maps],
         folds=markdown.fold_rows(report.folds),
@@ -67,6 +72,20 @@ def _block(block: Block, report: Report) -> dict[str, Any]:
         "gap": _markup(figures.gap_closed(block)),
         "calibration": _markup(figures.calibration(own)),
     }
+
+
+def _surfaces(surfaces: Sequence[Surface]) -> Iterator[dict[str, Any]]:
+    """All maps of a page have one colour scale, so that arms can be compared."""
+    seen = [p.minus_e2e.value for s in surfaces for p in s.points if p.minus_e2e is not None]
+    limit = max(map(abs, seen), default=0.0)
+    for surface in surfaces:
+        panels = [*sensitivity.panels(surface)]
+        yield {
+            "caption": sensitivity.caption(surface),
+            "own": str(surface.own),
+            "maps": [Markup(figures.heat_map(panel, surface.own, limit)) for panel in panels],
+            "panels": [(panel.title, panel.rows()) for panel in panels],
+        }
 
 
 def _markup(svg: str | None) -> Markup | None:

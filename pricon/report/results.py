@@ -12,7 +12,7 @@ from pricon.plan.plan import Cell, Trial
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """Predictions for the kept windows of a test split (n of them).
+    """Predictions for the kept windows of the split that judges (n of them): test or validation.
 
     Args:
         window: position in the corpus, int64, shape (n,).
@@ -59,8 +59,9 @@ class TrialResult:
         error: why it failed, one line; None otherwise.
         predictions: None unless finished.
         curves: of the stages of its chain that were committed, first to last.
-        teacher_accuracy: of its student's teacher, on the same test windows; None without one.
-        num_windows: kept windows by split (`train`, `validation`, `test`), and `dropped`.
+        teacher_accuracy: of its student's teacher, on the same windows; None without one.
+        num_windows: kept windows by split (`train`, `validation`, `test`), and `dropped`. Without
+            the test split here and below, where the job has a grid.
         share_high: share of class `high` among the kept windows, by split.
     """
 

@@ -14,6 +14,7 @@ import numpy as np
 from pricon.errors import PlanError
 from pricon.plan.plan import Plan
 from pricon.report.comparisons import REFERENCES, SHARED_ARMS, compare, gap_closed
+from pricon.report.estimate import Estimate
 from pricon.report.folds import describe_folds
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
@@ -24,11 +25,11 @@ from pricon.report.scores import (
     make_grid,
     score,
 )
+from pricon.report.sensitivity import sentences, surfaces
 from pricon.report.summary import (
     MACRO_AVERAGE,
     ArmSummary,
     Block,
-    Estimate,
     Report,
     TrialRow,
 )
@@ -44,7 +45,8 @@ ARMS: tuple[str, ...] = get_args(Arm)
 def summarise(plan: Plan, results: Sequence[TrialResult], spec: StatisticsSpec = PLAIN) -> Report:
     """What the results of a plan come to. Pure: the same results give the same report.
 
-    A trial of the plan without a result counts as missing.
+    A trial of the plan without a result counts as missing. The report of a job with a grid of
+    settings has surfaces in place of tables.
 
     Args:
         plan: what was to run.
@@ -70,7 +72,12 @@ def summarise(plan: Plan, results: Sequence[TrialResult], spec: StatisticsSpec =
         blocks=(),
         folds=describe_folds(rows),
         statistics=spec,
+        judged_on=plan.judged_on,
     )
+    if plan.grid:
+        found = surfaces(plan, report.trials, spec.resamples)
+        told = sentences(found, plan.generated) if report.complete else ()
+        return replace(report, surfaces=found, verdict=told)
     blocks = _blocks(report)
     verdict = pronounce(blocks, plan.generated, spec.equivalence_margin) if report.complete else ()
     return replace(report, blocks=blocks, verdict=verdict)

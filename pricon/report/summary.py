@@ -5,44 +5,15 @@ NaN means "these trials do not define it"; files write it as null, tables as `-`
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan, nan
+from math import isnan
 
-import numpy as np
-
+from pricon.plan.plan import Judge
+from pricon.report.estimate import Estimate
 from pricon.report.metrics import Metrics
 from pricon.report.results import TrialResult
-from pricon.report.scores import Draws
+from pricon.report.surface import Surface
 from pricon.spec.corpus import Affect
 from pricon.spec.statistics import StatisticsSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A value and the 95 % interval of its participant-level bootstrap (percentiles).
-
-    Args:
-        value: seen in the data.
-        low: 2.5 % of the resamples lie below; NaN without an interval.
-        high: 2.5 % of the resamples lie above; NaN without an interval.
-    """
-
-    value: float
-    low: float = nan
-    high: float = nan
-
-    @staticmethod
-    def of(draws: Draws) -> "Estimate":
-        """The value seen and its interval over the resamples that define it."""
-        resampled = draws[1:][~np.isnan(draws[1:])]
-        if isnan(draws[0]) or not resampled.size:
-            return Estimate(value=float(draws[0]))
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        return Estimate(value=float(draws[0]), low=float(low), high=float(high))
-
-    @property
-    def has_interval(self) -> bool:
-        """Whether an interval could be given."""
-        return not isnan(self.low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +170,8 @@ class Report:
         blocks: tables.
         folds: windows and classes of each fold.
         statistics: what the job says about tests and intervals.
+        judged_on: whose participants judged the trials.
+        surfaces: of a job with a grid of settings, which has no `blocks`.
         verdict: sentences that the numbers allow; empty while incomplete.
     """
 
@@ -211,6 +184,8 @@ class Report:
     blocks: tuple[Block, ...]
     folds: tuple[FoldSummary, ...]
     statistics: StatisticsSpec
+    judged_on: Judge = "test"
+    surfaces: tuple[Surface, ...] = ()
     verdict: tuple[str, ...] = ()
 
     @property

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pricon.report.estimate import Estimate
 from pricon.report.results import TrialResult
-from pricon.report.summary import ArmSummary, Block, Comparison, Estimate, Report
+from pricon.report.summary import ArmSummary, Block, Comparison, Report
 
 NAMED_AT_MOST = 10
 """So many unfinished trials a terminal names; the rest is counted. report.md names all."""
@@ -47,6 +48,8 @@ def headlines(report: Report) -> list[str]:
     lines = [f"{report.job_name} (run {report.run_id})"]
     if report.generated:
         lines.append("generated data: says nothing about people")
+    if report.judged_on == "validation":
+        lines.append("judged on validation participants: for choosing settings, not for claims")
     if report.unfinished:
         num = f"{len(report.unfinished)} of {len(report.trials)}"
         lines.append(f"INCOMPLETE: {num} trials missing or failed")
@@ -69,7 +72,8 @@ def _some(lines: Sequence[str]) -> list[str]:
 def _describe(result: TrialResult) -> str:
     trial = result.trial
     arm = f"{trial.arm} ({trial.modality})" if trial.modality else trial.arm
-    what = f"{result.status} {trial.id}: {arm}, {result.cell}"
+    where = ", ".join(filter(None, (str(trial.setting), str(result.cell))))
+    what = f"{result.status} {trial.id}: {arm}, {where}"
     return what if result.error is None else f"{what}: {result.error}"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pricon.plan.plan import Plan
+from pricon.plan.plan import UNTOUCHED, Plan
 from pricon.report.document import to_json, trial_columns
 from pricon.report.embeddings import EmbeddingMap
 from pricon.report.latex import latex
@@ -27,6 +27,7 @@ PREDICTIONS = "predictions.parquet"
 _TRIALS_SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
+        *((name, pa.float64()) for name in UNTOUCHED.to_dict()),
         *((name, pa.int64()) for name in ("fold", "seed")),
         *((name, pa.string()) for name in ("status", "error")),
         ("num_windows", pa.int64()),
@@ -87,7 +88,7 @@ def _trials(report: Report) -> pa.Table:
 
 
 def _predictions(report: Report) -> pa.Table:
-    """One row a test window of every finished trial."""
+    """One row a window of every finished trial: of those that judge it."""
     tables = [_predictions_of(row.result) for row in report.trials if row.metrics is not None]
     return pa.concat_tables([_PREDICTIONS_SCHEMA.empty_table(), *tables]).unify_dictionaries()
 

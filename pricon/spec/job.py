@@ -5,11 +5,13 @@ Owns the shape of `jobs/*.yaml`. Does no input or output (see `spec.load`).
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pricon.spec.base import Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
+from pricon.spec.folds import FoldSpec, Seed
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
+from pricon.spec.sensitivity import SensitivitySpec, refuse_unanswerable
 from pricon.spec.statistics import StatisticsSpec
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
@@ -32,10 +34,9 @@ Arm = Literal[
 SELF_SUFFICIENT: tuple[Arm, ...] = ("majority", "time_only", "e2e", "scl")
 """Arms that have no use for privileged modalities."""
 
-PARENTS: dict[Arm, Arm] = {"pricon_shuffled": "pricon", "pricon_random": "pricon"}
+PARENTS: dict[str, Arm] = {"pricon_shuffled": "pricon", "pricon_random": "pricon"}
 """Controls that differ from one arm in one thing, and say nothing without it."""
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -105,37 +106,6 @@ def _refuse_repeats(names: tuple[str, ...], where: str) -> None:
             raise ValueError(f"`{name}` is named twice in `{where}`")
 
 
-class FoldSpec(Spec):
-    """Participant-wise cross-validation: nobody is in two splits."""
-
-    scheme: Literal["group_k_fold", "leave_one_out", "leave_n_out"] = "group_k_fold"
-    """`count` groups of participants, one participant at a time, or `count` participants at a
-    time."""
-
-    count: int = Field(5, ge=1)
-    """Number of folds (`group_k_fold`, at least 2) or of test participants a fold (`leave_n_out`).
-    [A] C-LUPI: 5 folds."""
-
-    validation_share: float = Field(0.1, ge=0, lt=1)
-    """Share of the training participants held out for early stopping. [A] AGAIN 10 %; RECOLA 0."""
-
-    validation_minimum: PositiveInt = 2
-    """At least so many validation participants. [A] 2 on both corpora."""
-
-    require_all_classes: bool = True
-    """Refuse a fold whose validation or test split lacks a class. The training split always needs
-    both; leave-one-out folds may have to go without."""
-
-    seed: Seed = 0
-    """Deals participants to folds. Folds stay the same for all of the job's `seeds`."""
-
-    @model_validator(mode="after")
-    def _two_folds_at_least(self) -> "FoldSpec":
-        if self.scheme == "group_k_fold" and self.count < 2:
-            raise ValueError("`count` must be at least 2 for `group_k_fold`")
-        return self
-
-
 class JobSpec(Spec):
     """A whole comparison of arms by participant-wise cross-validation."""
 
@@ -189,6 +159,10 @@ class JobSpec(Spec):
 
     optimisation: OptimisationSpec = OptimisationSpec()
     """How both are trained."""
+
+    sensitivity: SensitivitySpec | None = None
+    """A grid of settings to train every arm with, judged on validation participants instead of
+    test ones; null trains with the job's own and judges on test participants."""
 
     statistics: StatisticsSpec = StatisticsSpec()
     """What the report may conclude; changes no trial."""
@@ -286,4 +260,11 @@ class JobSpec(Spec):
         _refuse_repeats(tuple(map(str, self.seeds)), "seeds")
         _refuse_repeats(self.stimuli, "stimuli")
         _refuse_repeats(tuple(self.affects), "affects")
+        return self
+
+    @model_validator(mode="after")
+    def _a_grid_has_an_answer(self) -> "JobSpec":
+        if self.sensitivity is not None:
+            distillation, contrastive = self.student.distillation, self.teacher.contrastive
+            refuse_unanswerable(self.sensitivity, self.arms, distillation, contrastive)
         return self

@@ -127,6 +127,9 @@ def trial_record(run: RunRecord, result: TrialResult, metrics: Mapping[str, floa
     identity = {
         "arm": trial.arm,
         "modality": trial.modality,
+        **{
+            key: f"{value:g}" for key, value in trial.setting.to_dict().items() if value is not None
+        },
         "stimulus": cell.stimulus,
         "affect": cell.affect,
         "fold": str(cell.fold),
@@ -140,7 +143,7 @@ def trial_record(run: RunRecord, result: TrialResult, metrics: Mapping[str, floa
         job_name=run.job_name,
         run_id=run.run_id,
         trial_id=trial.id,
-        name=" ".join(filter(None, (trial.arm, trial.modality, str(cell)))),
+        name=" ".join(filter(None, (trial.arm, trial.modality, str(trial.setting), str(cell)))),
         params=identity,
         tags=tags,
         points=_points(result, metrics),

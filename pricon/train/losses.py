@@ -21,18 +21,21 @@ def cross_entropy(
 
 
 def divergence(
-    student: Float[Tensor, "m b c"], teacher: Float[Tensor, "m b c"], temperature: float
+    student: Float[Tensor, "m b c"],
+    teacher: Float[Tensor, "m b c"],
+    temperature: Float[Tensor, " m"],
 ) -> Float[Tensor, "m b"]:
     """KL(softmax(teacher / T) || softmax(student / T)) of each window, nats; 0 for equal logits.
 
     Args:
         student: logits; gradients flow here only.
         teacher: logits of the frozen teacher.
-        temperature: T, dimensionless, > 0.
+        temperature: T of each member, dimensionless, > 0.
     Source: the distillation loss of C-LUPI, which averages over windows and has no factor T^2.
     """
-    log_student = functional.log_softmax(student / temperature, dim=2)
-    log_teacher = functional.log_softmax(teacher.detach() / temperature, dim=2)
+    scale = temperature[:, None, None]
+    log_student = functional.log_softmax(student / scale, dim=2)
+    log_teacher = functional.log_softmax(teacher.detach() / scale, dim=2)
     return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=2)
 
 
@@ -58,9 +61,24 @@ def distillation(
     return (1.0 - share) * supervised + share * from_teacher
 
 
-def supervised_contrastive(
+def similarities(
     anchors: Float[Tensor, "m b d"],
     candidates: Float[Tensor, "m g d"],
+    temperature: Float[Tensor, " m"],
+) -> Float[Tensor, "m b g"]:
+    """cos(anchor, candidate) / tau: what the contrastive loss takes its softmax of.
+
+    Args:
+        anchors: embeddings of this rank's windows; their length does not matter.
+        candidates: embeddings of the global batch, in the order of ranks.
+        temperature: tau of each member, dimensionless, > 0.
+    """
+    cosines = torch.bmm(_unit(anchors), _unit(candidates).transpose(1, 2))
+    return cosines / temperature[:, None, None]
+
+
+def supervised_contrastive(
+    similarity: Float[Tensor, "m b g"],
     labels: Int64[Tensor, "m g"],
     valid: Bool[Tensor, "m g"],
     first_anchor: int,
@@ -71,34 +89,33 @@ def supervised_contrastive(
     Anchors without a positive are skipped, not counted as zero: they would pull the mean down.
 
     Args:
-        anchors: embeddings of this rank's windows; their length does not matter.
-        candidates: embeddings of the global batch, in the order of ranks.
+        similarity: of this rank's windows, the anchors, to those of the global batch.
         labels: classes of the global batch.
         valid: windows of the global batch that are not padding.
         first_anchor: where this rank's windows start in the global batch.
-        spec: temperature, variant, and whether an anchor is its own positive.
+        spec: variant, and whether an anchor is its own positive.
 
     Returns:
         Loss in nats, 0 where skipped, and which anchors count.
     Source: Khosla et al. 2020, eq. 2 (`out`) and eq. 3 (`in`).
     """
-    own = slice(first_anchor, first_anchor + anchors.shape[1])
-    others = _not_self(anchors.shape[1], labels.shape[1], first_anchor, anchors.device)
+    num = similarity.shape[1]
+    own = slice(first_anchor, first_anchor + num)
+    others = _not_self(num, labels.shape[1], first_anchor, similarity.device)
     allowed = valid[:, None, :] & (others | spec.include_self)
     positive = allowed & (labels[:, own, None] == labels[:, None, :])
     counts = positive.sum(dim=2)
     counted = valid[:, own] & (counts > 0)
 
-    similarity = torch.bmm(_unit(anchors), _unit(candidates).transpose(1, 2)) / spec.temperature
     nothing = torch.finfo(similarity.dtype).min / 2
     similarity = similarity.masked_fill(~allowed, nothing)
     log_all = torch.logsumexp(similarity, dim=2)
-    num = counts.clamp(min=1).to(similarity.dtype)
+    num_positives = counts.clamp(min=1).to(similarity.dtype)
     if spec.variant == "out":
-        attraction = similarity.masked_fill(~positive, 0.0).sum(dim=2) / num
+        attraction = similarity.masked_fill(~positive, 0.0).sum(dim=2) / num_positives
     else:
         log_positive = torch.logsumexp(similarity.masked_fill(~positive, nothing), dim=2)
-        attraction = log_positive - num.log()
+        attraction = log_positive - num_positives.log()
     return (log_all - attraction).masked_fill(~counted, 0.0), counted
 
 

@@ -14,6 +14,7 @@ from pricon.train.losses import (
     distillation,
     divergence,
     num_anchors,
+    similarities,
     supervised_contrastive,
 )
 from pricon.train.ranks import Ranks
@@ -46,17 +47,26 @@ class Objective(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contrastive:
-    """Supervised contrastive loss over the global batch."""
+    """Supervised contrastive loss over the global batch.
+
+    Args:
+        spec: variant, and what counts as a positive.
+        temperature: tau of every member of the pack, float32, shape (members,).
+        ranks: who shares the global batch.
+    """
 
     spec: ContrastiveSpec
+    temperature: Float32[Tensor, " members"]
     ranks: Ranks
 
     def training(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
         _, projection = network(batch.inputs)
-        candidates = self.ranks.gather(projection)
+        similarity = similarities(
+            projection, self.ranks.gather(projection), self.temperature[batch.members]
+        )
         losses, counted = supervised_contrastive(
-            projection, candidates, batch.labels, batch.valid, batch.first, self.spec
+            similarity, batch.labels, batch.valid, batch.first, self.spec
         )
         count = num_anchors(batch.labels, batch.valid, self.spec.include_self)
         return Loss(losses.masked_fill(~counted, 0.0).sum(dim=1), count)
@@ -87,10 +97,12 @@ class Distillation:
     Args:
         spec: what is imitated, and how.
         weight: a of every member of the pack, float32, shape (members,); 0 is end to end.
+        temperature: T of every member, float32, shape (members,).
     """
 
     spec: DistillationSpec
     weight: Float32[Tensor, " members"]
+    temperature: Float32[Tensor, " members"]
 
     def training(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
@@ -98,17 +110,20 @@ class Distillation:
         supervised = cross_entropy(logits, batch.labels[:, batch.own])
         if batch.teacher is None:
             return _over_windows(supervised, batch)
-        taught = self._from_teacher(embedding, logits, batch.teacher)
+        taught = self._from_teacher(embedding, logits, batch)
         mixed = distillation(supervised, taught, self.weight[batch.members])
         return _over_windows(mixed, batch)
 
-    def _from_teacher(self, embedding: Tensor, logits: Tensor, teacher: Tensor) -> Tensor:
+    def _from_teacher(self, embedding: Tensor, logits: Tensor, batch: Batch) -> Tensor:
         """How far each window is from what the teacher makes of it, shape (m, b)."""
+        assert batch.teacher is not None
         if self.spec.imitate == "embedding":
-            return cosine_distance(embedding, teacher)
-        temperature = self.spec.temperature
-        factor = temperature**2 if self.spec.scale_by_temperature_squared else 1.0
-        return factor * divergence(logits, teacher, temperature)
+            return cosine_distance(embedding, batch.teacher)
+        temperature = self.temperature[batch.members]
+        taught = divergence(logits, batch.teacher, temperature)
+        if self.spec.scale_by_temperature_squared:
+            return temperature[:, None] ** 2 * taught
+        return taught
 
     def validation(self, network: nn.Module, batch: Batch) -> Loss:
         """Cross-entropy alone, so that all arms are selected by one criterion."""

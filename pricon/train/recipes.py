@@ -31,7 +31,7 @@ class PackWork:
         cells: the cell of each member.
         sources: the record of each member's source; None where it has none.
         windows: what there is to read.
-        job: settings.
+        job: what all members have in common; what a grid varies stands in their stages.
         ranks: processes that share the pack.
         device: where tensors live.
         made_with: commit, versions and device, for the records.
@@ -105,7 +105,11 @@ def contrastive_teacher(work: PackWork) -> Recipe:
     return Recipe(
         layout=_contrastive_layout(work),
         inputs=_features(work),
-        objective=Contrastive(work.job.teacher.contrastive, work.ranks),
+        objective=Contrastive(
+            work.job.teacher.contrastive,
+            _by_member(work, "contrastive_temperature", absent=1.0),
+            work.ranks,
+        ),
         training=work.job.optimisation.contrastive,
         labels=work.windows.contrast,
         rows=work.windows.contrast_rows,
@@ -143,16 +147,25 @@ def probe(work: PackWork) -> Recipe:
 
 def student(work: PackWork) -> Recipe:
     """Encoder of the available modalities and class head; a member without teacher has a = 0."""
-    distillation = work.job.student.distillation
-    weights = [0.0 if source is None else distillation.weight for source in work.sources]
     return Recipe(
         layout=_classifier_layout(work),
         inputs=_features(work),
-        objective=Distillation(distillation, torch.tensor(weights, device=work.device)),
+        objective=Distillation(
+            work.job.student.distillation,
+            weight=_by_member(work, "distillation_weight", absent=0.0),
+            temperature=_by_member(work, "distillation_temperature", absent=1.0),
+        ),
         training=work.job.optimisation.supervised,
         labels=work.windows.labels,
         rows=work.windows.rows,
     )
+
+
+def _by_member(work: PackWork, name: str, absent: float) -> Tensor:
+    """One value of each member's setting, float32, shape (members,); `absent` where it has none."""
+    values = [stage.setting.to_dict()[name] for stage in work.stages]
+    filled = [absent if value is None else value for value in values]
+    return torch.tensor(filled, dtype=torch.float32, device=work.device)
 
 
 def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:

@@ -28,7 +28,8 @@ class StageFacts(BaseModel):
     """The readable half of a record.
 
     Args:
-        participants: who is in the kept windows, by split: what the leakage guard compares.
+        participants: who is in the kept windows, by split: what the leakage guard compares. No test
+            split here and below, where the stage is judged on validation participants.
         num_windows: kept windows by split, and `dropped`.
         share_high: share of class high by split.
         curves: name -> one value an epoch.
@@ -66,7 +67,7 @@ class StageRecord(BaseModel):
         parameters: float32, shape (size,), in the order of `facts.layers`.
         mean.<modality>, scale.<modality>: float32, shape (width,); the standardiser.
         test_window, test_label, test_probability_high: int64, int8, float32, shape (kept test
-            windows,).
+            windows,). `validation_...` in their place where the stage is judged on that split.
         train_window, train_logits: int64 (n,) and float32 (n, 2); what a student learns from.
         train_embedding: float32, shape (n, width); where students imitate the embedding.
     """

@@ -12,7 +12,7 @@ from pricon.corpus.labels import MOST_KINDS
 from pricon.errors import TrainingError
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout, PackedNetwork
-from pricon.plan.plan import Cell, Stage
+from pricon.plan.plan import Cell, Judge, Stage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Part
 from pricon.train.loop import fit
@@ -69,7 +69,7 @@ def count_majority(
 ) -> StageRecord:
     """The record of the majority class: the training split's share of high, for every window."""
     share = windows.share_high(cell)["train"]
-    probability = np.full(len(windows.rows(cell, "test")), share, np.float32)
+    probability = np.full(len(windows.rows(cell, _judge(stage))), share, np.float32)
     facts = StageFacts(
         **_provenance(stage, cell, windows, made_with),
         curves={},
@@ -78,7 +78,7 @@ def count_majority(
         seconds=0.0,
         members=1,
     )
-    return StageRecord(facts=facts, arrays=_test_arrays(windows, cell, probability))
+    return StageRecord(facts=facts, arrays=_judged(windows, cell, _judge(stage), probability))
 
 
 def _guard(work: PackWork) -> None:
@@ -166,10 +166,11 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
         return arrays
     windows = work.windows
     network = PackedNetwork(recipe.layout, pack.best)
-    tested = _outputs(work, recipe, network, "test")
-    for own, cell, output in zip(arrays, work.cells, tested, strict=True):
+    part = _judge(work.stages[0])
+    judged = _outputs(work, recipe, network, part)
+    for own, cell, output in zip(arrays, work.cells, judged, strict=True):
         probability = output.scores.softmax(dim=1)[:, 1]
-        own.update(_test_arrays(windows, cell, probability.cpu().numpy()))
+        own.update(_judged(windows, cell, part, probability.cpu().numpy()))
     if work.stages[0].role == "student":
         return arrays
     for own, cell, output in zip(
@@ -210,14 +211,20 @@ def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _test_arrays(
-    windows: GroupWindows, cell: Cell, probability_high: NDArray[np.float32]
+def _judge(stage: Stage) -> Judge:
+    """The split whose windows a stage with a class head is evaluated on."""
+    assert stage.judged_on is not None
+    return stage.judged_on
+
+
+def _judged(
+    windows: GroupWindows, cell: Cell, part: Judge, probability_high: NDArray[np.float32]
 ) -> dict[str, NDArray[Any]]:
-    rows = windows.rows(cell, "test")
+    rows = windows.rows(cell, part)
     return {
-        "test_window": windows.index.window[rows],
-        "test_label": windows.labels(cell)[rows],
-        "test_probability_high": probability_high,
+        f"{part}_window": windows.index.window[rows],
+        f"{part}_label": windows.labels(cell)[rows],
+        f"{part}_probability_high": probability_high,
     }
 
 
@@ -234,11 +241,7 @@ def _provenance(
         "objective": stage.objective,
         "modalities": stage.modalities,
         "source": stage.source,
-        "participants": {
-            "train": windows.participants(cell, "train"),
-            "validation": windows.participants(cell, "validation"),
-            "test": windows.participants(cell, "test"),
-        },
+        "participants": {part: windows.participants(cell, part) for part in windows.parts},
         "num_windows": windows.counts(cell),
         "share_high": windows.share_high(cell),
     }

@@ -15,18 +15,26 @@ from pricon.corpus.standardise import (
     fit_standardiser,
     standardise_sessions,
 )
+from pricon.errors import TrainingError
 from pricon.plan.plan import POSITION, Cell
 from pricon.spec.job import JobSpec
 
 SplitPart = Literal["train", "validation", "test"]
+_ALL: tuple[SplitPart, ...] = ("train", "validation", "test")
+_SPARED: tuple[SplitPart, ...] = ("train", "validation")
 
 
 class LabelledWindows:
-    """Windows of one stimulus group without their features: labels, and rows by split."""
+    """Windows of one stimulus group without their features: labels, and rows by split.
+
+    A job that judges on validation participants has no test windows here: asking for them is an
+    error, so nothing can look at them by mistake.
+    """
 
     def __init__(self, index: WindowIndex, job: JobSpec) -> None:
         self.index = index
         self.job = job
+        self.parts = _ALL if job.sensitivity is None else _SPARED
         self.labels = lru_cache(maxsize=None)(self._labels)
         self.contrast = lru_cache(maxsize=None)(self._contrast)
         self.rows = lru_cache(maxsize=None)(self._rows)
@@ -51,6 +59,11 @@ class LabelledWindows:
         return np.flatnonzero(self._inside(cell, part) & (self.contrast(cell) != DROPPED))
 
     def _inside(self, cell: Cell, part: SplitPart) -> NDArray[np.bool_]:
+        if part not in self.parts:
+            raise TrainingError(
+                f"leak: {part} participants of {cell} were asked for by a job that is judged on "
+                "validation participants"
+            )
         people: tuple[str, ...] = getattr(cell.split, part)
         return np.isin(self.index.participant, people)
 
@@ -62,8 +75,7 @@ class LabelledWindows:
 
         key = torch.tensor(key_of("shuffled labels", cell.stimulus, cell.fold, cell.seed))
         dealt = labels.copy()
-        parts: tuple[SplitPart, ...] = ("train", "validation", "test")
-        for part in parts:
+        for part in self.parts:
             rows = np.flatnonzero(self._inside(cell, part) & (labels != DROPPED))
             draws = bits(key, torch.from_numpy(self.index.window[rows]))
             dealt[rows] = labels[rows[draws.argsort().numpy()]]
@@ -74,17 +86,15 @@ class LabelledWindows:
         return tuple(sorted({*map(str, self.index.participant[self.rows(cell, part)])}))
 
     def counts(self, cell: Cell) -> dict[str, int]:
-        """Kept windows by split, and `dropped` ones of all three together."""
-        counts = {part: len(self.rows(cell, part)) for part in ("train", "validation", "test")}
-        return {**counts, "dropped": int((self.labels(cell) == DROPPED).sum())}
+        """Kept windows by split, and `dropped` ones of all of these together."""
+        inside = np.logical_or.reduce([self._inside(cell, part) for part in self.parts])
+        dropped = int((inside & (self.labels(cell) == DROPPED)).sum())
+        return {**{part: len(self.rows(cell, part)) for part in self.parts}, "dropped": dropped}
 
     def share_high(self, cell: Cell) -> dict[str, float]:
         """Share of class high among the kept windows, by split."""
         labels = self.labels(cell)
-        return {
-            part: float(labels[self.rows(cell, part)].mean())
-            for part in ("train", "validation", "test")
-        }
+        return {part: float(labels[self.rows(cell, part)].mean()) for part in self.parts}
 
 
 class GroupWindows(LabelledWindows):

@@ -54,7 +54,9 @@ def packed(size: int) -> None:
     )
     layout = Layout(widths=(("player", WIDTH),), encoder=EncoderSpec(), head="classes")
     pack = Pack(layout, examples.keys, STAGE, OptimisationSpec(), Ranks())
-    objective = Distillation(DistillationSpec(), torch.full((size,), 0.25))
+    objective = Distillation(
+        DistillationSpec(), torch.full((size,), 0.25), torch.full((size,), 0.5)
+    )
     fit(pack, examples, objective, Checkpoints(None, [], 1e9), lambda _: None)
 
 

@@ -28,3 +28,20 @@ def test_the_dry_run_reads_as_agreed(tmp_path: Path) -> None:
     if os.environ.get("PRICON_GOLDEN") == "update":
         GOLDEN.write_text(shown, encoding="utf-8")
     assert shown == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_dry_run_of_a_grid_counts_settings_and_no_test_window(tmp_path: Path) -> None:
+    grid = {"distillation_weight": [0.25, 0.5], "contrastive_temperature": [0.1, 0.2, 0.4]}
+    job = build(tiny_job(tmp_path, arms=["e2e", "lupi", "pricon"], sensitivity=grid))
+    out = io.StringIO()
+    corpus = open_corpus(open_storage(job.corpus.uri))
+    show_plan(prepare(job, corpus, None), Console(file=out, width=80))
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert "6 settings, judged on validation participants alone" in lines
+    for row in ("e2e frames 2", "lupi frames 4", "pricon frames 12"):
+        assert row in lines
+    assert "teacher contrastive frames+telemetry 6" in lines
+    headings = lines[lines.index("folds (first seed): kept windows and share of class high") + 2]
+    assert "test" not in headings
+    assert headings.startswith("stimulus affect fold train validation dropped")
+    assert "fps arousal 0 45 15 " in "\n".join(lines)

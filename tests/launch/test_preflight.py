@@ -200,3 +200,17 @@ def test_early_stopping_of_pretraining_needs_two_alike() -> None:
         lonely.affect[people[1]] = [BETWEEN]
     with pytest.raises(PlanError, match="no two validation windows are alike under"):
         checked(spec, lonely)
+
+
+def test_a_grid_looks_at_no_test_participant() -> None:
+    """An ordinary job is refused for what a grid's job does not know."""
+    people = first_split(plan_trials(job(), summary()), "test")
+    one_class = traces_with(people, HIGH, HIGH, HIGH)
+    with pytest.raises(PlanError, match="has no test window of class `low`"):
+        checked(job(), one_class)
+    grid = job(arms=["e2e", "lupi"], sensitivity={"distillation_weight": [0.25, 1]}, seeds=[0])
+    whole = summary()
+    cells = plan_trials(grid, whole, only_folds=(0,))
+    balances = check_classes(cells, grid, one_class)
+    assert [{*balance.num_windows} for balance in balances] == [{"train", "validation", "dropped"}]
+    assert {*balances[0].share_high} == {"train", "validation"}

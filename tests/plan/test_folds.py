@@ -6,7 +6,7 @@ import pytest
 
 from pricon.errors import PlanError
 from pricon.plan.folds import split_participants
-from pricon.spec.job import FoldSpec
+from pricon.spec.folds import FoldSpec
 
 PEOPLE = tuple(f"P{n:02d}" for n in range(23))
 

@@ -4,10 +4,13 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
+
 from pricon.report import document as module
 from pricon.report.document import to_json
 from pricon.report.statistics import summarise
 from tests.report.grids import Grid, always, fail, make_run
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import ARMS, LARGE
 
 
@@ -40,6 +43,9 @@ def test_keys_and_numbers() -> None:
         "trial_id": "pricon-audio-heist-0-0",
         "arm": "pricon",
         "modality": "audio",
+        "distillation_weight": None,
+        "distillation_temperature": None,
+        "contrastive_temperature": None,
         "stimulus": "heist",
         "affect": "arousal",
         "fold": 0,
@@ -93,11 +99,38 @@ def test_every_key_is_documented() -> None:
             return {*value}.union(*map(keys, value.values()))
         return set()
 
-    found = keys(json.loads(to_json(summarise(*make_run(LARGE)))))
+    reports = [summarise(*make_run(LARGE)), summarise(*make_surfaces(PLAIN))]
+    found = set().union(*(keys(json.loads(to_json(report))) for report in reports))
     people = {f"p{i:02}" for i in range(8)}
     assert module.__doc__ is not None
     words = set(re.findall(r"\w+", module.__doc__))
     assert found - people - words == set()
+
+
+def test_a_grid_has_surfaces_in_place_of_arms() -> None:
+    document = json.loads(to_json(summarise(*make_surfaces(PLAIN))))
+    assert document["judged_on"] == "validation"
+    assert document["arms"] == document["comparisons"] == []
+    lupi, pricon = document["surfaces"]
+    assert (lupi["arm"], pricon["arm"]) == ("lupi", "pricon")
+    assert lupi["own"] == {
+        "distillation_weight": 0.25,
+        "distillation_temperature": 0.5,
+        "contrastive_temperature": None,
+    }
+    assert [point["num_planned"] for point in pricon["points"]] == [6] * 8
+    assert pricon["points"][0]["setting"] == pricon["own"]
+    assert pricon["points"][0]["minus_e2e"] == pytest.approx({"mean": 0.2, "low": 0.2, "high": 0.2})
+    assert pricon["points"][0]["accuracy"]["mean"] == pytest.approx(0.8)
+    assert pricon["choice"]["best"] == pricon["own"]
+    assert pricon["choice"]["gain"] == {"mean": 0, "low": 0, "high": 0}
+    settings = {row["distillation_weight"] for row in document["trials"] if row["arm"] == "e2e"}
+    assert settings == {None}
+    plan, _ = make_surfaces(PLAIN)
+    (none,) = {s["choice"] for s in json.loads(to_json(summarise(plan, [])))["surfaces"]}
+    assert none is None
+    ordinary = json.loads(to_json(summarise(*make_run(LARGE))))
+    assert (ordinary["judged_on"], ordinary["surfaces"]) == ("test", [])
 
 
 def test_an_incomplete_run_names_what_is_missing() -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from pricon.report import figures
 from pricon.report.embeddings import project
+from pricon.report.sensitivity import panels
 from pricon.report.statistics import summarise
 from pricon.report.summary import Block
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, always, make_run
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import LARGE
 from tests.report.test_training import curve, trained
 
@@ -91,3 +93,24 @@ def test_a_map_names_classes_people_and_variance() -> None:
     )
     assert {"low", "high", "class", "3 participants"} <= {*shown}
     assert any("of the variance" in text for text in shown)
+
+
+def test_a_heat_map_writes_every_number_and_frames_the_jobs_own_setting() -> None:
+    lupi, pricon = summarise(*make_surfaces(PLAIN)).surfaces
+    (panel,) = panels(lupi)
+    shown = texts(figures.heat_map(panel, lupi.own, limit=0.2))
+    assert {"+0.100", "+0.000", "+0.200", "0.1", "0.25", "0.5", "2"} <= {*shown}
+    framed = [
+        figures.heat_map(one, pricon.own, limit=0.2).count("stroke-width: 2;")
+        for one in panels(pricon)
+    ]
+    assert framed == [0, 1], "only under the job's own tau"
+    assert figures.heat_map(panel, lupi.own, 0.2) == figures.heat_map(panel, lupi.own, 0.2)
+    assert figures.heat_map(panel, lupi.own, 0.2) != figures.heat_map(panel, lupi.own, 0.4)
+
+
+def test_a_point_without_a_difference_is_a_dash() -> None:
+    plan, results = make_surfaces(PLAIN)
+    lupi = summarise(plan, [r for r in results if r.trial.arm != "e2e"]).surfaces[0]
+    (panel,) = panels(lupi)
+    assert texts(figures.heat_map(panel, lupi.own, limit=0.0)).count("-") == 4

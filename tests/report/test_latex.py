@@ -5,6 +5,7 @@ import re
 from pricon.report.latex import escape, latex
 from pricon.report.statistics import summarise
 from tests.report.grids import Grid, fail, make_run
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import ARMS, LARGE
 
 
@@ -44,3 +45,14 @@ def test_warnings_travel_with_every_table() -> None:
     assert "generated data: says nothing about people." in caption
     assert "INCOMPLETE: 1 of 20 trials missing or failed." in caption
     assert r"majority (1/2)" in text or r"majority (3/4)" in text
+
+
+def test_a_grid_has_a_table_for_each_tau() -> None:
+    text = latex(summarise(*make_surfaces(PLAIN)))
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
+    assert text.count(r"\begin{tabular}{lrr}") == 3
+    captions = [line for line in text.splitlines() if line.startswith(r"\caption")]
+    assert all("judged on validation participants" in caption for caption in captions)
+    assert ["tau 0.05" in c for c in captions] == [False, True, False]
+    assert r"$0.25$ & $+0.200 [+0.200, +0.200]$ & $+0.100 [+0.100, +0.100]$ \\" in text
+    assert len({*re.findall(r"\\label{(.*)}", text)}) == 3

@@ -7,6 +7,7 @@ from pricon.report.markdown import METHOD, markdown
 from pricon.report.statistics import summarise
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, Wrong, always, fail, make_run
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import ARMS, LARGE
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
@@ -70,3 +71,32 @@ def test_session_standardisation_is_called_what_it_is() -> None:
 def test_a_report_of_nothing_is_a_page_too() -> None:
     plan, _ = make_run(LARGE)
     assert "No trial told its windows." in markdown(summarise(plan, []), {})
+
+
+def test_a_grid_has_a_table_for_each_tau_and_says_who_judged() -> None:
+    page = markdown(summarise(*make_surfaces(PLAIN)), {})
+    title = page.splitlines()[0]
+    assert title == (
+        "# grid-tiny (run run0): judged on validation participants: for choosing settings, "
+        "not for claims"
+    )
+    assert "## Arms" not in page
+    assert "H1" not in page.replace("SHA", "")
+    assert (
+        "tau 0.1:\n\n"
+        "| a    | T 0.5                   | T 2                     |\n"
+        "|------|-------------------------|-------------------------|\n"
+        "| 0.1  | +0.100 [+0.100, +0.100] | +0.000 [+0.000, +0.000] |\n"
+        "| 0.25 | +0.200 [+0.200, +0.200] | +0.100 [+0.100, +0.100] |\n"
+    ) in page
+    assert "The job's own setting: a 0.25, T 0.5." in page
+    assert "The job's own setting: a 0.25, T 0.5, tau 0.1." in page
+    assert "No test participant was evaluated" in page
+    assert page.count("\n| 0.25 |") == 3, "lupi depends on no tau"
+
+
+def test_an_unfinished_trial_of_a_grid_says_its_setting() -> None:
+    plan, results = make_surfaces(PLAIN)
+    page = markdown(summarise(plan, results[:-1]), {})
+    assert ": pricon (audio), a 0.1, T 2, tau 0.05, heist arousal fold 2 seed 1\n" in page
+    assert "## What the data show" not in page

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from pricon.report.embeddings import project
 from pricon.report.page import page
 from pricon.report.statistics import summarise
 from tests.report.grids import fail, make_run
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import ARMS, LARGE
 from tests.report.test_training import curve
 
@@ -101,8 +103,33 @@ def test_the_same_report_gives_the_same_page() -> None:
     assert whole() == whole()
 
 
+def surfaces() -> str:
+    return page(summarise(*make_surfaces(replace(PLAIN, stimuli=("heist", "solid")))), {})
+
+
+def test_a_grid_is_a_page_of_maps() -> None:
+    text = surfaces()
+    seen = Outline(text).text
+    for words in (
+        "judged on validation participants", "What the data show", "Settings", "tau 0.05",
+        "lupi minus e2e: heist, arousal, available: audio, 5 validation participants",
+        "pricon minus e2e: macro average over stimuli", "No test participant was evaluated",
+        "the job's own setting: a 0.25, T 0.5, tau 0.1",
+    ):  # fmt: skip
+        assert words in seen, words
+    assert text.count("<svg") == 3 * (1 + 2)
+    assert "Learning curves" not in seen
+    assert "<h2>Arms" not in text
+    assert all(a.startswith(("#", "data:")) for a in Outline(text).addresses)
+    plan, _ = make_surfaces(PLAIN)
+    assert "INCOMPLETE" in Outline(page(summarise(plan, []), {})).text
+
+
+@pytest.mark.parametrize("shown", [whole, surfaces])
 @pytest.mark.parametrize("width", [390, 1300])
-def test_a_browser_shows_it_without_a_complaint(width: int, tmp_path: Path) -> None:
+def test_a_browser_shows_it_without_a_complaint(
+    width: int, shown: Callable[[], str], tmp_path: Path
+) -> None:
     """Nothing on the console, and nothing wider than a phone but what scrolls by itself."""
     browser = (
         shutil.which("chromium")
@@ -116,7 +143,7 @@ def test_a_browser_shows_it_without_a_complaint(width: int, tmp_path: Path) -> N
         " 'width ' + document.documentElement.scrollWidth + ' of ' + innerWidth)</script></body>"
     )
     file = tmp_path / "report.html"
-    file.write_text(whole().replace("</body>", probe), encoding="utf-8")
+    file.write_text(shown().replace("</body>", probe), encoding="utf-8")
     done = subprocess.run(
         [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",

@@ -1,29 +1,7 @@
-"""Estimates and the one-line form of a report."""
-
-from math import isnan, nan
-
-import numpy as np
-import pytest
+"""The one-line form of a report."""
 
 from pricon.report.statistics import summarise
-from pricon.report.summary import Estimate
 from tests.report.grids import Grid, always, make_run
-
-
-def test_percentiles_of_the_resamples() -> None:
-    draws = np.concatenate([[0.5], np.linspace(0, 1, 1001)])
-    seen = Estimate.of(draws)
-    assert (seen.value, seen.low, seen.high) == pytest.approx((0.5, 0.025, 0.975))
-
-
-def test_undefined_resamples_are_left_out() -> None:
-    seen = Estimate.of(np.array([0.5, nan, 0.4, 0.4]))
-    assert (seen.low, seen.high) == (0.4, 0.4)
-
-
-def test_an_undefined_value_has_no_interval() -> None:
-    assert not Estimate.of(np.array([nan, 0.1, 0.2])).has_interval
-    assert isnan(Estimate.of(np.array([0.5, nan])).low)
 
 
 def test_a_report_prints_itself_in_one_line() -> None:

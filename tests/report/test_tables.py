@@ -4,8 +4,9 @@ from io import StringIO
 
 from rich.console import Console
 
+from pricon.report.estimate import Estimate
 from pricon.report.statistics import summarise
-from pricon.report.summary import Comparison, Estimate, Report
+from pricon.report.summary import Comparison, Report
 from pricon.report.tables import estimate, percent, seeds, terminal, unfinished_lines
 from tests.report.grids import Grid, always, fail, make_run
 from tests.report.test_statistics import ARMS, LARGE

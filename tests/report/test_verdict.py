@@ -3,8 +3,9 @@
 from dataclasses import replace
 from math import nan
 
+from pricon.report.estimate import Estimate
 from pricon.report.statistics import summarise
-from pricon.report.summary import Comparison, Estimate
+from pricon.report.summary import Comparison
 from pricon.report.tables import comparisons
 from pricon.report.verdict import (
     GENERATED,

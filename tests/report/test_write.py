@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from pricon.report.write import PREDICTIONS, REPORT, RESULTS, TRIALS, write_report
 from pricon.storage import open_storage
 from tests.report.grids import fail, make_run
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import LARGE
 
 
@@ -43,3 +44,12 @@ def test_same_results_same_bytes(tmp_path: Path) -> None:
         write_report(open_storage(str(tmp_path / folder)), *make_run(LARGE), {})
     for name in (REPORT, RESULTS, TRIALS, PREDICTIONS):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_trials_of_a_grid_say_their_setting(tmp_path: Path) -> None:
+    plan, results = make_surfaces(PLAIN)
+    write_report(open_storage(str(tmp_path)), plan, results, {})
+    rows = {row["trial_id"]: row for row in pq.read_table(tmp_path / TRIALS).to_pylist()}
+    for trial in plan.trials:
+        named = {key: rows[trial.id][key] for key in trial.setting.to_dict()}
+        assert named == trial.setting.to_dict()

@@ -10,6 +10,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/plan/summary.py": "data only; every test of plan",
     "pricon/spec/base.py": "tests/spec/test_job.py",
     "pricon/spec/corpus.py": "tests/spec/test_job.py",
+    "pricon/spec/folds.py": "tests/spec/test_job.py",
     "pricon/spec/resources.py": "tests/spec/test_job.py",
     "pricon/spec/statistics.py": "tests/spec/test_job.py",
     "pricon/spec/training.py": "tests/spec/test_job.py",
@@ -17,6 +18,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/stores/objects.py": "tests/test_storage.py",
     "pricon/stores/s3.py": "tests/test_storage.py",
     "pricon/report/comparisons.py": "tests/report/test_statistics.py",
+    "pricon/report/surface.py": "tests/report/test_sensitivity.py",
     "pricon/report/results.py": "data only; every test of report",
 }
 """Module -> where its tests are, or why it needs none."""

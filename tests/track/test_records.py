@@ -13,6 +13,7 @@ from pricon.track.records import (
     trial_record,
 )
 from tests.report.grids import fail
+from tests.report.surfaces import PLAIN, make_surfaces
 from tests.track.examples import make_results, make_run_record
 
 
@@ -86,3 +87,13 @@ def test_a_diverged_curve_survives_a_line() -> None:
     assert isinstance(back, TrialRecord)
     assert isnan(back.points[0].value)
     assert [p.value for p in back.points[1:]] == [inf, -inf]
+
+
+def test_a_trial_of_a_grid_is_found_by_its_setting() -> None:
+    result = make_surfaces(PLAIN)[1][-1]
+    record = trial_record(make_run_record(), result, {})
+    assert record.name == "pricon audio a 0.1, T 2, tau 0.05 heist arousal fold 2 seed 1"
+    assert record.params["distillation_weight"] == "0.1"
+    assert record.tags["pricon.contrastive_temperature"] == "0.05"
+    e2e = trial_record(make_run_record(), make_surfaces(PLAIN)[1][0], {})
+    assert "distillation_weight" not in e2e.params

@@ -37,11 +37,11 @@ def layout(kind: str) -> Layout:
 
 def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
     if kind == "contrastive":
-        return Contrastive(ContrastiveSpec(), ranks)
+        return Contrastive(ContrastiveSpec(), torch.full((len(members),), 0.1), ranks)
     if kind == "cross_entropy":
         return CrossEntropy()
     weights = torch.tensor([0.25 if member % 2 else 0.0 for member in members])
-    return Distillation(DistillationSpec(), weights)
+    return Distillation(DistillationSpec(), weights, torch.full((len(members),), 0.5))
 
 
 def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 64) -> Examples:

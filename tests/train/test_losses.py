@@ -16,6 +16,7 @@ from pricon.train.losses import (
     distillation,
     divergence,
     num_anchors,
+    similarities,
     supervised_contrastive,
 )
 
@@ -24,7 +25,9 @@ def contrast(
     rows: Tensor, labels: Tensor, spec: ContrastiveSpec, valid: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     everything = torch.ones_like(labels, dtype=torch.bool) if valid is None else valid
-    return supervised_contrastive(rows, rows, labels, everything, 0, spec)
+    temperature = rows.new_full((len(rows),), spec.temperature)
+    similarity = similarities(rows, rows, temperature)
+    return supervised_contrastive(similarity, labels, everything, 0, spec)
 
 
 def slow_loop(rows: Tensor, labels: list[int], spec: ContrastiveSpec) -> tuple[list[float], int]:
@@ -149,11 +152,38 @@ def test_divergence_by_hand_and_zero_for_equal_logits() -> None:
     teacher = torch.tensor([[[math.log(3.0), 0.0]]])
     student = torch.tensor([[[1.0, 1.0]]])
     expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
-    assert divergence(student, teacher, 1.0).item() == pytest.approx(expected, abs=1e-6)
+    assert divergence(student, teacher, torch.ones(1)).item() == pytest.approx(expected, abs=1e-6)
     # T = 0.5 doubles the logits: teacher (9/10, 1/10).
     expected = 0.9 * math.log(1.8) + 0.1 * math.log(0.2)
-    assert divergence(student, teacher, 0.5).item() == pytest.approx(expected, abs=1e-6)
-    assert divergence(teacher, teacher, 0.5).item() == pytest.approx(0, abs=1e-7)
+    assert divergence(student, teacher, torch.tensor([0.5])).item() == pytest.approx(
+        expected, abs=1e-6
+    )
+    assert divergence(teacher, teacher, torch.tensor([0.5])).item() == pytest.approx(0, abs=1e-7)
+
+
+def test_each_member_has_its_own_distillation_temperature() -> None:
+    """The same logits at T = 1, 0.5 and 2: teacher (3/4, 1/4), (9/10, 1/10) and (.634, .366)."""
+    teacher = torch.tensor([[[math.log(3.0), 0.0]]]).repeat(3, 1, 1)
+    student = torch.zeros(3, 1, 2)
+    root = math.sqrt(3) / (1 + math.sqrt(3))
+    expected = [p * math.log(2 * p) + (1 - p) * math.log(2 - 2 * p) for p in (0.75, 0.9, root)]
+    losses = divergence(student, teacher, torch.tensor([1.0, 0.5, 2.0]))
+    assert losses[:, 0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_each_member_has_its_own_contrastive_temperature() -> None:
+    generator = torch.Generator().manual_seed(9)
+    rows = torch.randn(3, 12, 5, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 2, (3, 12), generator=generator)
+    taus = [0.05, 0.2, 1.0]
+    everything = torch.ones_like(labels, dtype=torch.bool)
+    similarity = similarities(rows, rows, torch.tensor(taus, dtype=torch.float64))
+    losses, _ = supervised_contrastive(similarity, labels, everything, 0, ContrastiveSpec())
+    for member, tau in enumerate(taus):
+        expected, _ = slow_loop(
+            rows[member], labels[member].tolist(), ContrastiveSpec(temperature=tau)
+        )
+        assert losses[member].tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_cosine_distance_by_hand_whatever_the_lengths() -> None:
@@ -162,7 +192,9 @@ def test_cosine_distance_by_hand_whatever_the_lengths() -> None:
     assert cosine_distance(student, teacher)[0].tolist() == pytest.approx([0.2, 0, 2, 1])
 
 
-@pytest.mark.parametrize("loss", [partial(divergence, temperature=0.5), cosine_distance])
+@pytest.mark.parametrize(
+    "loss", [partial(divergence, temperature=torch.tensor([0.5])), cosine_distance]
+)
 def test_no_gradient_reaches_the_teacher(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     teacher = torch.randn(1, 3, 2, requires_grad=True)
     student = torch.randn(1, 3, 2, requires_grad=True)

@@ -11,7 +11,7 @@ from pricon.spec.training import ContrastiveSpec, DistillationSpec
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import Batch, Examples
 from pricon.train.loop import fit
-from pricon.train.losses import supervised_contrastive
+from pricon.train.losses import similarities, supervised_contrastive
 from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
@@ -20,6 +20,10 @@ from tests.train.problem import OPTIMISATION, STAGE, examples, layout
 MEMBERS = [0, 3, 11]
 LIVE = (0, 1, 2)
 WEIGHTS = torch.tensor([0.0, 0.25, 1.0])
+HALF = torch.full((3,), 0.5)
+"""The temperature of students that have no other."""
+TENTH = torch.full((3,), 0.1)
+"""That of teachers."""
 
 
 def network_of(kind: str, data: Examples) -> PackedNetwork:
@@ -46,7 +50,7 @@ def fitted(data: Examples, objective: Objective) -> Pack:
 def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
     spec = DistillationSpec(temperature=0.5, scale_by_temperature_squared=squared)
     network, batch = last_batch("distillation")
-    loss = Distillation(spec, WEIGHTS).training(network, batch)
+    loss = Distillation(spec, WEIGHTS, HALF).training(network, batch)
     _, logits = network(batch.inputs, batch.dropout)
     assert batch.teacher is not None
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -67,11 +71,38 @@ def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
 def test_members_that_stopped_do_not_shift_the_weights() -> None:
     data = examples("distillation", MEMBERS, Ranks())
     network = network_of("distillation", data)
-    objective = Distillation(DistillationSpec(), WEIGHTS)
+    objective = Distillation(DistillationSpec(), WEIGHTS, HALF)
     everyone = objective.training(network, next(iter(data.training(LIVE, epoch=0))))
     some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
     left = objective.training(some, next(iter(data.training((1, 2), epoch=0))))
     assert torch.allclose(left.total, everyone.total[[1, 2]], rtol=1e-6)
+
+
+def test_members_keep_their_own_temperatures_when_others_stop() -> None:
+    data = examples("distillation", MEMBERS, Ranks())
+    network = network_of("distillation", data)
+    temperatures = [0.5, 4.0, 1.0]
+    spec = DistillationSpec(scale_by_temperature_squared=True)
+    objective = Distillation(spec, WEIGHTS, torch.tensor(temperatures))
+    some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
+    found = objective.training(some, next(iter(data.training((1, 2), epoch=0)))).total
+    for row, member in enumerate((1, 2)):
+        alone = Distillation(spec, WEIGHTS, torch.full((3,), temperatures[member]))
+        expected = alone.training(network, next(iter(data.training(LIVE, epoch=0)))).total
+        assert found[row].item() == pytest.approx(expected[member].item(), rel=1e-5)
+
+
+def test_teachers_keep_their_own_temperatures_when_others_stop() -> None:
+    data = examples("contrastive", MEMBERS, Ranks())
+    network = network_of("contrastive", data)
+    taus = [0.05, 0.1, 0.5]
+    objective = Contrastive(ContrastiveSpec(), torch.tensor(taus), Ranks())
+    some = PackedNetwork(layout("contrastive"), network.parameters_by_member.detach()[[0, 2]])
+    found = objective.training(some, next(iter(data.training((0, 2), epoch=0)))).total
+    for row, member in enumerate((0, 2)):
+        alone = Contrastive(ContrastiveSpec(), torch.full((3,), taus[member]), Ranks())
+        expected = alone.training(network, next(iter(data.training(LIVE, epoch=0)))).total
+        assert found[row].item() == pytest.approx(expected[member].item(), rel=1e-5)
 
 
 def test_students_are_selected_by_cross_entropy_alone() -> None:
@@ -80,7 +111,7 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
     assert data.teacher is not None
     data = replace(data, teacher=torch.full_like(data.teacher, torch.nan))
     network = network_of("distillation", data)
-    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3))
+    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3), HALF)
     for batch in data.validation(LIVE):
         loss = objective.validation(network, batch)
         assert torch.equal(loss.total, CrossEntropy().validation(network, batch).total)
@@ -95,7 +126,7 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
 def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
     data = replace(examples("distillation", MEMBERS, Ranks()), teacher=None)
     plain = fitted(data, CrossEntropy())
-    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS))
+    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF))
     assert torch.equal(other.best, plain.best)
     assert [m.training for m in other.members] == [m.training for m in plain.members]
     assert [m.validation for m in other.members] == [m.validation for m in plain.members]
@@ -104,7 +135,7 @@ def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
 def test_weight_zero_trains_as_cross_entropy_does() -> None:
     """Losses of a step are equal to the bit; gradients are added up in another order."""
     data = examples("distillation", MEMBERS, Ranks())
-    unheard = Distillation(DistillationSpec(), torch.zeros(3))
+    unheard = Distillation(DistillationSpec(), torch.zeros(3), HALF)
     network = network_of("distillation", data)
     for batch in data.training(LIVE, epoch=0):
         loss = unheard.training(network, batch)
@@ -118,7 +149,7 @@ def test_weight_zero_trains_as_cross_entropy_does() -> None:
 def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
     data = examples("distillation", MEMBERS, Ranks())
     plain = fitted(replace(data, teacher=None), CrossEntropy())
-    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS))
+    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF))
     assert torch.allclose(mixed.best[0], plain.best[0], rtol=0, atol=1e-6)
     assert mixed.members[0].best_epoch == plain.members[0].best_epoch
     for member in (1, 2):
@@ -144,13 +175,14 @@ def test_cross_entropy_trains_with_dropout_and_validates_without() -> None:
 def test_contrastive_counts_anchors_with_a_positive(include_self: bool) -> None:
     spec = ContrastiveSpec(include_self=include_self)
     network, batch = last_batch("contrastive")
-    loss = Contrastive(spec, Ranks()).training(network, batch)
+    loss = Contrastive(spec, TENTH, Ranks()).training(network, batch)
     _, embedding = network(batch.inputs)
     for member, valid in enumerate(batch.valid):
         rows = embedding[member][valid][None]
         labels = batch.labels[member][valid][None]
         everything = torch.ones_like(labels, dtype=torch.bool)
-        losses, counted = supervised_contrastive(rows, rows, labels, everything, 0, spec)
+        similarity = similarities(rows, rows, torch.tensor([0.1]))
+        losses, counted = supervised_contrastive(similarity, labels, everything, 0, spec)
         assert loss.total[member].item() == pytest.approx(losses.sum().item(), rel=1e-5)
         assert loss.count[member] == counted.sum()
 
@@ -158,7 +190,7 @@ def test_contrastive_counts_anchors_with_a_positive(include_self: bool) -> None:
 def test_contrastive_is_selected_by_the_loss_it_minimises() -> None:
     data = examples("contrastive", MEMBERS, Ranks())
     network = network_of("contrastive", data)
-    objective = Contrastive(ContrastiveSpec(), Ranks())
+    objective = Contrastive(ContrastiveSpec(), TENTH, Ranks())
     for batch in data.validation(LIVE):
         loss = objective.validation(network, batch)
         assert torch.equal(loss.total, objective.training(network, batch).total)
@@ -171,7 +203,7 @@ def test_imitating_the_embedding_is_the_weighted_sum_written_out() -> None:
     width = network.layout.encoder.width
     teacher = torch.randn(*batch.teacher.shape[:2], width) if batch.teacher is not None else None
     assert teacher is not None
-    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS)
+    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS, HALF)
     loss = objective.training(network, replace(batch, teacher=teacher))
     embedding, logits = network(batch.inputs, batch.dropout)
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -189,7 +221,7 @@ def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
     """Its teacher's place is taken by zeros, whose direction nobody knows."""
     network, batch = last_batch("distillation")
     teacher = torch.zeros(*batch.valid.shape, network.layout.encoder.width)
-    objective = Distillation(DistillationSpec(imitate="embedding"), torch.zeros(3))
+    objective = Distillation(DistillationSpec(imitate="embedding"), torch.zeros(3), HALF)
     loss = objective.training(network, replace(batch, teacher=teacher))
     loss.total.sum().backward()  # type: ignore[no-untyped-call]
     found = network.parameters_by_member.grad
