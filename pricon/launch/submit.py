@@ -21,6 +21,7 @@ from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.report.write import LATEX, PAGE, REPORT, RESULTS, write_report
 from pricon.spec.job import JobSpec
+from pricon.spec.training import EncoderSpec
 from pricon.storage import Storage, open_storage
 from pricon.track.records import EndStatus, RunRecord
 from pricon.track.tracker import Tracker
@@ -186,13 +187,23 @@ def _words(value: Any) -> Any:
     return ", ".join("+".join(one) if isinstance(one, list) else str(one) for one in value)
 
 
+def _encoder(spec: EncoderSpec) -> str:
+    return f"{spec.kind}, width {spec.width}, depth {spec.depth}"
+
+
 def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
     contrastive, imitate = job.teacher.contrastive, job.student.distillation.imitate
+    windows, optimisation = job.corpus.windows, job.optimisation
     contrast: str = contrastive.contrast
     if contrast == "change":
         contrast += f", threshold {contrastive.change_threshold}"
     return {
         "seeds": _words(list(job.seeds)),
+        "windows": f"{windows.window_s:g} s every {windows.hop_s:g} s, input {windows.lag_s:g} s "
+        f"ahead; frames: {windows.frames}, each the {windows.pooling} of its ticks",
+        "encoders": f"teacher {_encoder(job.teacher.encoder)}, student "
+        f"{_encoder(job.student.encoder)}",
+        "optimiser": f"{optimisation.optimiser}, weight decay {optimisation.weight_decay:g}",
         "contrast": contrast,
         "students imitate": imitate,
         "label": f"threshold {job.label.threshold}, margin {job.label.margin:g}",

@@ -235,6 +235,9 @@ def test_the_report_says_how_labels_and_features_came_about(job: JobSpec) -> Non
     page = (run_folder(job) / "report.md").read_text(encoding="utf-8")
     assert "label: threshold session_mean, margin 0.05" in page
     assert "made with: git_commit" in page
+    assert "windows: 3 s every 3 s, input 1 s ahead; frames: 1, each the mean of its ticks" in page
+    assert "encoders: teacher mean, width 96, depth 1, student mean, width 96, depth 1" in page
+    assert "optimiser: adam, weight decay 0" in page
     assert "looks into the future" not in page
     output = str(Path(job.output).parent / "session")
     update = {"standardise": "session", "output": output}
