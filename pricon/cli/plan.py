@@ -1,4 +1,4 @@
-"""What a dry run prints: trials, stages, lanes, checks, and the classes of every fold."""
+"""What a dry run prints: trials, stages, lanes, checks, and the labels of every fold."""
 
 from collections import Counter
 
@@ -24,7 +24,7 @@ def show_plan(prepared: Prepared, console: Console) -> None:
     console.print(_stages(prepared))
     console.print(_lanes(prepared))
     console.print(_checks(prepared))
-    console.print(_folds(prepared.balances))
+    console.print(_folds(prepared))
 
 
 def _table(title: str, words: int, *headings: str) -> Table:
@@ -77,27 +77,34 @@ def _checks(prepared: Prepared) -> Table:
     return table
 
 
-def _folds(balances: tuple[FoldBalance, ...]) -> Table:
+def _folds(prepared: Prepared) -> Table:
+    balances = prepared.balances
+    is_value = prepared.job.task == "regression"
+    what = (
+        "annotated windows, mean and deviation"
+        if is_value
+        else "kept windows and share of class high"
+    )
+    parts = ("train", "validation", "test")
+    shown = ("train", "test")
+    headings = ("mean", "sd") if is_value else ("high",)
     table = _table(
-        "\nfolds (first seed): kept windows and share of class high",
+        f"\nfolds (first seed): {what}",
         2,
-        *(
-            "stimulus",
-            "affect",
-            "fold",
-            "train",
-            "validation",
-            "test",
-            "dropped",
-            "high, train",
-            "high, test",
-        ),
+        *("stimulus", "affect", "fold", *parts, "dropped"),
+        *(f"{heading}, {part}" for part in shown for heading in headings),
     )
     first = balances[0].cell.seed
     for balance in (one for one in balances if one.cell.seed == first):
-        windows, high = balance.num_windows, balance.share_high
-        parts = [str(windows[part]) for part in ("train", "validation", "test", "dropped")]
-        shares = [f"{high[part]:.0%}" for part in ("train", "test")]
+        counts = [str(balance.num_windows[part]) for part in (*parts, "dropped")]
         cell = balance.cell
-        table.add_row(cell.stimulus, cell.affect, str(cell.fold), *parts, *shares)
+        labels = [text for part in shown for text in _label(balance, part)]
+        table.add_row(cell.stimulus, cell.affect, str(cell.fold), *counts, *labels)
     return table
+
+
+def _label(balance: FoldBalance, part: str) -> list[str]:
+    """Classes or affect of a split, in a cell a heading."""
+    if balance.affect:
+        return [f"{moment:.3f}" for moment in balance.affect[part]]
+    return [f"{balance.share_high[part]:.0%}"]

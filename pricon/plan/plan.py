@@ -9,10 +9,16 @@ from pydantic import TypeAdapter
 
 from pricon.spec.corpus import Affect
 from pricon.spec.job import Arm
+from pricon.spec.task import Task
 
 Role = Literal["majority", "teacher", "probe", "student"]
-Objective = Literal["majority", "contrastive", "random", "cross_entropy", "distillation"]
+Objective = Literal[
+    "majority", "contrastive", "random", "cross_entropy", "squared_error", "distillation"
+]
 Labels = Literal["true", "shuffled"]
+
+CLASS_STAGES: frozenset[Objective] = frozenset({"majority", "contrastive", "random"})
+"""Objectives of stages that see classes, whatever the task of the job."""
 
 POSITION = "position"
 """What stands in a modality's place where only the time in the session may be seen."""
@@ -120,6 +126,7 @@ class Plan:
         corpus_digest: SHA-256 of the corpus' manifest.
         generated: whether the recordings were written by a generator.
         num_cells_of_job: cells of the whole job, also when only some folds were asked for.
+        task: what its models predict.
     """
 
     run_id: str
@@ -131,6 +138,7 @@ class Plan:
     stages: tuple[Stage, ...]
     trials: tuple[Trial, ...]
     lanes: tuple[Lane, ...]
+    task: Task = "classification"
 
     @cached_property
     def stage_by_id(self) -> Mapping[str, Stage]:

@@ -7,10 +7,11 @@ from itertools import product
 from pricon.errors import PlanError
 from pricon.plan.folds import split_participants
 from pricon.plan.identity import identity
-from pricon.plan.plan import Cell, Lane, Plan, Stage, Trial
+from pricon.plan.plan import CLASS_STAGES, Cell, Lane, Plan, Stage, Trial
 from pricon.plan.stages import chain, deployed_modalities, stages_of
 from pricon.plan.summary import CorpusSummary
 from pricon.spec.job import JobSpec
+from pricon.spec.label import LabelSpec, customary_label
 
 
 def plan_trials(
@@ -24,7 +25,8 @@ def plan_trials(
         only_folds: plan these folds alone; None means all.
 
     Raises:
-        PlanError: the corpus lacks a modality, stimulus, affect or participants that the job needs.
+        PlanError: the corpus lacks a modality, stimulus, affect or participants that the job needs,
+            or the job has a label rule that no stage would look at.
     """
     _check_names(job, corpus)
     whole = _cells(job, corpus)
@@ -35,6 +37,7 @@ def plan_trials(
         for index, cell in enumerate(cells)
         for trial in _trials_of(cell, index, job, corpus.digest, stages)
     ]
+    _check_label_rule(job, stages.values())
     return Plan(
         run_id=identity([job.name, sorted(trial.id for trial in trials)]),
         job_name=job.name,
@@ -45,7 +48,21 @@ def plan_trials(
         stages=tuple(stages.values()),
         trials=tuple(trials),
         lanes=_deal_lanes(len(cells), job.resources.lanes),
+        task=job.task,
     )
+
+
+def _check_label_rule(job: JobSpec, stages: Iterable[Stage]) -> None:
+    """A rule that only the corpus' custom gives may go unused; one that somebody wrote may not."""
+    is_used = any(stage.objective in CLASS_STAGES for stage in stages)
+    if is_used or job.task == "classification":
+        return
+    if job.label != customary_label(LabelSpec(), job.corpus):
+        raise PlanError(
+            "`label` would be ignored: under `task: regression` only contrastive stages see "
+            "classes, and no arm of the job has one",
+            "remove `label`, or add an arm such as `pricon` to `arms`",
+        )
 
 
 def _check_names(job: JobSpec, corpus: CorpusSummary) -> None:
@@ -116,7 +133,8 @@ def _trials_of(
     sets = tuple(tuple(sorted(entry)) for entry in job.modalities.available)
     for arm in job.arms:
         for available in deployed_modalities(arm, sets, everything):
-            links = stages_of(chain(arm, available, everything), cell, index, job, digest)
+            link = chain(arm, available, everything, job.task)
+            links = stages_of(link, cell, index, job, digest)
             stages.update({stage.id: stage for stage in links})
             yield Trial(
                 id=identity([arm, links[-1].id]),

@@ -18,7 +18,7 @@ def latex(report: Report) -> str:
     title, *warnings = tables.headlines(report)
     lines = [f"% {title}", *(f"% {warning}" for warning in warnings), r"% \usepackage{booktabs}"]
     for number, block in enumerate(report.blocks):
-        lines += ["", *_table(block, f"{report.job_name}-{number}", warnings)]
+        lines += ["", *_table(block, f"{report.job_name}-{number}", report)]
     return "\n".join(lines) + "\n"
 
 
@@ -31,14 +31,15 @@ def escape(text: str) -> str:
     return "".join(_ESCAPED.get(char, char) for char in text)
 
 
-def _table(block: Block, label: str, warnings: Sequence[str]) -> Iterator[str]:
+def _table(block: Block, label: str, report: Report) -> Iterator[str]:
+    _, *warnings = tables.headlines(report)
     caption = " ".join(f"{sentence}." for sentence in (tables.caption(block), *warnings))
     yield r"\begin{table}"
     yield rf"\caption{{{escape(caption)} Brackets: 95\,\% intervals over participants.}}"
     yield rf"\label{{tab:{label}}}"
     yield r"\begin{tabular}{lrrr}"
     yield r"\toprule"
-    yield _row(tables.HEADINGS)
+    yield _row(tables.headings(report.yardstick))
     yield r"\midrule"
     yield from (_row(tables.cells(row)) for row in block.arms)
     yield r"\bottomrule"

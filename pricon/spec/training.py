@@ -93,12 +93,14 @@ class TeacherSpec(Spec):
 class DistillationSpec(Spec):
     """Student loss (1 - a) CE + a KL(softmax(teacher / T) || softmax(student / T)).
 
-    Or, imitating the embedding h, (1 - a) CE + a (1 - cos(h of student, h of teacher)).
+    Or, imitating the embedding h, (1 - a) CE + a (1 - cos(h of student, h of teacher)); under
+    `task: regression` the squared error stands in the place of CE.
     """
 
-    imitate: Literal["logits", "embedding"] = "logits"
-    """What of the teacher the student imitates: its logits, or its embedding, in front of the class
-    head, which needs encoders of one width. [A] C-LUPI: logits."""
+    imitate: Literal["logits", "embedding"] | None = None
+    """What of the teacher the student imitates: its logits, or its embedding, in front of the
+    head, which needs encoders of one width. Null is the custom of the task: logits under
+    classification [A] C-LUPI, the embedding under regression, where there are no logits."""
 
     weight: float = Field(0.25, ge=0, le=1)
     """Weight of the teacher in the student's loss (`a`); 0 is end-to-end training. [A] C-LUPI."""

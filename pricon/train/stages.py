@@ -50,7 +50,8 @@ def train_pack(
             results.append(TrainingError(f"{stage.role} of {cell} failed: {member.failure}"))
             continue
         facts = StageFacts(
-            **_provenance(stage, cell, work.windows, work.made_with),
+            **_provenance(stage, cell, work.counted, work.made_with),
+            features=_features_kept(work, cell),
             curves={
                 "training_loss": tuple(member.training),
                 "validation_loss": tuple(member.validation),
@@ -72,13 +73,15 @@ def count_majority(
     probability = np.full(len(windows.rows(cell, "test")), share, np.float32)
     facts = StageFacts(
         **_provenance(stage, cell, windows, made_with),
+        features={},
         curves={},
         best_epoch=None,
         layers=(),
         seconds=0.0,
         members=1,
     )
-    return StageRecord(facts=facts, arrays=_test_arrays(windows, cell, probability))
+    said = {"probability_high": probability}
+    return StageRecord(facts=facts, arrays=_tested(windows, cell, said))
 
 
 def _guard(work: PackWork) -> None:
@@ -144,7 +147,7 @@ def _taught(work: PackWork) -> torch.Tensor | None:
     if work.stages[0].role != "student" or not any(work.sources):
         return None
     windows = work.windows.index.window
-    imitated = _IMITATED[work.job.student.distillation.imitate]
+    imitated = _IMITATED[work.job.student.distillation.imitate or "logits"]
     said = [None if source is None else source.arrays[imitated] for source in work.sources]
     width = next(one.shape[1] for one in said if one is not None)
     taught = np.zeros((len(work.stages), len(windows), width), dtype=np.float32)
@@ -162,21 +165,21 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
         {"parameters": best.cpu().numpy(), **_standardisers(work, cell)}
         for best, cell in zip(pack.best, work.cells, strict=True)
     ]
-    if recipe.layout.head != "classes":
+    if recipe.layout.head not in ("classes", "value"):
         return arrays
     windows = work.windows
     network = PackedNetwork(recipe.layout, pack.best)
     tested = _outputs(work, recipe, network, "test")
     for own, cell, output in zip(arrays, work.cells, tested, strict=True):
-        probability = output.scores.softmax(dim=1)[:, 1]
-        own.update(_test_arrays(windows, cell, probability.cpu().numpy()))
+        own.update(_tested(windows, cell, _said(windows, cell, output.scores)))
     if work.stages[0].role == "student":
         return arrays
     for own, cell, output in zip(
         arrays, work.cells, _outputs(work, recipe, network, "train"), strict=True
     ):
         own["train_window"] = windows.index.window[windows.rows(cell, "train")]
-        own[_IMITATED["logits"]] = output.scores.cpu().numpy()
+        if recipe.layout.head == "classes":
+            own[_IMITATED["logits"]] = output.scores.cpu().numpy()
         if work.job.student.distillation.imitate == "embedding":
             own[_IMITATED["embedding"]] = output.embeddings.cpu().numpy()
     return arrays
@@ -204,29 +207,43 @@ def _padded(rows: Sequence[NDArray[np.int64]], fill: int) -> torch.Tensor:
 def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
     arrays = {}
     for name in work.modalities:
-        fitted = work.windows.standardiser(cell, name)
+        fitted = work.standardised.standardiser(cell, name)
         arrays[f"mean.{name}"] = fitted.mean
         arrays[f"scale.{name}"] = fitted.scale
+    if work.counted.job.task == "regression":
+        unit = work.counted.unit(cell)
+        arrays |= {"affect_mean": unit.mean, "affect_scale": unit.scale}
     return arrays
 
 
-def _test_arrays(
-    windows: GroupWindows, cell: Cell, probability_high: NDArray[np.float32]
+def _said(windows: GroupWindows, cell: Cell, scores: torch.Tensor) -> dict[str, NDArray[Any]]:
+    """What scores of shape (n, d_out) mean: probability of high, or affect in its own unit."""
+    if windows.job.task == "classification":
+        return {"probability_high": scores.softmax(dim=1)[:, 1].cpu().numpy()}
+    unit = windows.unit(cell)
+    return {"prediction": scores[:, 0].cpu().numpy() / unit.scale + unit.mean}
+
+
+def _tested(
+    windows: GroupWindows, cell: Cell, said: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
+    """Arrays of the test split: its windows, what is known of them, and what a model said."""
     rows = windows.rows(cell, "test")
-    return {
-        "test_window": windows.index.window[rows],
-        "test_label": windows.labels(cell)[rows],
-        "test_probability_high": probability_high,
-    }
+    told = "label" if windows.job.task == "classification" else "target"
+    arrays = {"window": windows.index.window[rows], told: windows.labels(cell)[rows], **said}
+    return {f"test_{name}": array for name, array in arrays.items()}
+
+
+def _features_kept(work: PackWork, cell: Cell) -> dict[str, tuple[int, int]]:
+    """Features of each modality that carry something in this fold, and all."""
+    fitted = {name: work.standardised.standardiser(cell, name).kept for name in work.modalities}
+    return {name: (int(kept.sum()), kept.size) for name, kept in fitted.items()}
 
 
 def _provenance(
     stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
 ) -> dict[str, Any]:
-    kept = {name: windows.standardiser(cell, name).kept for name in stage.modalities}
     return {
-        "features": {name: (int(one.sum()), one.size) for name, one in kept.items()},
         "made_with": made_with,
         "stage_id": stage.id,
         "role": stage.role,
@@ -240,6 +257,7 @@ def _provenance(
         },
         "num_windows": windows.counts(cell),
         "share_high": windows.share_high(cell),
+        "affect": windows.affect(cell),
     }
 
 

@@ -14,6 +14,7 @@ from pricon.launch.events import Event, StagesDone
 from pricon.launch.preflight import prepare
 from pricon.launch.submit import _as_yaml, _headline, run, run_storage
 from pricon.plan.plan import Plan
+from pricon.report.metrics import Metrics
 from pricon.report.statistics import summarise
 from pricon.report.summary import Report
 from pricon.spec.job import Arm, JobSpec
@@ -121,7 +122,7 @@ def test_records_come_in_order_and_hold_what_was_written(job: JobSpec) -> None:
     assert accuracies == {
         row.result.trial.id: row.metrics.accuracy
         for row in report.trials
-        if row.metrics is not None
+        if isinstance(row.metrics, Metrics)
     }
     assert last.status == "FINISHED"
     (block,) = report.blocks

@@ -11,6 +11,7 @@ from pricon.report import figures
 from pricon.report.embeddings import project
 from pricon.report.statistics import summarise
 from pricon.report.summary import Block
+from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, always, make_run
 from tests.report.test_statistics import LARGE
@@ -36,7 +37,7 @@ def num_lines(svg: str | None) -> int:
 
 
 def test_every_participant_is_a_line_over_the_main_arms() -> None:
-    svg = figures.participants(block())
+    svg = figures.participants(block(), "accuracy")
     shown = texts(svg)
     assert [arm for arm in figures.MAIN_ARMS if arm in shown] == [
         "e2e",
@@ -45,9 +46,9 @@ def test_every_participant_is_a_line_over_the_main_arms() -> None:
         "all_modalities",
     ]
     alone = replace(block(), arms=tuple(row for row in block().arms if row.arm == "e2e"))
-    assert num_lines(svg) > num_lines(figures.participants(alone))
+    assert num_lines(svg) > num_lines(figures.participants(alone, "accuracy"))
     nobody = replace(block(), arms=())
-    assert figures.participants(nobody) is None
+    assert figures.participants(nobody, "accuracy") is None
 
 
 def test_bars_of_the_gap() -> None:
@@ -63,8 +64,8 @@ def test_reliability_by_hand() -> None:
     assert said == pytest.approx([0.2, 0.9])
     assert happened == pytest.approx([0, 5 / 6])  # one low window of a person is called high
     assert np.isfinite(said).all()
-    assert "e2e" in texts(figures.calibration(results))
-    assert figures.calibration([]) is None
+    assert "e2e" in texts(figures.calibration(results, YARDSTICKS["classification"]))
+    assert figures.calibration([], YARDSTICKS["classification"]) is None
 
 
 def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
@@ -76,7 +77,7 @@ def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
 
 def test_every_arm_has_a_colour_and_the_same_figure_the_same_bytes() -> None:
     assert {*figures.COLOURS} == {*get_args(Arm)}
-    assert figures.participants(block()) == figures.participants(block())
+    assert figures.participants(block(), "accuracy") == figures.participants(block(), "accuracy")
 
 
 def test_a_map_names_classes_people_and_variance() -> None:

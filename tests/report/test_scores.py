@@ -11,18 +11,17 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from pricon.report.metrics import Metrics, measure, predicted_class
-from pricon.report.results import TrialResult
+from pricon.report.metrics import predicted_class
+from pricon.report.results import Predictions, TrialResult
 from pricon.report.scores import average, make_grid, score
+from pricon.report.yardstick import YARDSTICKS
 from tests.report.grids import Grid, always, fail, make_run
+
+CLASSES = YARDSTICKS["classification"]
 
 
 def uneven(participant: int, seed: int) -> int:
     return (3 * participant + 2 * seed) % 7
-
-
-def measured(results: list[TrialResult]) -> list[tuple[TrialResult, Metrics | None]]:
-    return [(r, None if r.predictions is None else measure(r.predictions)) for r in results]
 
 
 def slow_score(results: list[TrialResult], drawn: list[str]) -> list[float]:
@@ -32,7 +31,7 @@ def slow_score(results: list[TrialResult], drawn: list[str]) -> list[float]:
         over_folds = []
         for result in (r for r in results if r.cell.seed == seed):
             seen = result.predictions
-            assert seen is not None
+            assert isinstance(seen, Predictions)
             rows = [i for p in drawn for i in np.flatnonzero(seen.participant == p)]
             if rows:
                 label, predicted = seen.label[rows], predicted_class(seen)[rows]
@@ -52,7 +51,7 @@ def slow_score(results: list[TrialResult], drawn: list[str]) -> list[float]:
 def test_bootstrap_equals_a_slow_loop() -> None:
     _, results = make_run(Grid(arms={"e2e": uneven}, num_folds=3, per_fold=2))
     grid = make_grid(results, num_resamples=40)
-    draws = score(measured(results), grid).draws
+    draws = score(results, grid, CLASSES).draws
     for i, weights in enumerate(grid.weights.astype(int)):
         drawn = [
             p for p, n in zip(grid.participants.tolist(), weights, strict=True) for _ in range(n)
@@ -74,7 +73,7 @@ def test_first_row_is_the_sample_and_every_resample_draws_as_many_people() -> No
 def test_folds_count_the_same_whatever_their_size() -> None:
     # Fold 0: one participant, all right. Fold 1: the same people as usual, all wrong.
     _, results = make_run(Grid(arms={"e2e": lambda p, s: 0 if p < 3 else 10}, seeds=(0,)))
-    scores = score(measured(results), make_grid(results, 1))
+    scores = score(results, make_grid(results, 1), CLASSES)
     assert scores.draws["accuracy"][0] == 0.5
     assert scores.by_fold.tolist() == [[1.0, 0.0]]
     assert scores.by_participant.tolist() == [1, 1, 1, 0, 0, 0]
@@ -82,14 +81,14 @@ def test_folds_count_the_same_whatever_their_size() -> None:
 
 def test_participants_average_over_seeds() -> None:
     _, results = make_run(Grid(arms={"e2e": lambda p, s: 4 * s}, seeds=(0, 1)))
-    scores = score(measured(results), make_grid(results, 1))
+    scores = score(results, make_grid(results, 1), CLASSES)
     assert scores.by_participant == pytest.approx(np.full(6, 0.8))  # mean of 1.0 and 0.6
 
 
 def test_a_missing_trial_leaves_holes_and_not_zeros() -> None:
     _, results = make_run(Grid(arms={"e2e": always(2)}, seeds=(0,)))
     results[1] = fail(results[1])
-    scores = score(measured(results), make_grid(results, 5))
+    scores = score(results, make_grid(results, 5), CLASSES)
     assert scores.draws["accuracy"][0] == pytest.approx(0.8)
     assert np.isnan(scores.by_fold[0, 1])
     assert scores.num_planned == 2
@@ -100,11 +99,11 @@ def test_resamples_of_one_class_have_no_auroc() -> None:
     """Person 0 of the fold has high windows only, the others low ones only."""
     _, (result,) = make_run(Grid(arms={"e2e": uneven}, seeds=(0,), num_folds=1))
     seen = result.predictions
-    assert seen is not None
+    assert isinstance(seen, Predictions)
     label = (seen.participant == "p00").astype(np.int8)
     spoiled = replace(result, predictions=replace(seen, label=label))
     grid = make_grid([spoiled], 50)
-    auroc = score(measured([spoiled]), grid).draws["auroc"]
+    auroc = score([spoiled], grid, CLASSES).draws["auroc"]
     has_both = (grid.weights[:, 0] > 0) & (grid.weights[:, 1:].sum(axis=1) > 0)
     assert has_both.any()
     assert not has_both.all()
@@ -114,9 +113,9 @@ def test_resamples_of_one_class_have_no_auroc() -> None:
 def test_stimuli_count_the_same_in_their_average() -> None:
     _, results = make_run(Grid(arms={"e2e": always(2)}, stimuli=("heist", "solid")))
     grid = make_grid(results, 5)
-    heist = score(measured([r for r in results if r.cell.stimulus == "heist"]), grid)
+    heist = score([r for r in results if r.cell.stimulus == "heist"], grid, CLASSES)
     _, worse = make_run(Grid(arms={"e2e": always(4)}, stimuli=("solid",)))
-    both = average([heist, score(measured(worse), grid)])
+    both = average([heist, score(worse, grid, CLASSES)])
     assert both.draws["accuracy"] == pytest.approx(np.full(6, 0.7))
     assert both.num_planned == 8
     assert {stimulus for stimulus, *_ in both.cells} == {"heist", "solid"}

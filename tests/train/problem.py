@@ -10,7 +10,8 @@ from pricon.spec.training import ContrastiveSpec, DistillationSpec, EncoderSpec,
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Features, Part
 from pricon.train.loop import fit
-from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.losses import cross_entropy
+from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 
@@ -32,9 +33,9 @@ def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
     if kind == "contrastive":
         return Contrastive(ContrastiveSpec(), ranks)
     if kind == "cross_entropy":
-        return CrossEntropy()
+        return Supervised(cross_entropy)
     weights = torch.tensor([0.25 if member % 2 else 0.0 for member in members])
-    return Distillation(DistillationSpec(), weights)
+    return Distillation(DistillationSpec(), weights, cross_entropy)
 
 
 def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 64) -> Examples:

@@ -11,8 +11,8 @@ from pricon.spec.training import ContrastiveSpec, DistillationSpec
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import Batch, Examples
 from pricon.train.loop import fit
-from pricon.train.losses import supervised_contrastive
-from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.losses import cross_entropy, supervised_contrastive
+from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 from tests.train.problem import STAGE, examples, layout
@@ -46,7 +46,7 @@ def fitted(data: Examples, objective: Objective) -> Pack:
 def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
     spec = DistillationSpec(temperature=0.5, scale_by_temperature_squared=squared)
     network, batch = last_batch("distillation")
-    loss = Distillation(spec, WEIGHTS).training(network, batch)
+    loss = Distillation(spec, WEIGHTS, cross_entropy).training(network, batch)
     _, logits = network(batch.inputs, batch.dropout)
     assert batch.teacher is not None
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -67,7 +67,7 @@ def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
 def test_members_that_stopped_do_not_shift_the_weights() -> None:
     data = examples("distillation", MEMBERS, Ranks())
     network = network_of("distillation", data)
-    objective = Distillation(DistillationSpec(), WEIGHTS)
+    objective = Distillation(DistillationSpec(), WEIGHTS, cross_entropy)
     everyone = objective.training(network, next(iter(data.training(LIVE, epoch=0))))
     some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
     left = objective.training(some, next(iter(data.training((1, 2), epoch=0))))
@@ -80,10 +80,10 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
     assert data.teacher is not None
     data = replace(data, teacher=torch.full_like(data.teacher, torch.nan))
     network = network_of("distillation", data)
-    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3))
+    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3), cross_entropy)
     for batch in data.validation(LIVE):
         loss = objective.validation(network, batch)
-        assert torch.equal(loss.total, CrossEntropy().validation(network, batch).total)
+        assert torch.equal(loss.total, Supervised(cross_entropy).validation(network, batch).total)
         _, logits = network(batch.inputs)
         for member, valid in enumerate(batch.valid):
             expected = functional.cross_entropy(
@@ -94,8 +94,8 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
 
 def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
     data = replace(examples("distillation", MEMBERS, Ranks()), teacher=None)
-    plain = fitted(data, CrossEntropy())
-    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS))
+    plain = fitted(data, Supervised(cross_entropy))
+    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS, cross_entropy))
     assert torch.equal(other.best, plain.best)
     assert [m.training for m in other.members] == [m.training for m in plain.members]
     assert [m.validation for m in other.members] == [m.validation for m in plain.members]
@@ -104,12 +104,12 @@ def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
 def test_weight_zero_trains_as_cross_entropy_does() -> None:
     """Losses of a step are equal to the bit; gradients are added up in another order."""
     data = examples("distillation", MEMBERS, Ranks())
-    unheard = Distillation(DistillationSpec(), torch.zeros(3))
+    unheard = Distillation(DistillationSpec(), torch.zeros(3), cross_entropy)
     network = network_of("distillation", data)
     for batch in data.training(LIVE, epoch=0):
         loss = unheard.training(network, batch)
-        assert torch.equal(loss.total, CrossEntropy().training(network, batch).total)
-    plain = fitted(data, CrossEntropy())
+        assert torch.equal(loss.total, Supervised(cross_entropy).training(network, batch).total)
+    plain = fitted(data, Supervised(cross_entropy))
     other = fitted(data, unheard)
     assert torch.allclose(other.best, plain.best, rtol=0, atol=1e-6)
     assert [m.best_epoch for m in other.members] == [m.best_epoch for m in plain.members]
@@ -117,8 +117,8 @@ def test_weight_zero_trains_as_cross_entropy_does() -> None:
 
 def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
     data = examples("distillation", MEMBERS, Ranks())
-    plain = fitted(replace(data, teacher=None), CrossEntropy())
-    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS))
+    plain = fitted(replace(data, teacher=None), Supervised(cross_entropy))
+    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS, cross_entropy))
     assert torch.allclose(mixed.best[0], plain.best[0], rtol=0, atol=1e-6)
     assert mixed.members[0].best_epoch == plain.members[0].best_epoch
     for member in (1, 2):
@@ -127,8 +127,8 @@ def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
 
 def test_cross_entropy_trains_with_dropout_and_validates_without() -> None:
     network, batch = last_batch("cross_entropy")
-    dropped = CrossEntropy().training(network, batch).total
-    clean = CrossEntropy().validation(network, replace(batch, dropout=None)).total
+    dropped = Supervised(cross_entropy).training(network, batch).total
+    clean = Supervised(cross_entropy).validation(network, replace(batch, dropout=None)).total
     assert not torch.allclose(dropped, clean)
     _, logits = network(batch.inputs)
     expected = [
@@ -171,7 +171,7 @@ def test_imitating_the_embedding_is_the_weighted_sum_written_out() -> None:
     width = network.layout.encoder.width
     teacher = torch.randn(*batch.teacher.shape[:2], width) if batch.teacher is not None else None
     assert teacher is not None
-    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS)
+    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS, cross_entropy)
     loss = objective.training(network, replace(batch, teacher=teacher))
     embedding, logits = network(batch.inputs, batch.dropout)
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -189,12 +189,12 @@ def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
     """Its teacher's place is taken by zeros, whose direction nobody knows."""
     network, batch = last_batch("distillation")
     teacher = torch.zeros(*batch.valid.shape, network.layout.encoder.width)
-    objective = Distillation(DistillationSpec(imitate="embedding"), torch.zeros(3))
+    objective = Distillation(DistillationSpec(imitate="embedding"), torch.zeros(3), cross_entropy)
     loss = objective.training(network, replace(batch, teacher=teacher))
     loss.total.sum().backward()  # type: ignore[no-untyped-call]
     found = network.parameters_by_member.grad
     network.parameters_by_member.grad = None
-    CrossEntropy().training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
+    Supervised(cross_entropy).training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
     expected = network.parameters_by_member.grad
     assert found is not None
     assert expected is not None
