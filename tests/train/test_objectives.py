@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from pricon.model.network import PackedNetwork, initial_parameters
 from pricon.spec.training import ContrastiveSpec, DistillationSpec
 from pricon.train.checkpoint import Checkpoints
-from pricon.train.examples import Batch, Examples
+from pricon.train.examples import PADDING, Batch, Examples
 from pricon.train.loop import fit
-from pricon.train.losses import cross_entropy, supervised_contrastive
+from pricon.train.losses import cross_entropy, squared_error, supervised_contrastive
 from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import STAGE, examples, layout
+from tests.train.problem import NUM_WINDOWS, STAGE, examples, layout
 
 MEMBERS = [0, 3, 11]
 LIVE = (0, 1, 2)
@@ -199,3 +200,69 @@ def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
     assert found is not None
     assert expected is not None
     assert torch.allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+VALUE_LAYOUT = replace(layout("distillation"), head="value")
+
+
+def value_examples() -> Examples:
+    """The same windows with values; of window 0 none is known, which padding repeats."""
+    data = examples("distillation", MEMBERS, Ranks())
+    values = torch.randn(data.labels.shape, generator=torch.Generator().manual_seed(5))
+    values += 2.0 * data.labels
+    values[:, 0] = torch.nan
+    rows = {
+        part: torch.where(own == 0, PADDING, own).sort(dim=1, descending=True).values
+        for part, own in data.rows.items()
+    }
+    counts = {part: tuple((own != PADDING).sum(dim=1).tolist()) for part, own in rows.items()}
+    teacher = torch.randn(len(MEMBERS), NUM_WINDOWS, VALUE_LAYOUT.encoder.width)
+    return replace(data, labels=values, rows=rows, counts=counts, teacher=teacher)
+
+
+def value_network(data: Examples) -> PackedNetwork:
+    return PackedNetwork(VALUE_LAYOUT, initial_parameters(VALUE_LAYOUT, data.keys))
+
+
+def value_students(weight: Tensor) -> Distillation:
+    return Distillation(DistillationSpec(imitate="embedding"), weight, squared_error)
+
+
+def test_regression_students_minimise_the_weighted_sum_written_out() -> None:
+    data = value_examples()
+    network = value_network(data)
+    batch = list(data.training(LIVE, epoch=0))[-1]
+    assert not batch.valid.all()
+    assert batch.teacher is not None
+    loss = value_students(WEIGHTS).training(network, batch)
+    embedding, said = network(batch.inputs, batch.dropout)
+    for member, weight in enumerate(WEIGHTS.tolist()):
+        expected = 0.0
+        for window in batch.valid[member].nonzero()[:, 0].tolist():
+            own, theirs = embedding[member, window], batch.teacher[member, window]
+            error = (said[member, window, 0] - batch.labels[member, window]).item() ** 2
+            cosine = (own @ theirs / own.norm() / theirs.norm()).item()
+            expected += (1 - weight) * error + weight * (1 - cosine)
+        assert loss.total[member].item() == pytest.approx(expected, rel=1e-4)
+        assert loss.count[member] == batch.valid[member].sum()
+
+
+def test_weight_zero_is_end_to_end_regression_exactly() -> None:
+    data = value_examples()
+    network = value_network(data)
+    for batch in data.training(LIVE, epoch=0):
+        taught = value_students(torch.zeros(3)).training(network, batch)
+        assert torch.equal(taught.total, Supervised(squared_error).training(network, batch).total)
+    for batch in data.validation(LIVE):
+        judged = value_students(WEIGHTS).validation(network, batch).total
+        assert torch.equal(judged, Supervised(squared_error).validation(network, batch).total)
+
+
+def test_what_is_not_known_of_padding_reaches_no_gradient() -> None:
+    data = value_examples()
+    network = value_network(data)
+    batch = list(data.training(LIVE, epoch=0))[-1]
+    value_students(WEIGHTS).training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
+    gradient = network.parameters_by_member.grad
+    assert gradient is not None
+    assert torch.isfinite(gradient).all()
