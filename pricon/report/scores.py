@@ -46,6 +46,7 @@ class Scores:
         draws: metric -> mean over folds, then over seeds, under each resample; the primary first.
         by_participant: primary metric over all windows of a participant, mean over seeds, shape
             (participants,); NaN for those who were never tested, and where it is not defined.
+        is_tested: whether a participant was, shape (participants,).
         by_fold: primary metric of each trial, shape (seeds, folds); NaN where there is none.
         teacher: that of their teachers, mean over folds, then seeds; NaN without one.
         cells: (stimulus, affect, fold, seed) of the finished trials.
@@ -54,6 +55,7 @@ class Scores:
 
     draws: Mapping[str, Draws]
     by_participant: NDArray[np.float64]
+    is_tested: NDArray[np.bool_]
     by_fold: NDArray[np.float64]
     teacher: float
     cells: frozenset[tuple[str, str, int, int]]
@@ -115,6 +117,7 @@ def score(results: Sequence[TrialResult], grid: Grid, yardstick: Yardstick) -> S
     return Scores(
         draws={name: _over_folds_and_seeds(values) for name, values in draws.items()},
         by_participant=mean_present(primary(by_person.sum(axis=1)), axis=0),
+        is_tested=np.count_nonzero(by_person, axis=(0, 1, 3)) > 0,
         by_fold=primary(sums[0]),
         teacher=float(_over_folds_and_seeds(teacher)),
         cells=frozenset((cell.stimulus, cell.affect, cell.fold, cell.seed) for cell in finished),
@@ -130,6 +133,7 @@ def average(scores: Sequence[Scores]) -> Scores:
             for name in scores[0].draws
         },
         by_participant=mean_present(np.stack([s.by_participant for s in scores]), axis=0),
+        is_tested=np.count_nonzero([s.is_tested for s in scores], axis=0) > 0,
         by_fold=mean_present(np.stack([s.by_fold for s in scores]), axis=0),
         teacher=float(mean_present(np.array([s.teacher for s in scores]), axis=0)),
         cells=frozenset().union(*(s.cells for s in scores)),

@@ -185,7 +185,7 @@ def _block(
     by_arm = {arm: scores for (arm, _), scores in rows.items()}
     pairs = [*((arm, "e2e") for arm in by_arm if arm != "e2e"), *REFERENCES]
     comparisons = compare(by_arm, pairs, report.statistics.margin)
-    tested = [~np.isnan(scores.by_participant) for scores in rows.values()]
+    tested = [scores.is_tested for scores in rows.values()]
     return Block(
         stimulus=stimulus,
         affect=affect,

@@ -28,3 +28,18 @@ def test_the_dry_run_reads_as_agreed(tmp_path: Path) -> None:
     if os.environ.get("PRICON_GOLDEN") == "update":
         GOLDEN.write_text(shown, encoding="utf-8")
     assert shown == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_regression_job_shows_affect_instead_of_classes(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, task="regression"))
+    out = io.StringIO()
+    prepared = prepare(job, open_corpus(open_storage(job.corpus.uri)), None)
+    show_plan(prepared, Console(file=out, width=120))
+    text = out.getvalue()
+    assert "squared_error" in text
+    assert "high" not in text
+    headings = next(line for line in text.splitlines() if line.startswith("stimulus"))
+    assert "mean, train  sd, train  mean, test  sd, test" in headings
+    row = next(line for line in text.splitlines() if line.startswith("fps")).split()
+    mean, deviation = prepared.balances[0].affect["train"]
+    assert row[-4:-2] == [f"{mean:.3f}", f"{deviation:.3f}"]

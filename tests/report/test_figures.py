@@ -9,11 +9,12 @@ import pytest
 
 from pricon.report import figures
 from pricon.report.embeddings import project
+from pricon.report.results import ValuePredictions
 from pricon.report.statistics import summarise
 from pricon.report.summary import Block
 from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import Arm
-from tests.report.grids import Grid, always, make_run
+from tests.report.grids import Grid, always, make_run, make_value_run
 from tests.report.test_statistics import LARGE
 from tests.report.test_training import curve, trained
 
@@ -92,3 +93,35 @@ def test_a_map_names_classes_people_and_variance() -> None:
     )
     assert {"low", "high", "class", "3 participants"} <= {*shown}
     assert any("of the variance" in text for text in shown)
+
+
+def test_reliability_of_values_by_deciles_of_the_prediction() -> None:
+    """Predictions are half of what was annotated here: the line is twice as steep as they are."""
+    _, results = make_value_run(Grid(arms={"e2e": always(0)}, seeds=(0,), num_windows=100))
+    said, told = figures.reliability(results)
+    assert len(said) == 10
+    assert told == pytest.approx(2 * said, abs=1e-6)
+    shown = texts(figures.calibration(results, YARDSTICKS["regression"]))
+    assert {"e2e", "affect that was annotated", "affect that the model predicted"} <= {*shown}
+
+
+def test_reliability_of_a_constant_is_one_point() -> None:
+    _, results = make_value_run(Grid(arms={"e2e": always(0)}, seeds=(0,)))
+    seen = results[0].predictions
+    assert isinstance(seen, ValuePredictions)
+    flat = replace(seen, prediction=np.full_like(seen.prediction, 0.3))
+    said, told = figures.reliability([replace(results[0], predictions=flat)])
+    assert said == pytest.approx([0.3])
+    assert told == pytest.approx([seen.target.mean()])
+    assert figures.calibration([replace(results[0], predictions=flat)], YARDSTICKS["regression"])
+
+
+def test_a_map_of_affect_has_a_scale_and_no_classes() -> None:
+    rng = np.random.default_rng(0)
+    people = np.array([f"p{i % 3}" for i in range(60)])
+    label = np.linspace(-0.5, 0.5, 60).astype(np.float32)
+    points = rng.standard_normal((60, 5))
+    of = project(points, title="t", place="x", label=label, participant=people)
+    shown = texts(figures.embedding_map(of))
+    assert {"affect", "3 participants"} <= {*shown}
+    assert not {"low", "high", "class"} & {*shown}

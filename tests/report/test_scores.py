@@ -11,13 +11,15 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from pricon.report.metrics import predicted_class
-from pricon.report.results import Predictions, TrialResult
+from pricon.report.metrics import measure, predicted_class
+from pricon.report.results import Predictions, TrialResult, ValuePredictions
 from pricon.report.scores import average, make_grid, score
+from pricon.report.statistics import summarise
 from pricon.report.yardstick import YARDSTICKS
-from tests.report.grids import Grid, always, fail, make_run
+from tests.report.grids import Grid, always, fail, make_run, make_value_run
 
 CLASSES = YARDSTICKS["classification"]
+VALUES = YARDSTICKS["regression"]
 
 
 def uneven(participant: int, seed: int) -> int:
@@ -119,3 +121,71 @@ def test_stimuli_count_the_same_in_their_average() -> None:
     assert both.draws["accuracy"] == pytest.approx(np.full(6, 0.7))
     assert both.num_planned == 8
     assert {stimulus for stimulus, *_ in both.cells} == {"heist", "solid"}
+
+
+def test_bootstrap_of_values_equals_a_slow_loop() -> None:
+    """Windows copied out as often as their person was drawn, metrics of the windows, then means."""
+    _, results = make_value_run(Grid(arms={"e2e": uneven}, num_folds=3, per_fold=2))
+    grid = make_grid(results, num_resamples=40)
+    scores = score(results, grid, VALUES)
+    assert [*scores.draws] == ["ccc", "rmse", "pearson"]
+    for i, weights in enumerate(grid.weights.astype(int)):
+        drawn = np.repeat(grid.participants, weights)
+        over_seeds = []
+        for seed in plan_seeds(results):
+            over_folds = []
+            for result in (r for r in results if r.cell.seed == seed):
+                seen = result.predictions
+                assert isinstance(seen, ValuePredictions)
+                rows = [j for who in drawn for j in np.flatnonzero(seen.participant == who)]
+                if rows:
+                    metrics = measure(
+                        replace(seen, target=seen.target[rows], prediction=seen.prediction[rows])
+                    )
+                    over_folds.append((metrics.ccc, metrics.rmse, metrics.pearson))
+            over_seeds.append(np.mean(over_folds, axis=0))
+        got = [draws[i] for draws in scores.draws.values()]
+        assert got == pytest.approx(np.mean(over_seeds, axis=0).tolist(), abs=1e-9), i
+
+
+def plan_seeds(results: list[TrialResult]) -> list[int]:
+    return sorted({result.cell.seed for result in results})
+
+
+def test_participants_have_a_ccc_of_their_own_windows() -> None:
+    _, results = make_value_run(Grid(arms={"e2e": uneven}, num_folds=2, per_fold=2))
+    scores = score(results, make_grid(results, 3), VALUES)
+    expected: dict[str, list[float]] = {}
+    for result in results:
+        seen = result.predictions
+        assert isinstance(seen, ValuePredictions)
+        for who in np.unique(seen.participant).tolist():
+            own = seen.participant == who
+            parts = replace(seen, target=seen.target[own], prediction=seen.prediction[own])
+            expected.setdefault(who, []).append(measure(parts).ccc)
+    means = [float(np.mean(expected[who])) for who in sorted(expected)]
+    assert scores.by_participant == pytest.approx(means, abs=1e-9)
+    assert scores.by_fold.shape == (2, 2)
+
+
+def test_a_participant_whose_trace_is_constant_is_in_no_test_and_in_the_table() -> None:
+    """By itself such a trace defines no CCC; beside others its windows count."""
+    plan, results = make_value_run(
+        Grid(arms={"e2e": uneven, "pricon": always(1)}, num_folds=2, per_fold=4)
+    )
+    still = []
+    for result in results:
+        seen = result.predictions
+        assert isinstance(seen, ValuePredictions)
+        target = np.where(seen.participant == "p01", np.float32(0.25), seen.target)
+        still.append(replace(result, predictions=replace(seen, target=target)))
+    block = summarise(plan, still).blocks[0]
+    assert block.num_participants == 8
+    for row in block.arms:
+        assert "p01" not in row.by_participant
+        assert len(row.by_participant) == 7
+    (compared,) = [row.minus_e2e for row in block.arms if row.minus_e2e is not None]
+    assert compared.num_participants == 7
+    assert not np.isnan([compared.p_value, compared.p_equivalent, compared.difference.low]).any()
+    before = summarise(plan, results).blocks[0].arms[0].primary
+    assert block.arms[0].primary.value != pytest.approx(before.value, abs=1e-4)
