@@ -78,33 +78,30 @@ def _checks(prepared: Prepared) -> Table:
 
 
 def _folds(prepared: Prepared) -> Table:
-    balances = prepared.balances
     is_value = prepared.job.task == "regression"
     what = (
-        "annotated windows, mean and deviation"
+        "annotated windows and deviation of affect"
         if is_value
-        else "kept windows and share of class high"
+        else ("kept windows and share of class high")
     )
-    parts = ("train", "validation", "test")
-    shown = ("train", "test")
-    headings = ("mean", "sd") if is_value else ("high",)
+    word = "sd" if is_value else "high"
+    parts = ("train", "validation", "test", "dropped")
     table = _table(
         f"\nfolds (first seed): {what}",
         2,
-        *("stimulus", "affect", "fold", *parts, "dropped"),
-        *(f"{heading}, {part}" for part in shown for heading in headings),
+        *("stimulus", "affect", "fold", *parts, f"{word}, train", f"{word}, test"),
     )
-    first = balances[0].cell.seed
-    for balance in (one for one in balances if one.cell.seed == first):
-        counts = [str(balance.num_windows[part]) for part in (*parts, "dropped")]
+    first = prepared.balances[0].cell.seed
+    for balance in (one for one in prepared.balances if one.cell.seed == first):
+        counts = [str(balance.num_windows[part]) for part in parts]
+        labels = [_label(balance, part) for part in ("train", "test")]
         cell = balance.cell
-        labels = [text for part in shown for text in _label(balance, part)]
         table.add_row(cell.stimulus, cell.affect, str(cell.fold), *counts, *labels)
     return table
 
 
-def _label(balance: FoldBalance, part: str) -> list[str]:
-    """Classes or affect of a split, in a cell a heading."""
+def _label(balance: FoldBalance, part: str) -> str:
+    """Standard deviation of affect in a split, or its share of class high."""
     if balance.affect:
-        return [f"{moment:.3f}" for moment in balance.affect[part]]
-    return [f"{balance.share_high[part]:.0%}"]
+        return f"{balance.affect[part][1]:.3f}"
+    return f"{balance.share_high[part]:.0%}"

@@ -78,7 +78,8 @@ def pronounce(report: Report) -> tuple[str, ...]:
         sentences += [*told, *(_no_gap(block, several=num_affects > 1) if told else [])]
     if not sentences:
         return (NOT_JUDGED,) if family else ()
-    return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if report.generated else []))
+    caveats = (report.yardstick.caveat, GENERATED if report.generated else "")
+    return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *filter(None, caveats))
 
 
 def _family(blocks: Sequence[Block]) -> list[tuple[Block, Comparison]]:

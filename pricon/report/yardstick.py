@@ -21,7 +21,8 @@ class Yardstick:
         name: the primary one inside a sentence.
         definition: the primary one over the windows of a fold, for the start of a sentence.
         undefined: resamples that a fold's metrics cannot be computed of, for the end of a sentence.
-        of_participant: what must be known of a participant's own value, a sentence or nothing.
+        of_participant: what must be known of a participant's own value, a paragraph or nothing.
+        caveat: the same in a sentence, for the end of a verdict.
         calibration: what the figure of annotated against predicted shows,
         said_label: of its horizontal axis,
         told_label: of its vertical one,
@@ -40,6 +41,7 @@ class Yardstick:
     definition: str
     undefined: str
     of_participant: str
+    caveat: str
     calibration: str
     said_label: str
     told_label: str
@@ -69,6 +71,7 @@ YARDSTICKS: Mapping[Task, Yardstick] = {
         definition="Accuracy over all kept windows",
         undefined="for AUROC one of which it drew windows\nof one class only",
         of_participant="",
+        caveat="",
         calibration=(
             "Calibration over all test windows. On the dashed line a probability is what happens."
         ),
@@ -86,7 +89,7 @@ YARDSTICKS: Mapping[Task, Yardstick] = {
     "regression": Yardstick(
         metrics=("ccc", "rmse", "pearson"),
         name="CCC",
-        definition="CCC (Lin's concordance correlation coefficient) over all annotated windows",
+        definition="CCC (Lin's concordance correlation\ncoefficient) over all annotated windows",
         undefined="for CCC and Pearson's\ncorrelation one in which nothing moved",
         of_participant=(
             "\nThe CCC of a fold pools the windows of its participants, so levels of different "
@@ -94,6 +97,10 @@ YARDSTICKS: Mapping[Task, Yardstick] = {
             "about, sees their own\nwindows alone. Whose annotated trace is constant has none: a "
             "CCC would be 0 whatever was\npredicted. A constant prediction has a CCC of 0, so the "
             "table needs no row for one.\n"
+        ),
+        caveat=(
+            "Differences and intervals are those of the CCC of a fold, which also counts how well "
+            "the levels of different participants are met; tests are over each one's own CCC."
         ),
         calibration=(
             "Mean annotation of all test windows, by tenths of what was predicted. On the dashed "

@@ -102,6 +102,7 @@ def test_sentences_name_the_metric_s_own_unit(report: Report) -> None:
     assert re.search(r"is higher than (e2e|time_only) by 0\.\d{3} of CCC", verdict), verdict
     assert "H3: with audio available, pricon minus all_modalities is -0." in verdict
     assert "within 0.04 is not shown" in verdict
+    assert report.verdict[-1].endswith("tests are over each one's own CCC.")
 
 
 def test_keys_of_a_regression_document(report: Report) -> None:
