@@ -82,7 +82,7 @@ def _folds(prepared: Prepared) -> Table:
     what = (
         "annotated windows and deviation of affect"
         if is_value
-        else ("kept windows and share of class high")
+        else "kept windows and share of class high"
     )
     word = "sd" if is_value else "high"
     parts = ("train", "validation", "test", "dropped")

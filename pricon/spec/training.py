@@ -32,8 +32,7 @@ class EncoderSpec(Spec):
     """After every linear layer of encoder and fusion. [A] C-LUPI."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of the embedding that is zeroed in front of the class head, in training only. [A]
-    C-LUPI."""
+    """Share of the embedding that is zeroed in front of the head, in training only. [A] C-LUPI."""
 
 
 class ContrastiveSpec(Spec):
@@ -159,8 +158,9 @@ class OptimisationSpec(Spec):
     """Linear probe on the frozen encoder. [A] rate and patience C-SCL; epochs ours."""
 
     supervised: StageSpec = StageSpec(learning_rate=5e-4, epochs=50, patience=5)
-    """Cross-entropy teachers and all students; stops on validation cross-entropy, never on the
-    mixed loss, so that all arms are selected by one criterion. [A] C-LUPI."""
+    """Supervised teachers and all students; stops on validation cross-entropy (squared error under
+    `task: regression`), never on the mixed loss, so that all arms are selected by one criterion.
+    [A] C-LUPI."""
 
     gradient_clip_norm: PositiveFloat | None = None
     """Largest gradient norm of one model in a step; null leaves gradients alone. [A] C-LUPI."""

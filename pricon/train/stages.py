@@ -81,7 +81,7 @@ def count_majority(
         members=1,
     )
     said = {"probability_high": probability}
-    return StageRecord(facts=facts, arrays=_tested(windows, cell, said))
+    return StageRecord(facts=facts, arrays=_predicted(windows, cell, "test", said))
 
 
 def _guard(work: PackWork) -> None:
@@ -171,7 +171,7 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
     network = PackedNetwork(recipe.layout, pack.best)
     tested = _outputs(work, recipe, network, "test")
     for own, cell, output in zip(arrays, work.cells, tested, strict=True):
-        own.update(_tested(windows, cell, _said(windows, cell, output.scores)))
+        own.update(_predicted(windows, cell, "test", _said(windows, cell, output.scores)))
     if work.stages[0].role == "student":
         return arrays
     for own, cell, output in zip(
@@ -224,14 +224,14 @@ def _said(windows: GroupWindows, cell: Cell, scores: torch.Tensor) -> dict[str, 
     return {"prediction": scores[:, 0].cpu().numpy() / unit.scale + unit.mean}
 
 
-def _tested(
-    windows: GroupWindows, cell: Cell, said: Mapping[str, NDArray[Any]]
+def _predicted(
+    windows: GroupWindows, cell: Cell, part: SplitPart, said: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
-    """Arrays of the test split: its windows, what is known of them, and what a model said."""
-    rows = windows.rows(cell, "test")
+    """Arrays of a split: its windows, what is known of them, and what a model said."""
+    rows = windows.rows(cell, part)
     told = "label" if windows.job.task == "classification" else "target"
     arrays = {"window": windows.index.window[rows], told: windows.labels(cell)[rows], **said}
-    return {f"test_{name}": array for name, array in arrays.items()}
+    return {f"{part}_{name}": array for name, array in arrays.items()}
 
 
 def _features_kept(work: PackWork, cell: Cell) -> dict[str, tuple[int, int]]:
