@@ -90,7 +90,10 @@ YARDSTICKS: Mapping[Task, Yardstick] = {
         metrics=("ccc", "rmse", "pearson"),
         name="CCC",
         definition="CCC (Lin's concordance correlation\ncoefficient) over all annotated windows",
-        undefined="for CCC and Pearson's\ncorrelation one in which nothing moved",
+        undefined=(
+            "for CCC one whose\nannotation is constant, for Pearson's correlation also one whose "
+            "prediction is"
+        ),
         of_participant=(
             "\nThe CCC of a fold pools the windows of its participants, so levels of different "
             "people count.\nThat of one participant, which tests and detectable differences are "

@@ -95,7 +95,10 @@ def primary(report: Report) -> dict[str, float]:
 
 
 def test_arms_approach_the_ccc_of_the_conditional_mean(tmp_path: Path) -> None:
-    """80 people x 40 windows: a standard error of about 0.012; nobody can be above the optimum."""
+    """80 people x 40 windows: a standard error of 0.010 (0.004 with both); none is above the best.
+
+    Probes on frozen encoders shrink a little more than their encoder's knowledge would ask for.
+    """
     report = rehearse(build(world_job(tmp_path, participants=80)))
     found = primary(report)
     seen, both = optimum("seen"), optimum("seen", "lab")
@@ -103,10 +106,10 @@ def test_arms_approach_the_ccc_of_the_conditional_mean(tmp_path: Path) -> None:
     assert both == pytest.approx(0.882, abs=1e-3)
     assert found["time_only"] == pytest.approx(0, abs=0.03), found
     for arm in ("e2e", "lupi", "pricon"):
-        assert seen - 0.05 < found[arm] < seen + 0.03, found
-    assert both - 0.03 < found["all_modalities"] < both + 0.02, found
-    assert found["scl"] < seen + 0.03, found
-    assert found["scl_all_modalities"] < both + 0.02, found
+        assert seen - 0.04 < found[arm] < seen + 0.02, found
+    assert both - 0.015 < found["all_modalities"] < both + 0.01, found
+    assert seen - 0.08 < found["scl"] < seen + 0.02, found
+    assert both - 0.03 < found["scl_all_modalities"] < both + 0.01, found
     explained = {"e2e": 3 / 7, "all_modalities": 15 / 19}
     for row in report.blocks[0].arms:
         if row.arm in explained:
