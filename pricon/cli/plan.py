@@ -1,4 +1,4 @@
-"""What a dry run prints: trials, stages, lanes, checks, and the classes of every fold."""
+"""What a dry run prints: trials, stages, lanes, checks, and the labels of every fold."""
 
 from collections import Counter
 
@@ -26,7 +26,7 @@ def show_plan(prepared: Prepared, console: Console) -> None:
     console.print(_stages(prepared))
     console.print(_lanes(prepared))
     console.print(_checks(prepared))
-    console.print(_folds(prepared.balances))
+    console.print(_folds(prepared))
 
 
 def _table(title: str, words: int, *headings: str) -> Table:
@@ -79,19 +79,32 @@ def _checks(prepared: Prepared) -> Table:
     return table
 
 
-def _folds(balances: tuple[FoldBalance, ...]) -> Table:
-    counted = [part for part in ("train", "validation", "test") if part in balances[0].num_windows]
-    judge = counted[-1]
-    table = _table(
-        "\nfolds (first seed): kept windows and share of class high",
-        2,
-        *("stimulus", "affect", "fold", *counted, "dropped", "high, train", f"high, {judge}"),
+def _folds(prepared: Prepared) -> Table:
+    is_value = prepared.job.task == "regression"
+    what = (
+        "annotated windows and deviation of affect"
+        if is_value
+        else "kept windows and share of class high"
     )
-    first = balances[0].cell.seed
-    for balance in (one for one in balances if one.cell.seed == first):
-        windows, high = balance.num_windows, balance.share_high
-        parts = [str(windows[part]) for part in (*counted, "dropped")]
-        shares = [f"{high[part]:.0%}" for part in ("train", judge)]
+    word = "sd" if is_value else "high"
+    first = prepared.balances[0]
+    parts = [part for part in ("train", "validation", "test") if part in first.num_windows]
+    judge = parts[-1]
+    table = _table(
+        f"\nfolds (first seed): {what}",
+        2,
+        *("stimulus", "affect", "fold", *parts, "dropped", f"{word}, train", f"{word}, {judge}"),
+    )
+    for balance in (one for one in prepared.balances if one.cell.seed == first.cell.seed):
+        counts = [str(balance.num_windows[part]) for part in (*parts, "dropped")]
+        labels = [_label(balance, part) for part in ("train", judge)]
         cell = balance.cell
-        table.add_row(cell.stimulus, cell.affect, str(cell.fold), *parts, *shares)
+        table.add_row(cell.stimulus, cell.affect, str(cell.fold), *counts, *labels)
     return table
+
+
+def _label(balance: FoldBalance, part: str) -> str:
+    """Standard deviation of affect in a split, or its share of class high."""
+    if balance.affect:
+        return f"{balance.affect[part][1]:.3f}"
+    return f"{balance.share_high[part]:.0%}"

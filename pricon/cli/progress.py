@@ -41,10 +41,8 @@ class Progress:
     def __init__(self, plan: Plan, job: JobSpec, console: Console) -> None:
         self.plan = plan
         self.console = console
-        self.epochs = {
-            ("teacher", "contrastive"): 2.0 * job.optimisation.contrastive.epochs,
-            ("probe", "cross_entropy"): 0.2 * job.optimisation.probe.epochs,
-        }
+        self.contrastive = 2.0 * job.optimisation.contrastive.epochs
+        self.probe = 0.2 * job.optimisation.probe.epochs
         self.supervised = 1.0 * job.optimisation.supervised.epochs
         self.total = sum(map(self._weight, plan.stages)) or 1.0
         self.done = 0.0
@@ -108,9 +106,14 @@ class Progress:
         return self._weight_of(stage.role, stage.objective)
 
     def _weight_of(self, role: str, objective: str) -> float:
-        if role == "majority" or objective == "random":
-            return 0.0
-        return self.epochs.get((role, objective), self.supervised)
+        match role, objective:
+            case ("majority", _) | (_, "random"):
+                return 0.0
+            case _, "contrastive":
+                return self.contrastive
+            case "probe", _:
+                return self.probe
+        return self.supervised
 
     @property
     def fraction(self) -> float:

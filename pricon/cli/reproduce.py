@@ -23,10 +23,10 @@ def reproduce_run(
         Target | None, typer.Option(help="Where to run, instead of the job's own `target`.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Largest difference of probabilities that counts as none.")
+        float, typer.Option(help="Largest difference of predictions that counts as none.")
     ] = 1e-3,
 ) -> int:
-    """Train a recorded run again, in a temporary folder; compare predictions and accuracies.
+    """Train a recorded run again, in a temporary folder; compare predictions and metrics.
 
     Exit codes: 0 the same within the tolerance, 1 not, 2 the run or its corpus is not there or
     has changed.
@@ -39,7 +39,7 @@ def reproduce_run(
         found = reproduce(open_storage(run), Path(folder), target, tolerance, view)
     typer.echo(
         f"run {found.run_id}: {found.num_trials} of {found.num_planned} trials compared, "
-        f"probabilities differ by at most {found.largest:.2g}"
+        f"predictions differ by at most {found.largest:.2g}"
     )
     for line in found.off[:SHOWN]:
         typer.echo(line, err=True)

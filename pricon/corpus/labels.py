@@ -1,21 +1,36 @@
-"""Affect of a window -> its class under the label rule, and its likeness in contrastive loss."""
+"""Affect of a window -> its class under the label rule, and its likeness in contrastive loss.
+
+A *label* is what is known of a window: its class, int8, or its affect value, float32.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pricon.corpus.index import WindowIndex
 from pricon.spec.corpus import Affect
-from pricon.spec.job import LabelSpec
+from pricon.spec.label import LabelSpec
 from pricon.spec.training import ContrastiveSpec
 
 DROPPED = -1
-"""Label of a window inside the margin, or whose affect is unknown."""
+"""Class of a window inside the margin, or whose affect is unknown."""
+
+Classes = NDArray[np.int8]
+Values = NDArray[np.float32]
 
 MOST_KINDS = 3
 """Windows are alike in the contrastive loss in at most so many ways, numbered from 0."""
 
 _ROUNDING = 1e-9
 """A trace that comes back to where it was has a mean step below this, not always exactly 0."""
+
+
+def known(labels: Classes | Values) -> NDArray[np.bool_]:
+    """Windows that have a label: a class that is not dropped, a value that is a number.
+
+    >>> known(np.array([1, 0, -1], dtype=np.int8))
+    array([ True,  True, False])
+    """
+    return ~np.isnan(labels) if labels.dtype == np.float32 else labels != DROPPED
 
 
 def label_windows(

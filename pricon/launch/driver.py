@@ -11,7 +11,9 @@ from pricon.errors import TrainingError
 from pricon.launch.events import Event, LaneDone, Listen, StagesDone
 from pricon.launch.lanes import Assignment, Lanes
 from pricon.plan.plan import Cell, Judge, Lane, Plan, Trial
-from pricon.report.results import Curve, Predictions, TrialResult
+from pricon.report.metrics import measure
+from pricon.report.results import Curve, Predictions, TrialResult, ValuePredictions
+from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import JobSpec
 from pricon.train.records import Records, StageFacts, StageRecord
 
@@ -35,7 +37,7 @@ class Ledger:
     failures: dict[str, str] = field(default_factory=dict)
     lane_errors: dict[int, str] = field(default_factory=dict)
     _facts: dict[str, StageFacts] = field(default_factory=dict)
-    _accuracies: dict[str, float] = field(default_factory=dict)
+    _scores: dict[str, float] = field(default_factory=dict)
     _indices: dict[tuple[str, ...], WindowIndex] = field(default_factory=dict)
 
     def collect(self, trials: Iterable[Trial]) -> list[TrialResult]:
@@ -92,24 +94,28 @@ class Ledger:
             status="finished",
             predictions=self._predictions(cell, record, self._judge(record)),
             curves=curves,
-            teacher_accuracy=self._accuracies.get(source or "") if is_taught else None,
+            teacher_score=self._scores.get(source or "") if is_taught else None,
             num_windows=record.facts.num_windows,
             share_high=record.facts.share_high,
+            affect=record.facts.affect,
         )
 
     def _note(self, record: StageRecord) -> None:
         """What is asked about a stage again after its arrays are gone."""
         self._facts[record.facts.stage_id] = record.facts
         part = self._judge(record)
-        if f"{part}_label" in record.arrays:
-            said = record.arrays[f"{part}_probability_high"] >= 0.5
-            right = said == (record.arrays[f"{part}_label"] == 1)
-            self._accuracies[record.facts.stage_id] = float(np.mean(right))
+        if record.facts.role in ("teacher", "probe") and f"{part}_window" in record.arrays:
+            cell = self.plan.cells[self.plan.stage_by_id[record.facts.stage_id].cell]
+            metrics = measure(self._predictions(cell, record, part)).to_dict()
+            primary = YARDSTICKS[self.plan.task].primary
+            self._scores[record.facts.stage_id] = metrics[primary]
 
     def _judge(self, record: StageRecord) -> Judge | None:
         return self.plan.stage_by_id[record.facts.stage_id].judged_on
 
-    def _predictions(self, cell: Cell, record: StageRecord, part: Judge | None) -> Predictions:
+    def _predictions(
+        self, cell: Cell, record: StageRecord, part: Judge | None
+    ) -> Predictions | ValuePredictions:
         assert part is not None
         if cell.stimuli not in self._indices:
             self._indices[cell.stimuli] = self.corpus.index(cell.stimuli)
@@ -123,14 +129,16 @@ class Ledger:
                 f"who is not in its {part} split",
                 f"remove `stages/{record.facts.stage_id}.json` from the output and submit again",
             )
-        return Predictions(
-            window=window,
-            participant=index.participant[rows],
-            session=index.session[rows],
-            t_start_s=index.t_start_s[rows],
-            label=record.arrays[f"{part}_label"],
-            probability_high=record.arrays[f"{part}_probability_high"],
-        )
+        tested = {
+            "window": window,
+            "participant": index.participant[rows],
+            "session": index.session[rows],
+            "t_start_s": index.t_start_s[rows],
+        }
+        words = YARDSTICKS[self.plan.task]
+        tested |= {name: record.arrays[f"{part}_{name}"] for name in (words.told, words.said)}
+        kind = Predictions if self.plan.task == "classification" else ValuePredictions
+        return kind(**tested)
 
     def _curves(self, trial: Trial) -> tuple[Curve, ...]:
         curves = []

@@ -8,7 +8,7 @@ import numpy as np
 from pricon.corpus.index import WindowIndex
 from pricon.errors import PlanError
 from pricon.plan.leakage import Check, check_leakage
-from pricon.plan.plan import Cell, Plan
+from pricon.plan.plan import CLASS_STAGES, Cell, Plan
 from pricon.plan.summary import CorpusSummary
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
@@ -17,11 +17,19 @@ from pricon.train.windows import LabelledWindows, SplitPart
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldBalance:
-    """Kept windows of one cell and their classes, by split."""
+    """Windows of one cell that have a label, and their classes or affect, by split.
+
+    Args:
+        cell: of the plan.
+        num_windows: by split, and `dropped`.
+        share_high: share of class high; empty under regression.
+        affect: mean and standard deviation; empty under classification.
+    """
 
     cell: Cell
     num_windows: dict[str, int]
     share_high: dict[str, float]
+    affect: dict[str, tuple[float, float]]
 
 
 class Recordings(Protocol):
@@ -63,10 +71,11 @@ def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[Fol
     """Balance of every cell; reads no features.
 
     Raises:
-        PlanError: a split has no window of a class that it needs, or the contrastive loss nothing
-            to tell apart.
+        PlanError: a split has no window of a class that it needs, or no window at all, affect does
+            not vary, or the contrastive loss has nothing to tell apart.
     """
-    is_contrastive = any(stage.objective == "contrastive" for stage in plan.stages)
+    objectives = {stage.objective for stage in plan.stages}
+    has_classes = job.task == "classification" or bool(objectives & CLASS_STAGES)
     groups: dict[tuple[str, ...], LabelledWindows] = {}
     balances = []
     for cell in plan.cells:
@@ -74,15 +83,35 @@ def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[Fol
             groups[cell.stimuli] = LabelledWindows(recordings.index(cell.stimuli), job)
         windows = groups[cell.stimuli]
         for part in windows.parts:
-            _check_split(cell, part, windows, job)
-        if is_contrastive:
+            if job.task == "regression":
+                _check_values(cell, part, windows)
+            if has_classes:
+                _check_split(cell, part, windows.contrastive, job)
+        if "contrastive" in objectives:
             _check_contrast(cell, windows, job)
         balances.append(
             FoldBalance(
-                cell=cell, num_windows=windows.counts(cell), share_high=windows.share_high(cell)
+                cell=cell,
+                num_windows=windows.counts(cell),
+                share_high=windows.share_high(cell),
+                affect=windows.affect(cell),
             )
         )
     return tuple(balances)
+
+
+def _check_values(cell: Cell, part: SplitPart, windows: LabelledWindows) -> None:
+    if not len(windows.rows(cell, part)):
+        raise PlanError(
+            f"{_where(cell)} has no annotated {part} window ({_people(cell, part)})",
+            "lower `folds.count`, or build the corpus with windows that are annotated",
+        )
+    if part == "train" and not windows.unit(cell).kept.all():
+        raise PlanError(
+            f"{_where(cell)}: {cell.affect} is the same in all train windows, so there is nothing "
+            f"to predict ({_people(cell, part)})",
+            "look at the annotation of these participants",
+        )
 
 
 def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: JobSpec) -> None:
@@ -94,11 +123,9 @@ def _check_split(cell: Cell, part: SplitPart, windows: LabelledWindows, job: Job
         if label in needed and not np.any(labels == label)
     ]
     if not len(labels) or missing:
-        people = getattr(cell.split, part)
-        shown = ", ".join(people[:4]) + (f" and {len(people) - 4} more" if len(people) > 4 else "")
         what = f"of class `{missing[0]}`" if len(labels) else "outside the margin"
         raise PlanError(
-            f"{_where(cell)} has no {part} window {what} (participants {shown})",
+            f"{_where(cell)} has no {part} window {what} ({_people(cell, part)})",
             "lower `folds.count` or `label.margin`, or mend `label.threshold`"
             if part == "train" or not len(labels)
             else "lower `folds.count` or `label.margin`, or set `folds.require_all_classes: false`",
@@ -125,6 +152,12 @@ def _check_contrast(cell: Cell, windows: LabelledWindows, job: JobSpec) -> None:
             f"{_where(cell)}: no two validation windows are alike under {rule}",
             "lower `folds.count` or raise `folds.validation_minimum`",
         )
+
+
+def _people(cell: Cell, part: SplitPart) -> str:
+    people = getattr(cell.split, part)
+    shown = ", ".join(people[:4]) + (f" and {len(people) - 4} more" if len(people) > 4 else "")
+    return f"participants {shown}"
 
 
 def _where(cell: Cell) -> str:

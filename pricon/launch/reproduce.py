@@ -20,6 +20,7 @@ from pricon.launch.submit import View, run, run_storage
 from pricon.plan.plan import Plan, Trial
 from pricon.report.summary import Report
 from pricon.report.write import PREDICTIONS, RESULTS
+from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import JobSpec
 from pricon.spec.load import parse_job
 from pricon.spec.resources import Target
@@ -30,7 +31,7 @@ _SAME = 1e-6
 """Predictions this close give the same tables."""
 
 _TABLES = 0.01
-"""How far an accuracy in a table may be off where predictions are not that close."""
+"""How far a primary metric in a table may be off where predictions are not that close."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Reproduction:
         run_id: of both.
         num_trials: trials that both have finished.
         num_planned: trials of the job.
-        largest: largest difference between two probabilities of one window.
+        largest: largest difference between two predictions of one window.
         off: a line for everything that differs by more than the tolerance.
     """
 
@@ -64,9 +65,9 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """One trial's windows in their order: probabilities, and all else as one table."""
+    """One trial's windows in their order: what was predicted, and all else as one table."""
 
-    probability: NDArray[np.float64]
+    said: NDArray[np.float64]
     others: pa.Table
 
 
@@ -83,7 +84,8 @@ def reproduce(
         recorded: folder of the run.
         folder: where to run; an empty folder, so that nothing finished is taken over.
         target: where to run instead of where the job says.
-        tolerance: largest difference of probabilities that counts as none, in [0, 1).
+        tolerance: largest difference of predictions that counts as none, in [0, 1): of
+            probabilities, or in the unit of the annotation.
         view: shows progress.
 
     Raises:
@@ -102,7 +104,7 @@ def reproduce(
     prepared = prepare(job, corpus, folds)
     _check_same(plan, prepared.plan)
     report = run(prepared, corpus, no_tracker(), view(prepared))
-    return _compare(before, report, _contents(run_storage(job, plan)), tolerance)
+    return _compare(before, report, _contents(run_storage(job, plan), plan), tolerance)
 
 
 def _read(recorded: Storage) -> _Recorded:
@@ -115,7 +117,7 @@ def _read(recorded: Storage) -> _Recorded:
         )
     try:
         plan = Plan.from_json(recorded.read("plan.json"))
-        predictions, results = _contents(recorded)
+        predictions, results = _contents(recorded, plan)
     except (pa.ArrowException, KeyError, TypeError, ValueError) as err:
         raise CorpusError(
             f"the run in {recorded.uri} is damaged\n  {str(err).splitlines()[0]}",
@@ -125,19 +127,20 @@ def _read(recorded: Storage) -> _Recorded:
     return _Recorded(job=job, plan=plan, predictions=predictions, results=results)
 
 
-def _contents(storage: Storage) -> tuple[dict[str, _Predicted], dict[str, Any]]:
+def _contents(storage: Storage, plan: Plan) -> tuple[dict[str, _Predicted], dict[str, Any]]:
     table = pq.read_table(io.BytesIO(storage.read(PREDICTIONS)))
     words = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
     for name in words:
-        column = table.column_names.index(name)
-        table = table.set_column(column, name, table[name].cast(pa.string()))
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table[name].cast(pa.string()))
     table = table.sort_by([("trial_id", "ascending"), ("window", "ascending")])
     names, starts = np.unique(np.array(table["trial_id"].to_pylist(), str), return_index=True)
     ends = [*starts.tolist(), table.num_rows][1:]
-    probability = table["probability_high"].to_numpy().astype(np.float64)
-    others = table.drop_columns(["probability_high"])
+    column = YARDSTICKS[plan.task].said
+    said = table[column].to_numpy().astype(np.float64)
+    others = table.drop_columns([column])
     predictions = {
-        name: _Predicted(probability[start:end], others.slice(start, end - start))
+        name: _Predicted(said[start:end], others.slice(start, end - start))
         for name, start, end in zip(names.tolist(), starts.tolist(), ends, strict=True)
     }
     return predictions, json.loads(storage.read(RESULTS))
@@ -183,7 +186,8 @@ def _compare(
         if difference > tolerance:
             off.append(f"{_words(trial, before.plan)}: predictions differ by {difference:.2g}")
     bound = _SAME if largest <= _SAME else _TABLES
-    off += [f"{RESULTS}: {line}" for line in _tables_off(before.results, results, bound)]
+    primary = YARDSTICKS[before.plan.task].primary
+    off += [f"{RESULTS}: {line}" for line in _tables_off(before.results, results, primary, bound)]
     return Reproduction(
         run_id=before.plan.run_id,
         num_trials=num_trials,
@@ -198,34 +202,34 @@ def _strange(before: _Recorded) -> list[str]:
 
 
 def _difference(one: _Predicted, other: _Predicted) -> float:
-    """Largest difference of probabilities; 1 where anything else differs, or one is no number."""
+    """Largest difference of predictions; 1 where anything else differs, or one is no number."""
     if not one.others.equals(other.others):
         return 1.0
-    differences = np.abs(one.probability - other.probability)
+    differences = np.abs(one.said - other.said)
     return float(differences.max(initial=0)) if np.isfinite(differences).all() else 1.0
 
 
-def _tables_off(before: Any, after: Any, bound: float) -> Iterator[str]:
-    """Accuracies of trials and arms that are not what the predictions give."""
+def _tables_off(before: Any, after: Any, primary: str, bound: float) -> Iterator[str]:
+    """Primary metrics of trials and arms that are not what the predictions give."""
     for place, one, other in (
-        *_pairs(before, after, "trials", ("trial_id",), lambda row: row["accuracy"]),
+        *_pairs(before, after, "trials", ("trial_id",), lambda row: row[primary]),
         *_pairs(
             before,
             after,
             "arms",
             ("stimulus", "affect", "available", "arm"),
-            lambda row: row["metrics"]["accuracy"]["mean"],
+            lambda row: row["metrics"][primary]["mean"],
         ),
     ):
         if (one is None) != (other is None) or (one is not None and abs(one - other) > bound):
-            yield f"{place} has accuracy {one}, its predictions give {other}"
+            yield f"{place} has {primary} {one}, its predictions give {other}"
 
 
 def _pairs(
-    before: Any, after: Any, key: str, names: tuple[str, ...], accuracy: Callable[[Any], Any]
+    before: Any, after: Any, key: str, names: tuple[str, ...], metric: Callable[[Any], Any]
 ) -> Iterator[tuple[str, Any, Any]]:
     tables = [
-        {" ".join(str(row[name]) for name in names): accuracy(row) for row in document[key]}
+        {" ".join(str(row[name]) for name in names): metric(row) for row in document[key]}
         for document in (before, after)
     ]
     for place in sorted({*tables[0], *tables[1]}):

@@ -140,7 +140,7 @@ def _metrics(result: TrialResult) -> Mapping[str, float]:
 
 
 def _headline(report: Report) -> dict[str, float]:
-    """What submissions can be sorted by: `accuracy.<stimulus>.<affect>.<available>.<arm>`."""
+    """What submissions can be sorted by: `<metric>.<stimulus>.<affect>.<available>.<arm>`."""
     metrics: dict[str, float] = {"trials_finished": len(report.trials) - len(report.unfinished)}
     if report.complete:
         for block in report.blocks:
@@ -148,7 +148,7 @@ def _headline(report: Report) -> dict[str, float]:
                 "+", "-"
             )  # MLflow takes no `+`
             for row in block.arms:
-                metrics[f"accuracy.{place}.{row.arm}"] = row.metrics["accuracy"].value
+                metrics[f"{report.yardstick.primary}.{place}.{row.arm}"] = row.primary.value
     return metrics
 
 
@@ -197,6 +197,9 @@ def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
     contrast: str = contrastive.contrast
     if contrast == "change":
         contrast += f", threshold {contrastive.change_threshold}"
+    label = f"threshold {job.label.threshold}, margin {job.label.margin:g}"
+    if job.task == "regression":
+        label = f"the affect value; classes of the contrastive stages alone: {label}"
     return {
         "seeds": _words(list(job.seeds)),
         "windows": f"{windows.window_s:g} s every {windows.hop_s:g} s, input {windows.lag_s:g} s "
@@ -205,8 +208,8 @@ def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
         f"{_encoder(job.student.encoder)}",
         "optimiser": f"{optimisation.optimiser}, weight decay {optimisation.weight_decay:g}",
         "contrast": contrast,
-        "students imitate": imitate,
-        "label": f"threshold {job.label.threshold}, margin {job.label.margin:g}",
+        "students imitate": imitate or "logits",
+        "label": label,
         "standardise": job.standardise,
         "incomplete features": f"{job.incomplete_features}; {ledger.kept_features()}",
         "made with": "; ".join(ledger.made_with()),

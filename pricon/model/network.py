@@ -22,6 +22,9 @@ EMBEDDING = "embedding"
 """Name of the input of a probe: the output of a frozen encoder, in a modality's place."""
 
 
+Head = Literal["classes", "value", "projection", "none"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """Which layers a network has. Models of equal layout fit into one pack.
@@ -29,14 +32,15 @@ class Layout:
     Args:
         widths: input width of each modality, sorted by name.
         encoder: shape of encoders and fusion.
-        head: `classes` (logits of low and high), `projection` (of a contrastive stage), or `none`.
+        head: `classes` (logits of low and high), `value` (one number), `projection` (of a
+            contrastive stage), or `none`.
         projection_width: output width of the projection head.
-        is_probe: the input is an embedding; there is only a class head.
+        is_probe: the input is an embedding; there is only a head.
     """
 
     widths: tuple[tuple[str, int], ...]
     encoder: EncoderSpec
-    head: Literal["classes", "projection", "none"]
+    head: Head
     projection_width: int = 0
     is_probe: bool = False
     layers: tuple[Layer, ...] = field(init=False)
@@ -66,6 +70,8 @@ class Layout:
         match self.head:
             case "classes":
                 return [Layer("head", width, 2)]
+            case "value":
+                return [Layer("head", width, 1)]
             case "projection":
                 hidden = Layer("projection.0", width, width)
                 return [hidden, Layer("projection.1", width, self.projection_width)]
@@ -95,12 +101,12 @@ class PackedNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Embedding and scores, shapes (members, batch, width) and (members, batch, d_out).
 
-        Scores are logits, a projection, or the embedding itself, by the layout's head.
+        Scores are logits, a value, a projection, or the embedding itself, by the layout's head.
 
         Args:
             inputs: modality -> standardised features, shape (members, batch, d_in), or (members,
                 batch, frames, d_in) for encoders over time.
-            dropout: what to drop in front of the class head; None in evaluation.
+            dropout: what to drop in front of a head that predicts; None in evaluation.
         """
         weights = self._weights()
         embedding = inputs[EMBEDDING] if self.layout.is_probe else self._embed(weights, inputs)
@@ -131,7 +137,7 @@ class PackedNetwork(nn.Module):
         dropout: Dropout | None,
     ) -> Tensor:
         match self.layout.head:
-            case "classes":
+            case "classes" | "value":
                 rate = self.layout.encoder.dropout
                 if dropout is not None and rate > 0:
                     width = embedding.shape[2]

@@ -9,12 +9,18 @@ from pydantic import TypeAdapter
 
 from pricon.spec.corpus import Affect
 from pricon.spec.job import Arm
+from pricon.spec.task import Task
 
 Role = Literal["majority", "teacher", "probe", "student"]
-Objective = Literal["majority", "contrastive", "random", "cross_entropy", "distillation"]
+Objective = Literal[
+    "majority", "contrastive", "random", "cross_entropy", "squared_error", "distillation"
+]
 Labels = Literal["true", "shuffled"]
 Judge = Literal["validation", "test"]
 """The split whose participants judge a model."""
+
+CLASS_STAGES: frozenset[Objective] = frozenset({"majority", "contrastive", "random"})
+"""Objectives of stages that see classes, whatever the task of the job."""
 
 POSITION = "position"
 """What stands in a modality's place where only the time in the session may be seen."""
@@ -169,6 +175,7 @@ class Plan:
         generated: whether the recordings were written by a generator.
         num_cells_of_job: cells of the whole job, also when only some folds were asked for.
         grid: every point of the job's grid, the job's own first; empty without one.
+        task: what its models predict.
     """
 
     run_id: str
@@ -181,6 +188,7 @@ class Plan:
     trials: tuple[Trial, ...]
     lanes: tuple[Lane, ...]
     grid: tuple[Setting, ...] = ()
+    task: Task = "classification"
 
     @cached_property
     def stage_by_id(self) -> Mapping[str, Stage]:

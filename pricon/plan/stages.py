@@ -5,6 +5,7 @@ from typing import Any
 
 from pricon.plan.identity import SCIENCE, identity
 from pricon.plan.plan import (
+    CLASS_STAGES,
     POSITION,
     UNTOUCHED,
     Cell,
@@ -16,6 +17,13 @@ from pricon.plan.plan import (
     Stage,
 )
 from pricon.spec.job import Arm, JobSpec
+from pricon.spec.task import Task
+
+_SUPERVISED: dict[Task, Objective] = {
+    "classification": "cross_entropy",
+    "regression": "squared_error",
+}
+"""What teachers and probes minimise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +37,19 @@ class Link:
     labels: Labels = "true"
 
 
-def chain(arm: Arm, available: tuple[str, ...], everything: tuple[str, ...]) -> Link:
+def chain(
+    arm: Arm,
+    available: tuple[str, ...],
+    everything: tuple[str, ...],
+    task: Task = "classification",
+) -> Link:
     """The last stage of an arm; its `source` leads back to the first.
 
     Args:
         arm: condition.
         available: what the student may see, sorted.
         everything: all modalities of the job, sorted.
+        task: of the job.
     Source: PriCon, protocol of the comparison: who teaches whom.
     """
     others = tuple(name for name in everything if name not in available)
@@ -43,29 +57,32 @@ def chain(arm: Arm, available: tuple[str, ...], everything: tuple[str, ...]) -> 
         "majority": Link("majority", "majority", ()),
         "time_only": _student((POSITION,)),
         "e2e": _student(available),
-        "scl": _probe(available),
-        "lupi": _student(available, _supervised(everything)),
-        "lupi_privileged": _student(available, _supervised(others)),
-        "pricon": _student(available, _probe(everything)),
-        "pricon_privileged": _student(available, _probe(others)),
-        "pricon_shuffled": _student(available, _probe(everything, labels="shuffled")),
-        "pricon_random": _student(available, _probe(everything, encoder="random")),
-        "all_modalities": _supervised(everything),
-        "scl_all_modalities": _probe(everything),
+        "scl": _probe(available, task),
+        "lupi": _student(available, _supervised(everything, task)),
+        "lupi_privileged": _student(available, _supervised(others, task)),
+        "pricon": _student(available, _probe(everything, task)),
+        "pricon_privileged": _student(available, _probe(others, task)),
+        "pricon_shuffled": _student(available, _probe(everything, task, labels="shuffled")),
+        "pricon_random": _student(available, _probe(everything, task, encoder="random")),
+        "all_modalities": _supervised(everything, task),
+        "scl_all_modalities": _probe(everything, task),
     }
     return chains[arm]
 
 
-def _supervised(modalities: tuple[str, ...]) -> Link:
-    return Link("teacher", "cross_entropy", modalities)
+def _supervised(modalities: tuple[str, ...], task: Task) -> Link:
+    return Link("teacher", _SUPERVISED[task], modalities)
 
 
 def _probe(
-    modalities: tuple[str, ...], encoder: Objective = "contrastive", labels: Labels = "true"
+    modalities: tuple[str, ...],
+    task: Task,
+    encoder: Objective = "contrastive",
+    labels: Labels = "true",
 ) -> Link:
     """A linear probe on a frozen encoder."""
     frozen = Link("teacher", encoder, modalities, labels=labels)
-    return Link("probe", "cross_entropy", modalities, frozen, labels)
+    return Link("probe", _SUPERVISED[task], modalities, frozen, labels)
 
 
 def _student(modalities: tuple[str, ...], teacher: Link | None = None) -> Link:
@@ -101,7 +118,7 @@ def stages_of(link: Link, cell: Cell, cell_index: int, job: JobSpec, digest: str
         "labels": link.labels,
         "corpus": digest,
         "affect": cell.affect,
-        "label": [_own(job.label.threshold, cell), job.label.margin],
+        **_what_is_known(link, cell, job),
         "stimuli": cell.stimuli,
         "fold": cell.fold,
         "seed": cell.seed,
@@ -145,6 +162,13 @@ def _setting(link: Link, job: JobSpec) -> Setting:
     )
 
 
+def _what_is_known(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
+    """What a stage is told of its windows: classes, by the label rule, or affect values."""
+    if job.task == "regression" and link.objective not in CLASS_STAGES:
+        return {"task": job.task}
+    return {"label": [_own(job.label.threshold, cell), job.label.margin]}
+
+
 def _own(threshold: Any, cell: Cell) -> Any:
     """The value for the cell's affect: what another affect gets changes nothing here."""
     return threshold[cell.affect] if isinstance(threshold, dict) else threshold
@@ -183,6 +207,6 @@ def _training_settings(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
             settings["training"] = optimisation.supervised.model_dump()
             if link.source is not None:
                 settings["distillation"] = job.student.distillation.model_dump()
-    if link.objective == "cross_entropy" and job.student.distillation.imitate == "embedding":
+    if link.objective in _SUPERVISED.values() and job.student.distillation.imitate == "embedding":
         settings["keeps"] = "embedding"
     return settings

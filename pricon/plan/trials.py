@@ -8,10 +8,11 @@ from pricon.errors import PlanError
 from pricon.plan.folds import split_participants
 from pricon.plan.grid import job_at, points_of
 from pricon.plan.identity import identity
-from pricon.plan.plan import UNTOUCHED, Cell, Lane, Plan, Setting, Stage, Trial
+from pricon.plan.plan import CLASS_STAGES, UNTOUCHED, Cell, Lane, Plan, Setting, Stage, Trial
 from pricon.plan.stages import chain, deployed_modalities, stages_of
 from pricon.plan.summary import CorpusSummary
 from pricon.spec.job import JobSpec
+from pricon.spec.label import LabelSpec, customary_label
 
 
 def plan_trials(
@@ -25,7 +26,8 @@ def plan_trials(
         only_folds: plan these folds alone; None means all.
 
     Raises:
-        PlanError: the corpus lacks a modality, stimulus, affect or participants that the job needs.
+        PlanError: the corpus lacks a modality, stimulus, affect or participants that the job needs,
+            or the job has a label rule that no stage would look at.
     """
     _check_names(job, corpus)
     whole = _cells(job, corpus)
@@ -38,6 +40,7 @@ def plan_trials(
         for index, cell in enumerate(cells)
         for trial in _trials_of(cell, index, jobs, corpus.digest, stages)
     ]
+    _check_label_rule(job, stages.values())
     return Plan(
         run_id=identity([job.name, sorted(trial.id for trial in trials)]),
         job_name=job.name,
@@ -49,7 +52,21 @@ def plan_trials(
         trials=tuple(trials),
         lanes=_deal_lanes(len(cells), job.resources.lanes),
         grid=grid,
+        task=job.task,
     )
+
+
+def _check_label_rule(job: JobSpec, stages: Iterable[Stage]) -> None:
+    """A rule that only the corpus' custom gives may go unused; one that somebody wrote may not."""
+    is_used = any(stage.objective in CLASS_STAGES for stage in stages)
+    if is_used or job.task == "classification":
+        return
+    if job.label != customary_label(LabelSpec(), job.corpus):
+        raise PlanError(
+            "`label` would be ignored: under `task: regression` only contrastive stages see "
+            "classes, and no arm of the job has one",
+            "remove `label`, or add an arm such as `pricon` to `arms`",
+        )
 
 
 def _check_names(job: JobSpec, corpus: CorpusSummary) -> None:
@@ -131,8 +148,9 @@ def _trials_of(
     known: set[str] = set()
     for arm in job.arms:
         for available in deployed_modalities(arm, sets, everything):
+            link = chain(arm, available, everything, job.task)
             for at_point in jobs:
-                links = stages_of(chain(arm, available, everything), cell, index, at_point, digest)
+                links = stages_of(link, cell, index, at_point, digest)
                 trial_id = identity([arm, links[-1].id])
                 if trial_id in known:
                     continue

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricon.report.estimate import Estimate
-from pricon.report.scores import Scores, mean_present
+from pricon.report.scores import Scores
 from pricon.report.significance import (
     DECIMALS,
     bonferroni,
@@ -17,6 +17,7 @@ from pricon.report.significance import (
     smallest_detectable,
 )
 from pricon.report.summary import Comparison, GapClosed
+from pricon.report.weighted import mean_present
 
 SHARED_ARMS = ("majority", "time_only", "all_modalities", "scl_all_modalities")
 """Arms that do not depend on the available set; they belong to every table of their stimulus."""
@@ -47,7 +48,7 @@ def compare(
         and by_arm[arm].cells == by_arm[reference].cells != frozenset()
     ]
     between = [(by_arm[arm], by_arm[reference]) for arm, reference in possible]
-    differences = [a.draws["accuracy"] - b.draws["accuracy"] for a, b in between]
+    differences = [a.primary - b.primary for a, b in between]
     over_people = [a.by_participant - b.by_participant for a, b in between]
     over_pairs = [a.by_fold - b.by_fold for a, b in between]
     p_values = [paired_wilcoxon(d) for d in over_people]
@@ -80,12 +81,12 @@ def gap_closed(by_arm: Mapping[str, Scores], arm: str) -> GapClosed | None:
     """How much of the gap an arm closes; None where there is none, or none that it could close."""
     if arm in (*SHARED_ARMS, "e2e") or not {"e2e", "all_modalities"} <= by_arm.keys():
         return None
-    e2e = by_arm["e2e"].draws["accuracy"]
-    gap = by_arm["all_modalities"].draws["accuracy"] - e2e
+    e2e = by_arm["e2e"].primary
+    gap = by_arm["all_modalities"].primary - e2e
     if not gap[0] > 0:
         return None
     share = np.full(gap.size, nan)
-    np.divide(by_arm[arm].draws["accuracy"] - e2e, gap, out=share, where=gap > 0)
+    np.divide(by_arm[arm].primary - e2e, gap, out=share, where=gap > 0)
     num_without_gap = int((gap[1:] <= 0).sum())
     if num_without_gap > MOST_WITHOUT_GAP * (gap.size - 1):
         return None

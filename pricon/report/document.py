@@ -3,6 +3,9 @@
 Keys (every number may be null: not defined by these trials):
 
     schema_version   1
+    task             classification or regression
+    primary          the metric that arms are compared by: accuracy, or ccc (Lin's concordance
+                     correlation coefficient)
     job, run_id      the job's name and the hash of its trials
     corpus_digest    SHA-256 of the corpus' manifest
     generated        true: written by a generator, says nothing about people
@@ -13,9 +16,13 @@ Keys (every number may be null: not defined by these trials):
     verdict          sentences; empty unless complete
     arms             one entry a stimulus, affect, available set and arm; none of a job with a grid:
         stimulus, affect, available, arm, modality, num_participants, num_finished, num_planned
-        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval
-        by_participant  participant -> accuracy over all of their windows, mean over seeds
-        teacher_accuracy  of the arm's teachers on the same windows; null for arms without one
+        metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval.
+                     accuracy, balanced_accuracy, macro_f1, auroc; or ccc, rmse (in the unit of the
+                     annotation), pearson
+        by_participant  participant -> primary metric over all of their windows, mean over seeds;
+                     nobody whose annotation is constant has a ccc
+        teacher_score  primary metric of the arm's teachers on the same windows; null for arms
+                     without one
         minus_e2e    null, or a comparison
         gap_closed   null, or {share, low, high, num_without_gap, num_resamples}
     comparisons      of two arms other than e2e, with the keys stimulus, affect and available
@@ -23,18 +30,20 @@ Keys (every number may be null: not defined by these trials):
         stimulus, affect, available, arm, num_participants
         own          a setting: the job's own, as far as it touches the arm
         points       one entry a setting, the job's own first: setting, num_finished, num_planned,
-                     accuracy {mean, low, high}, minus_e2e (null, or {mean, low, high})
+                     score {mean, low, high}: primary metric, minus_e2e (null, or {mean, low, high})
         choice       null, or best (a setting), gain {mean, low, high}, held_out_gain, sd_settings,
                      sd_seeds (see `surface.Choice`)
-    equivalence_margin  accuracies that differ by less are comparable (TOST)
+    equivalence_margin  arms whose primary metric differs by less are comparable (TOST)
     folds            one entry a stimulus, affect and fold, means over seeds:
         stimulus, affect, fold
-        num_windows  {train, validation, test, dropped}: kept windows by split, dropped as ambiguous
-        share_high   {train, validation, test}: share of class high among the kept windows
-        majority_accuracy  test accuracy of always predicting the training majority
+        num_windows  {train, validation, test, dropped}: windows with a label by split, and those
+                     that are ambiguous or, under regression, not annotated
+        share_high   {train, validation, test}: share of class high among them; and
+        majority_accuracy  test accuracy of always predicting the training majority; or
+        affect_mean, affect_sd  {train, validation, test}; and
+        constant_rmse  test RMSE of always predicting the training mean
     trials           one entry a trial: trial_id, arm, modality, the keys of a setting, stimulus,
-                     affect, fold, seed, status, error, num_windows, accuracy, balanced_accuracy,
-                     macro_f1, auroc
+                     affect, fold, seed, status, error, num_windows, and the metrics by name
 
 A setting: distillation_weight, distillation_temperature, contrastive_temperature; null where it
 does not touch the arm, or the job has no grid.
@@ -55,11 +64,14 @@ from pricon.report.summary import (
     ArmSummary,
     Block,
     Comparison,
+    FoldSummary,
     GapClosed,
     Report,
     TrialRow,
 )
 from pricon.report.surface import Surface
+from pricon.report.yardstick import Yardstick
+from pricon.spec.task import Task
 
 SCHEMA_VERSION = 1
 
@@ -68,6 +80,8 @@ def to_json(report: Report) -> bytes:
     """results.json; the same report gives the same bytes."""
     document = {
         "schema_version": SCHEMA_VERSION,
+        "task": report.task,
+        "primary": report.yardstick.primary,
         "job": report.job_name,
         "run_id": report.run_id,
         "corpus_digest": report.corpus_digest,
@@ -85,14 +99,14 @@ def to_json(report: Report) -> bytes:
             for comparison in block.others
         ],
         "surfaces": [_surface(surface) for surface in report.surfaces],
-        "equivalence_margin": report.statistics.equivalence_margin,
-        "folds": [asdict(fold) for fold in report.folds],
-        "trials": [trial_columns(row) for row in report.trials],
+        "equivalence_margin": report.statistics.margin,
+        "folds": [_fold(fold, report.task) for fold in report.folds],
+        "trials": [trial_columns(row, report.yardstick) for row in report.trials],
     }
     return (json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n").encode()
 
 
-def trial_columns(row: TrialRow) -> dict[str, str | int | float | None]:
+def trial_columns(row: TrialRow, yardstick: Yardstick) -> dict[str, str | int | float | None]:
     """One trial, flat: a row of trials.parquet and an entry of `trials`; NaN where undefined."""
     trial, cell = row.result.trial, row.result.cell
     metrics = row.metrics.to_dict() if row.metrics is not None else {}
@@ -108,15 +122,23 @@ def trial_columns(row: TrialRow) -> dict[str, str | int | float | None]:
         "status": row.result.status,
         "error": row.result.error,
         "num_windows": row.metrics.num_windows if row.metrics is not None else None,
-        "accuracy": metrics.get("accuracy"),
-        "balanced_accuracy": metrics.get("balanced_accuracy"),
-        "macro_f1": metrics.get("macro_f1"),
-        "auroc": metrics.get("auroc"),
+        **{name: metrics.get(name) for name in yardstick.metrics},
     }
 
 
 def _place(block: Block) -> dict[str, Any]:
     return {"stimulus": block.stimulus, "affect": block.affect, "available": block.available}
+
+
+_NOT_OF: Mapping[Task, frozenset[str]] = {
+    "classification": frozenset({"affect_mean", "affect_sd", "constant_rmse"}),
+    "regression": frozenset({"share_high", "majority_accuracy"}),
+}
+"""Keys of a fold that a task does not define."""
+
+
+def _fold(fold: FoldSummary, task: Task) -> dict[str, Any]:
+    return {key: value for key, value in asdict(fold).items() if key not in _NOT_OF[task]}
 
 
 def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:
@@ -129,7 +151,7 @@ def _arm(block: Block, row: ArmSummary) -> dict[str, Any]:
         "num_planned": row.num_planned,
         "metrics": {name: _estimate(seen, "mean") for name, seen in row.metrics.items()},
         "by_participant": row.by_participant,
-        "teacher_accuracy": row.teacher_accuracy,
+        "teacher_score": row.teacher_score,
         "minus_e2e": None if row.minus_e2e is None else _comparison(row.minus_e2e),
         "gap_closed": None if row.gap_closed is None else _gap(row.gap_closed),
     }
@@ -142,7 +164,7 @@ def _surface(surface: Surface) -> dict[str, Any]:
             "setting": point.setting.to_dict(),
             "num_finished": point.num_finished,
             "num_planned": point.num_planned,
-            "accuracy": _estimate(point.accuracy, "mean"),
+            "score": _estimate(point.score, "mean"),
             "minus_e2e": None if point.minus_e2e is None else _estimate(point.minus_e2e, "mean"),
         }
         for point in surface.points

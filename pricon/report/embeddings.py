@@ -19,7 +19,7 @@ class EmbeddingMap:
         place: stimulus and affect.
         points: first two principal components, shape (n, 2).
         explained: share of the variance in each of them.
-        label: 1 high, 0 low, shape (n,).
+        label: 1 high, 0 low, int8; or affect, float32; shape (n,).
         participant: whose window it is, shape (n,).
     """
 
@@ -27,7 +27,7 @@ class EmbeddingMap:
     place: str
     points: NDArray[np.float64]
     explained: tuple[float, float]
-    label: NDArray[np.int8]
+    label: NDArray[np.int8] | NDArray[np.float32]
     participant: NDArray[np.str_]
 
 
@@ -36,7 +36,7 @@ def project(
     *,
     title: str,
     place: str,
-    label: NDArray[np.int8],
+    label: NDArray[np.int8] | NDArray[np.float32],
     participant: NDArray[np.str_],
 ) -> EmbeddingMap:
     """The map of embeddings of shape (windows, width); components are fitted on all of them."""

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from pricon.plan.plan import Setting
 from pricon.report.embeddings import EmbeddingMap
-from pricon.report.results import Curve, TrialResult
+from pricon.report.results import Curve, TrialResult, ValuePredictions
 from pricon.report.sensitivity import Panel
 from pricon.report.summary import ArmSummary, Block
 from pricon.report.surface import Point
 from pricon.report.training import curves_by_kind
+from pricon.report.yardstick import Yardstick, said_and_told
 
 MAIN_ARMS = ("e2e", "scl", "lupi", "pricon", "all_modalities")
 """Arms that a figure with a column or line for each arm shows, as far as a job has them."""
@@ -52,28 +53,28 @@ _STYLE: dict[Any, Any] = {
 _NUM_BINS = 10
 
 
-def participants(block: Block) -> str | None:
-    """Accuracy of every participant under each main arm, one grey line a person."""
+def participants(block: Block, metric: str) -> str | None:
+    """The primary metric of every participant under each main arm, one grey line a person."""
     rows = _main(block)
     people = sorted(set.intersection(*({*row.by_participant} for row in rows))) if rows else []
     if not people:
         return None
-    accuracy = np.array([[row.by_participant[person] for row in rows] for person in people])
+    values = np.array([[row.by_participant[person] for row in rows] for person in people])
 
     def draw(axes: Axes) -> None:
         columns = np.arange(len(rows))
-        axes.plot(columns, accuracy.T, color="#888888", alpha=0.25, linewidth=0.6)
+        axes.plot(columns, values.T, color="#888888", alpha=0.25, linewidth=0.6)
         for column, row in enumerate(rows):
             axes.plot(
-                np.full(len(people), column), accuracy[:, column], "o", markersize=2.5, alpha=0.5,
+                np.full(len(people), column), values[:, column], "o", markersize=2.5, alpha=0.5,
                 color=COLOURS[row.arm], markeredgewidth=0,
             )  # fmt: skip
-            seen = row.metrics["accuracy"]
+            seen = row.primary
             if seen.has_interval:
                 axes.plot([column] * 2, [seen.low, seen.high], color="black", linewidth=2.5)
             axes.plot(column, seen.value, "D", color="black", markersize=5)
         axes.set_xticks(columns, [row.arm for row in rows], rotation=20, ha="right")
-        axes.set_ylabel("accuracy of a participant")
+        axes.set_ylabel(f"{metric} of a participant")
 
     return _svg(draw, width=5.2, height=3.4)
 
@@ -99,8 +100,8 @@ def gap_closed(block: Block) -> str | None:
     return _svg(draw, width=5.2, height=0.9 + 0.32 * len(rows))
 
 
-def calibration(results: Iterable[TrialResult]) -> str | None:
-    """How often windows were high, by the probability that a main arm gave them."""
+def calibration(results: Iterable[TrialResult], words: Yardstick) -> str | None:
+    """What was annotated by what a main arm predicted: share of high by probability, or affect."""
     by_arm: dict[str, list[TrialResult]] = {}
     for result in results:
         if result.predictions is not None and result.trial.arm in MAIN_ARMS:
@@ -108,13 +109,18 @@ def calibration(results: Iterable[TrialResult]) -> str | None:
     if not by_arm:
         return None
 
+    lines = {arm: reliability(by_arm[arm]) for arm in MAIN_ARMS if arm in by_arm}
+    ends = words.range or (
+        min(min(said.min(), told.min()) for said, told in lines.values()),
+        max(max(said.max(), told.max()) for said, told in lines.values()),
+    )
+
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=0.8)
-        for arm in (arm for arm in MAIN_ARMS if arm in by_arm):
-            said, happened = reliability(by_arm[arm])
-            axes.plot(said, happened, "o-", markersize=3, color=COLOURS[arm], label=arm)
-        axes.set_xlabel("probability of high that the model gave")
-        axes.set_ylabel("share that was high")
+        axes.plot(ends, ends, color="#999999", linestyle="--", linewidth=0.8)
+        for arm, (said, told) in lines.items():
+            axes.plot(said, told, "o-", markersize=3, color=COLOURS[arm], label=arm)
+        axes.set_xlabel(words.said_label)
+        axes.set_ylabel(words.told_label)
         axes.set_aspect("equal")
         axes.legend(frameon=False, fontsize=8)
 
@@ -122,17 +128,19 @@ def calibration(results: Iterable[TrialResult]) -> str | None:
 
 
 def reliability(results: Sequence[TrialResult]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean probability of high and share that was high, by tenths of the probability.
+    """Mean of what was predicted and of what was annotated, by tenths of what was predicted.
 
-    Tenths without a window are left out.
+    Probabilities are cut at 0.1, 0.2 ..., values at their deciles. Tenths without a window are left
+    out.
     """
-    seen = [result.predictions for result in results if result.predictions is not None]
-    said = np.concatenate([one.probability_high for one in seen]).astype(np.float64)
-    high = np.concatenate([one.label for one in seen])
-    bins = np.minimum((said * _NUM_BINS).astype(np.int64), _NUM_BINS - 1)
+    pairs = [said_and_told(r.predictions) for r in results if r.predictions is not None]
+    said, told = (np.concatenate(some).astype(np.float64) for some in zip(*pairs, strict=True))
+    shares = np.arange(1, _NUM_BINS) / _NUM_BINS
+    is_value = isinstance(results[0].predictions, ValuePredictions)
+    bins = np.searchsorted(np.quantile(said, shares) if is_value else shares, said, "right")
     count = np.bincount(bins, minlength=_NUM_BINS)
     kept = count > 0
-    means = [np.bincount(bins, values, _NUM_BINS)[kept] / count[kept] for values in (said, high)]
+    means = [np.bincount(bins, values, _NUM_BINS)[kept] / count[kept] for values in (said, told)]
     return means[0], means[1]
 
 
@@ -160,18 +168,16 @@ def _curves(kind: str, curves: Sequence[Curve]) -> Callable[[Axes], None]:
 
 
 def embedding_map(of: EmbeddingMap) -> str:
-    """Windows by class, and the same windows by participant."""
+    """Windows by class or affect, and the same windows by participant."""
     people = np.unique(of.participant, return_inverse=True)[1]
     colours = mpl.colormaps["tab20"](people % 20 / 19.5)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.2, 2.5), layout="constrained")
-        by_class, by_person = figure.subplots(1, 2, sharex=True, sharey=True)
-        for label, name, colour in ((0, "low", COLOURS["e2e"]), (1, "high", COLOURS["pricon"])):
-            own = of.points[of.label == label]
-            by_class.scatter(*own.T, s=5, alpha=0.6, linewidths=0, color=colour, label=name)
+        by_label, by_person = figure.subplots(1, 2, sharex=True, sharey=True)
+        what_is_told = _by_value if of.label.dtype == np.float32 else _by_class
         by_person.scatter(*of.points.T, s=5, alpha=0.6, linewidths=0, color=colours)
-        by_class.legend(frameon=False, fontsize=7, loc="best")
-        for axes, what in ((by_class, "class"), (by_person, f"{people.max() + 1} participants")):
+        titles = what_is_told(by_label, of), f"{people.max() + 1} participants"
+        for axes, what in zip((by_label, by_person), titles, strict=True):
             axes.set_title(what, fontsize=8)
             axes.set_xticks([])
             axes.set_yticks([])
@@ -181,7 +187,7 @@ def embedding_map(of: EmbeddingMap) -> str:
 
 
 def heat_map(panel: Panel, own: Setting, limit: float) -> str:
-    """Accuracy minus that of e2e at every point of a panel, blue above and red below.
+    """Primary metric minus that of e2e at every point of a panel, blue above and red below.
 
     Args:
         panel: rows rise upwards.
@@ -214,6 +220,24 @@ def heat_map(panel: Panel, own: Setting, limit: float) -> str:
 
 def _difference(point: Point) -> float:
     return np.nan if point.minus_e2e is None else point.minus_e2e.value
+
+
+def _by_class(axes: Axes, of: EmbeddingMap) -> str:
+    for label, name, colour in ((0, "low", COLOURS["e2e"]), (1, "high", COLOURS["pricon"])):
+        own = of.points[of.label == label]
+        axes.scatter(own[:, 0], own[:, 1], s=5, alpha=0.6, linewidths=0, color=colour, label=name)
+    axes.legend(frameon=False, fontsize=7, loc="best")
+    return "class"
+
+
+def _by_value(axes: Axes, of: EmbeddingMap) -> str:
+    """Viridis: dark to bright, whoever looks; its ends are the lowest and highest affect."""
+    x, y = of.points.T
+    points = axes.scatter(x, y, s=5, alpha=0.6, linewidths=0, c=of.label, cmap="viridis")
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.colorbar(points, ax=axes, location="left", aspect=30).ax.tick_params(labelsize=6)
+    return "affect"
 
 
 def _main(block: Block) -> list[ArmSummary]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pricon.report import sensitivity, tables
-from pricon.report.summary import Block, Report
+from pricon.report.summary import Report
 from pricon.report.surface import Surface
 
 _ESCAPED = {
@@ -18,8 +18,12 @@ def latex(report: Report) -> str:
     """The tables; captions say what `tables.headlines` says, so that no number travels without."""
     title, *warnings = tables.headlines(report)
     lines = [f"% {title}", *(f"% {warning}" for warning in warnings), r"% \usepackage{booktabs}"]
+    headings = tables.headings(report.yardstick)
     found = [
-        *((tables.caption(block), _block(block)) for block in report.blocks),
+        *(
+            (tables.caption(block), [headings, *map(tables.cells, block.arms)])
+            for block in report.blocks
+        ),
         *(shown for surface in report.surfaces for shown in _panels(surface)),
     ]
     for number, (caption, rows) in enumerate(found):
@@ -35,11 +39,6 @@ def escape(text: str) -> str:
     '50\\% of a\\_b'
     """
     return "".join(_ESCAPED.get(char, char) for char in text)
-
-
-def _block(block: Block) -> list[tuple[str, ...]]:
-    """Headings and rows."""
-    return [tables.HEADINGS, *map(tables.cells, block.arms)]
 
 
 def _panels(surface: Surface) -> Iterator[tuple[str, list[tuple[str, ...]]]]:

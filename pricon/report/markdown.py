@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 
 from pricon.report import sensitivity, tables
-from pricon.report.metrics import METRICS
 from pricon.report.summary import ArmSummary, Block, Comparison, FoldSummary, Report
 from pricon.report.surface import Surface
 from pricon.report.training import still_improving
+from pricon.report.yardstick import Yardstick
+from pricon.spec.task import Task
 
 METHOD = """\
 H1, H2 and H3 are what PriCon claims: to beat conventional LUPI, to beat end-to-end models, and to
@@ -15,17 +16,16 @@ be comparable to models that have all modalities. Controls: what it gains over a
 shuffled labels, and over one whose encoder nobody trained, is what its teacher taught; what all
 modalities gain over the time in the session is what they know besides how late it is.
 
-Accuracy over all kept windows of a fold's test split, mean over folds, then over seeds.
+{definition} of a fold's test split, mean over folds, then over seeds.
 Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
 ({resamples:,} resamples, the same for every arm, so differences are paired).
-A resample passes over a fold of which it drew nobody, and for AUROC one of which it drew windows
-of one class only.
+A resample passes over a fold of which it drew nobody, and {undefined}.
 Intervals and tests over participants condition on the trained models: they say what other
 participants might have shown, not what training again might have shown. Training noise enters
 neither. `seeds` counts the seeds whose difference is above (+), below (-) or exactly (=) zero;
 where they disagree, training noise may explain a difference that interval and test find.
-
-`p (participants)` is a two-sided paired Wilcoxon test over participants, each one's accuracy
+{of_participant}
+`p (participants)` is a two-sided paired Wilcoxon test over participants, each one's {name}
 averaged over seeds, adjusted by Holm over the comparisons of its table. The sentences about what
 the data show adjust it over the comparisons of all tables that they judge, taken together.
 `p (fold x seed)` is the test of earlier papers, over fold x seed pairs, adjusted by Bonferroni.
@@ -38,10 +38,6 @@ difference is shown to be less than {margin:g}, either way.
 No test is made over windows: windows of one participant are not independent.
 `gap closed` is (arm - e2e) / (all_modalities - e2e), where the interval of the gap lies above zero.
 """
-
-_OTHERS = tuple(name for name in METRICS if name != "accuracy")
-
-METRIC_HEADINGS = ("arm", "sees", *_OTHERS, "its teacher's accuracy")
 
 COMPARISON_HEADINGS = (
     "comparison",
@@ -75,21 +71,28 @@ def markdown(report: Report, notes: Mapping[str, str]) -> str:
     for surface in report.surfaces:
         lines += _surface(surface)
     for block in report.blocks:
-        lines += _block(block, complete=report.complete)
+        lines += _block(block, report)
     if ran_out := still_improving(row.result for row in report.trials):
         lines += ["## Training", "", *_bullets(ran_out)]
     lines += ["## How to read this", "", method(report)]
-    lines += ["## Windows and classes of each fold", "", *_folds(report.folds)]
+    lines += [f"## {fold_title(report.task)}", "", *_folds(report.folds, report.task)]
     lines += ["## Origin", "", *_bullets([*origin(report), *map(note, notes.items())])]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def method(report: Report) -> str:
     """What intervals and tests mean, in paragraphs."""
-    spec = report.statistics
+    spec, words = report.statistics, report.yardstick
     if report.judged_on == "validation":
-        return sensitivity.METHOD.format(resamples=spec.resamples)
-    return METHOD.format(resamples=spec.resamples, margin=spec.equivalence_margin)
+        return sensitivity.method(report.surfaces, words, spec.resamples)
+    return METHOD.format(
+        resamples=spec.resamples,
+        margin=spec.margin,
+        name=words.name,
+        definition=words.definition,
+        undefined=words.undefined,
+        of_participant=words.of_participant,
+    )
 
 
 def note(labelled: tuple[str, str]) -> str:
@@ -108,17 +111,14 @@ def origin(report: Report) -> list[str]:
     ]
 
 
-def _block(block: Block, complete: bool) -> Iterator[str]:
+def _block(block: Block, report: Report) -> Iterator[str]:
     yield f"### {tables.caption(block)}"
     yield ""
-    yield from _table(tables.HEADINGS, map(tables.cells, block.arms))
-    yield from _table(
-        METRIC_HEADINGS,
-        map(metric_cells, block.arms),
-    )
+    yield from _table(tables.headings(report.yardstick), map(tables.cells, block.arms))
+    yield from _table(metric_headings(report.yardstick), map(metric_cells, block.arms))
     if compared := tables.comparisons(block):
         yield from _table(COMPARISON_HEADINGS, map(comparison_cells, compared))
-    if complete:
+    if report.complete:
         yield from _bullets(_gap_notes(block))
 
 
@@ -135,10 +135,16 @@ def _surface(surface: Surface) -> Iterator[str]:
     yield ""
 
 
+def metric_headings(yardstick: Yardstick) -> tuple[str, ...]:
+    """Of the columns with all metrics but the primary one."""
+    return ("arm", "sees", *yardstick.metrics[1:], f"its teacher's {yardstick.name}")
+
+
 def metric_cells(row: ArmSummary) -> tuple[str, ...]:
-    """An arm under `METRIC_HEADINGS`."""
-    others = (tables.estimate(row.metrics[name]) for name in _OTHERS)
-    return (row.arm, row.modality or tables.NOTHING, *others, _number(row.teacher_accuracy))
+    """An arm under `metric_headings`."""
+    _, *others = row.metrics.values()
+    cells = map(tables.estimate, others)
+    return (row.arm, row.modality or tables.NOTHING, *cells, _number(row.teacher_score))
 
 
 def comparison_cells(c: Comparison) -> tuple[str, ...]:
@@ -164,32 +170,48 @@ def _gap_notes(block: Block) -> Iterator[str]:
             )
 
 
-def _folds(folds: Sequence[FoldSummary]) -> Iterator[str]:
+def fold_title(task: Task) -> str:
+    """Of the section about folds."""
+    return f"Windows and {'classes' if task == 'classification' else 'affect'} of each fold"
+
+
+def _folds(folds: Sequence[FoldSummary], task: Task) -> Iterator[str]:
     if not folds:
         yield "No trial told its windows."
         yield ""
         return
-    headings, *rows = fold_rows(folds)
+    headings, *rows = fold_rows(folds, task)
     yield from _table(headings, rows)
     yield "Numbers of windows; means over seeds, which move the validation participants."
     yield ""
 
 
-def fold_rows(folds: Sequence[FoldSummary]) -> list[tuple[str, ...]]:
-    """Headings, then windows and classes of each fold."""
+def fold_rows(folds: Sequence[FoldSummary], task: Task) -> list[tuple[str, ...]]:
+    """Headings, then windows of each fold and their classes or affect."""
     parts = ("train", "validation", "test", "dropped")
-    headings = ("fold", *parts, "high in train", "high in test", "majority baseline")
+    labels = _CLASS_HEADINGS if task == "classification" else _VALUE_HEADINGS
     rows = [
         (
             f"{fold.stimulus} {fold.affect} {fold.fold}",
             *(_count(fold.num_windows[key]) for key in parts),
-            _number(fold.share_high["train"]),
-            _number(fold.share_high["test"]),
-            _number(fold.majority_accuracy),
+            *map(_number, _classes(fold) if task == "classification" else _values(fold)),
         )
         for fold in folds
     ]
-    return [headings, *rows]
+    return [("fold", *parts, *labels), *rows]
+
+
+_CLASS_HEADINGS = ("high in train", "high in test", "majority baseline")
+_VALUE_HEADINGS = ("mean in train", "mean in test", "sd in train", "sd in test", "rmse of the mean")
+
+
+def _classes(fold: FoldSummary) -> tuple[float, ...]:
+    return fold.share_high["train"], fold.share_high["test"], fold.majority_accuracy
+
+
+def _values(fold: FoldSummary) -> tuple[float, ...]:
+    mean, sd = fold.affect_mean, fold.affect_sd
+    return mean["train"], mean["test"], sd["train"], sd["test"], fold.constant_rmse
 
 
 def _count(value: float) -> str:

@@ -1,19 +1,20 @@
 """How good the predictions of one trial are. Owns the metrics, not their averages over trials.
 
-All four are computed over all kept windows of the test split; none averages over batches.
+All are computed over all windows of the test split that have a label; none averages over batches.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import nan
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
-from pricon.report.results import Predictions
+from pricon.report.results import Predictions, ValuePredictions
 
 OUTCOMES = ("true_low", "false_high", "false_low", "true_high")
 """The last axis of `count_outcomes`: index = 2 * label + predicted class."""
@@ -42,7 +43,26 @@ class Metrics:
         return asdict(self)
 
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueMetrics:
+    """Metrics of one regression trial; NaN where the test split does not define one.
+
+    Args:
+        num_windows: annotated windows of the test split.
+        ccc: Lin's concordance correlation coefficient, -1 to 1; 0 for a constant prediction; NaN
+            where the annotated trace is constant, because no prediction could score.
+        rmse: root of the mean squared error, in the unit of the annotation.
+        pearson: correlation; NaN where either side is constant.
+    """
+
+    num_windows: int
+    ccc: float
+    rmse: float
+    pearson: float
+
+    def to_dict(self) -> Mapping[str, float]:
+        """The metrics by name, as a tracker records them."""
+        return asdict(self)
 
 
 def predicted_class(predictions: Predictions) -> NDArray[np.int8]:
@@ -50,8 +70,18 @@ def predicted_class(predictions: Predictions) -> NDArray[np.int8]:
     return (predictions.probability_high >= 0.5).astype(np.int8)
 
 
-def measure(predictions: Predictions) -> Metrics:
+@overload
+def measure(predictions: Predictions) -> Metrics: ...
+@overload
+def measure(predictions: ValuePredictions) -> ValueMetrics: ...
+def measure(predictions: Predictions | ValuePredictions) -> Metrics | ValueMetrics:
     """Metrics of one trial's predictions."""
+    if isinstance(predictions, ValuePredictions):
+        return _measure_values(predictions)
+    return _measure_classes(predictions)
+
+
+def _measure_classes(predictions: Predictions) -> Metrics:
     label, predicted = predictions.label, predicted_class(predictions)
     if label.size == 0:
         return Metrics(num_windows=0, accuracy=nan, balanced_accuracy=nan, macro_f1=nan, auroc=nan)
@@ -69,6 +99,27 @@ def measure(predictions: Predictions) -> Metrics:
             macro_f1=float(f1(label, predicted)),
             auroc=float(roc_auc_score(label, predictions.probability_high)) if two_classes else nan,
         )
+
+
+def _measure_values(predictions: ValuePredictions) -> ValueMetrics:
+    """Metrics of predicted affect values, by the formulas that average over windows directly.
+
+    Source: Lin 1989; moments are means over the windows (divided by n).
+    """
+    target = predictions.target.astype(np.float64)
+    prediction = predictions.prediction.astype(np.float64)
+    if target.size == 0:
+        return ValueMetrics(num_windows=0, ccc=nan, rmse=nan, pearson=nan)
+    covariance = float(((target - target.mean()) * (prediction - prediction.mean())).mean())
+    spread = float(target.var() + prediction.var() + (target.mean() - prediction.mean()) ** 2)
+    moves = [bool(np.ptp(values) > 0) for values in (target, prediction)]
+    deviations = float(target.std() * prediction.std())
+    return ValueMetrics(
+        num_windows=int(target.size),
+        ccc=2 * covariance / spread if moves[0] else nan,
+        rmse=float(np.sqrt(((target - prediction) ** 2).mean())),
+        pearson=covariance / deviations if all(moves) else nan,
+    )
 
 
 def count_outcomes(predictions: Predictions, participants: NDArray[np.str_]) -> NDArray[np.int64]:

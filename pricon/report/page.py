@@ -45,7 +45,8 @@ def page(report: Report, notes: Mapping[str, str], maps: Sequence[EmbeddingMap] 
         ],
         still_improving=[*map(_with_code, still_improving(results))],
         maps=[(f"{one.place}: {one.title}", Markup(figures.embedding_map(one))) for one in maps],
-        folds=markdown.fold_rows(report.folds),
+        fold_title=markdown.fold_title(report.task),
+        folds=markdown.fold_rows(report.folds, report.task),
         method=[*map(_with_code, markdown.method(report).split("\n\n"))],
         origin=[*markdown.origin(report), *map(markdown.note, notes.items())],
     )
@@ -62,15 +63,16 @@ def _block(block: Block, report: Report) -> dict[str, Any]:
     ]
     return {
         "caption": tables.caption(block),
-        "headings": tables.HEADINGS,
+        "headings": tables.headings(report.yardstick),
         "arms": [tables.cells(row) for row in block.arms],
-        "metric_headings": markdown.METRIC_HEADINGS,
+        "metric_headings": markdown.metric_headings(report.yardstick),
         "metrics": [markdown.metric_cells(row) for row in block.arms],
         "comparison_headings": markdown.COMPARISON_HEADINGS,
         "comparisons": [markdown.comparison_cells(c) for c in tables.comparisons(block)],
-        "participants": _markup(figures.participants(block)),
+        "participants": _markup(figures.participants(block, report.yardstick.name)),
         "gap": _markup(figures.gap_closed(block)),
-        "calibration": _markup(figures.calibration(own)),
+        "calibration": _markup(figures.calibration(own, report.yardstick)),
+        "calibration_caption": report.yardstick.calibration,
     }
 
 

@@ -1,7 +1,7 @@
 """What one trial found, as the driver hands it to report and tracker."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -11,24 +11,46 @@ from pricon.plan.plan import Cell, Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """Predictions for the kept windows of the split that judges (n of them): test or validation.
+class TestedWindows:
+    """The windows of the split that judges, test or validation, that have a label (n of them).
 
     Args:
         window: position in the corpus, int64, shape (n,).
         participant: shape (n,), str.
         session: shape (n,), str.
         t_start_s: start of the annotated window, seconds, shape (n,).
-        label: 1 for high, 0 for low, int8, shape (n,).
-        probability_high: predicted, float32, shape (n,); the class is high from 0.5 on.
     """
 
     window: NDArray[np.int64]
     participant: NDArray[np.str_]
     session: NDArray[np.str_]
     t_start_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions(TestedWindows):
+    """Classes of these windows, and what a model makes of them.
+
+    Args:
+        label: 1 for high, 0 for low, int8, shape (n,).
+        probability_high: predicted, float32, shape (n,); the class is high from 0.5 on.
+    """
+
     label: NDArray[np.int8]
     probability_high: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuePredictions(TestedWindows):
+    """Affect of these windows, and what a model makes of it; both in the annotation's unit.
+
+    Args:
+        target: annotated, float32, shape (n,).
+        prediction: float32, shape (n,).
+    """
+
+    target: NDArray[np.float32]
+    prediction: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +81,21 @@ class TrialResult:
         error: why it failed, one line; None otherwise.
         predictions: None unless finished.
         curves: of the stages of its chain that were committed, first to last.
-        teacher_accuracy: of its student's teacher, on the same windows; None without one.
-        num_windows: kept windows by split (`train`, `validation`, `test`), and `dropped`. Without
-            the test split here and below, where the job has a grid.
-        share_high: share of class `high` among the kept windows, by split.
+        teacher_score: primary metric of its student's teacher, on the same windows; None without
+            one.
+        num_windows: windows with a label by split (`train`, `validation`, `test`), and `dropped`.
+            Without the test split here and below, where the job has a grid.
+        share_high: share of class `high` among them by split; empty under regression.
+        affect: mean and standard deviation of affect by split; empty under classification.
     """
 
     trial: Trial
     cell: Cell
     status: Literal["finished", "failed", "missing"]
     error: str | None = None
-    predictions: Predictions | None = None
+    predictions: Predictions | ValuePredictions | None = None
     curves: tuple[Curve, ...] = ()
-    teacher_accuracy: float | None = None
+    teacher_score: float | None = None
     num_windows: Mapping[str, int]
     share_high: Mapping[str, float]
+    affect: Mapping[str, tuple[float, float]] = field(default_factory=dict)

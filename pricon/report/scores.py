@@ -4,14 +4,15 @@ Windows of one person overlap in time and resemble each other, so people are dra
 Every arm sees the same draws, which makes differences between arms paired.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pricon.report.metrics import METRICS, Metrics, count_outcomes, count_ranked_pairs
-from pricon.report.results import Predictions, TrialResult
+from pricon.report.results import TrialResult
+from pricon.report.weighted import mean_present
+from pricon.report.yardstick import Yardstick, summed
 
 BOOTSTRAP_SEED = 0
 
@@ -42,21 +43,28 @@ class Scores:
     """What one arm reached on one stimulus group, or averaged over several.
 
     Args:
-        draws: metric -> mean over folds, then over seeds, under each resample.
-        by_participant: accuracy over all windows of a participant, mean over seeds, shape
-            (participants,); NaN for those who were never tested.
-        by_fold: accuracy of each trial, shape (seeds, folds); NaN where there is none.
-        teacher: accuracy of their teachers, mean over folds, then seeds; NaN without one.
+        draws: metric -> mean over folds, then over seeds, under each resample; the primary first.
+        by_participant: primary metric over all windows of a participant, mean over seeds, shape
+            (participants,); NaN for those who were never tested, and where it is not defined.
+        is_tested: whether a participant was, shape (participants,).
+        by_fold: primary metric of each trial, shape (seeds, folds); NaN where there is none.
+        teacher: that of their teachers, mean over folds, then seeds; NaN without one.
         cells: (stimulus, affect, fold, seed) of the finished trials.
         num_planned: trials that the plan holds.
     """
 
     draws: Mapping[str, Draws]
     by_participant: NDArray[np.float64]
+    is_tested: NDArray[np.bool_]
     by_fold: NDArray[np.float64]
     teacher: float
     cells: frozenset[tuple[str, str, int, int]]
     num_planned: int
+
+    @property
+    def primary(self) -> Draws:
+        """Draws of the metric that arms are compared by."""
+        return next(iter(self.draws.values()))
 
 
 def make_grid(results: Sequence[TrialResult], num_resamples: int) -> Grid:
@@ -76,51 +84,56 @@ def make_grid(results: Sequence[TrialResult], num_resamples: int) -> Grid:
     )
 
 
-def score(trials: Sequence[tuple[TrialResult, Metrics | None]], grid: Grid) -> Scores:
+def score(results: Sequence[TrialResult], grid: Grid, yardstick: Yardstick) -> Scores:
     """Scores of the trials of one arm on one stimulus group.
 
     Under a resample the metric of a fold comes from the windows of the participants drawn;
-    folds of which nobody was drawn are left out of the mean, for AUROC also those of which only
-    windows of one class were.
+    folds of which nobody was drawn are left out of the mean, and so are those that do not define
+    it, as one class does not define AUROC.
 
     Args:
-        trials: results with their metrics, None where a trial did not finish.
+        results: of the arm.
         grid: made from the results of all arms.
+        yardstick: of the task.
     """
     shape = (len(grid.seeds), len(grid.folds))
-    counts = np.zeros((*shape, grid.participants.size, 4))
-    auroc = np.full((len(grid.weights), *shape), np.nan)
+    by_person = np.zeros((*shape, grid.participants.size, yardstick.num_sums))
+    draws = {name: np.full((len(grid.weights), *shape), np.nan) for name in yardstick.metrics}
     teacher = np.full(shape, np.nan)
     finished = []
-    for result, metrics in trials:
-        if result.predictions is None or metrics is None:
+    for result in results:
+        if result.predictions is None:
             continue
         at = grid.seeds.index(result.cell.seed), grid.folds.index(result.cell.fold)
-        counts[at] = count_outcomes(result.predictions, grid.participants)
-        auroc[:, *at] = _auroc(result.predictions, counts[at], grid)
-        teacher[at] = np.nan if result.teacher_accuracy is None else result.teacher_accuracy
+        seen = summed(result.predictions, grid.participants, grid.weights)
+        by_person[at] = seen.sums
+        for name, values in seen.others.items():
+            draws[name][:, *at] = values
+        teacher[at] = np.nan if result.teacher_score is None else result.teacher_score
         finished.append(result.cell)
-    by_person = np.moveaxis(counts, 2, 0).reshape(
-        grid.participants.size, 4 * len(grid.seeds) * len(grid.folds)
-    )
-    sums = (grid.weights @ by_person).reshape(-1, *shape, 4)
-    draws = {name: _over_folds_and_seeds(of(sums)) for name, of in _OF_COUNTS.items()}
-    draws["auroc"] = _over_folds_and_seeds(auroc)
+    sums = np.tensordot(grid.weights, by_person, axes=(1, 2))
+    draws |= {name: of(sums) for name, of in yardstick.of_sums.items()}
+    primary = yardstick.of_sums[yardstick.primary]
     return Scores(
-        draws={name: draws[name] for name in METRICS},
-        by_participant=mean_present(_accuracy(counts.sum(axis=1)), axis=0),
-        by_fold=_accuracy(sums[0]),
+        draws={name: _over_folds_and_seeds(values) for name, values in draws.items()},
+        by_participant=mean_present(primary(by_person.sum(axis=1)), axis=0),
+        is_tested=np.count_nonzero(by_person, axis=(0, 1, 3)) > 0,
+        by_fold=primary(sums[0]),
         teacher=float(_over_folds_and_seeds(teacher)),
         cells=frozenset((cell.stimulus, cell.affect, cell.fold, cell.seed) for cell in finished),
-        num_planned=len(trials),
+        num_planned=len(results),
     )
 
 
 def average(scores: Sequence[Scores]) -> Scores:
     """Mean over stimulus groups, each counting the same; participants are drawn jointly."""
     return Scores(
-        draws={m: mean_present(np.stack([s.draws[m] for s in scores]), axis=0) for m in METRICS},
+        draws={
+            name: mean_present(np.stack([s.draws[name] for s in scores]), axis=0)
+            for name in scores[0].draws
+        },
         by_participant=mean_present(np.stack([s.by_participant for s in scores]), axis=0),
+        is_tested=np.count_nonzero([s.is_tested for s in scores], axis=0) > 0,
         by_fold=mean_present(np.stack([s.by_fold for s in scores]), axis=0),
         teacher=float(mean_present(np.array([s.teacher for s in scores]), axis=0)),
         cells=frozenset().union(*(s.cells for s in scores)),
@@ -128,57 +141,5 @@ def average(scores: Sequence[Scores]) -> Scores:
     )
 
 
-def mean_present(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Mean along an axis over what is not NaN; NaN where nothing is left.
-
-    >>> mean_present(np.array([[1.0, np.nan], [3.0, np.nan]]), axis=0)
-    array([ 2., nan])
-    """
-    present = ~np.isnan(values)
-    return _divide(np.where(present, values, 0).sum(axis=axis), present.sum(axis=axis))
-
-
 def _over_folds_and_seeds(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean_present(mean_present(values, axis=-1), axis=-1)
-
-
-def _divide(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Part by whole, NaN where the whole is empty."""
-    shares = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=shares, where=whole > 0)
-    return shares
-
-
-def _accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Counts as `metrics.OUTCOMES` on the last axis -> accuracy."""
-    return _divide(counts[..., 0] + counts[..., 3], counts.sum(axis=-1))
-
-
-def _balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, false_high, false_low, high = np.moveaxis(counts, -1, 0)
-    recalls = np.stack([_divide(low, low + false_high), _divide(high, high + false_low)])
-    return mean_present(recalls, axis=0)
-
-
-def _macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, false_high, false_low, high = np.moveaxis(counts, -1, 0)
-    wrong = false_high + false_low
-    scores = np.stack([_divide(2 * low, 2 * low + wrong), _divide(2 * high, 2 * high + wrong)])
-    return mean_present(scores, axis=0)
-
-
-def _auroc(predictions: Predictions, counts: NDArray[np.float64], grid: Grid) -> Draws:
-    """AUROC of one trial under each resample: ranked pairs of the people drawn, of all pairs."""
-    tested = np.flatnonzero(counts.sum(axis=1))
-    pairs = count_ranked_pairs(predictions, grid.participants[tested])
-    weights = grid.weights[:, tested]
-    low, false_high, false_low, high = counts[tested].T
-    num_pairs = (weights @ (false_low + high)) * (weights @ (low + false_high))
-    return _divide(((weights @ pairs) * weights).sum(axis=1), num_pairs)
-
-
-_OF_COUNTS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "accuracy": _accuracy,
-    "balanced_accuracy": _balanced_accuracy,
-    "macro_f1": _macro_f1,
-}

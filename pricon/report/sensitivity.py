@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from pricon.plan.plan import UNTOUCHED, Plan, Setting
 from pricon.report import tables
 from pricon.report.estimate import Estimate
-from pricon.report.scores import Grid, Scores, average, make_grid, mean_present, score
+from pricon.report.scores import Grid, Scores, average, make_grid, score
 from pricon.report.significance import DECIMALS
 from pricon.report.summary import MACRO_AVERAGE, TrialRow
 from pricon.report.surface import Choice, Point, Surface
 from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT
+from pricon.report.weighted import mean_present
+from pricon.report.yardstick import YARDSTICKS, Yardstick
 from pricon.spec.corpus import Affect
 from pricon.spec.sensitivity import TAUGHT
 
@@ -24,28 +26,43 @@ Every number is made from validation participants. No test participant was evalu
 chosen here can still be judged on test participants, in a job of its own without `sensitivity`.
 None of PriCon's claims is judged here.
 
-Accuracy over all kept windows of a fold's validation split minus that of e2e on the same windows,
-mean over folds, then over seeds. Intervals in brackets are 95 % percentile intervals of a bootstrap
-over participants ({resamples:,} resamples, the same for every setting). A participant may validate
-in several folds and seeds, and is drawn with all of their windows; a resample passes over a fold of
-which it drew nobody.
+{definition} of a fold's validation split minus that of e2e on the
+same windows, mean over folds, then over seeds. Intervals in brackets are 95 % percentile intervals
+of a bootstrap over participants ({resamples:,} resamples, the same for every setting). A
+participant may validate in several folds and seeds, and is drawn with all of their windows; a
+resample passes over a fold of which it drew nobody.
 
-Early stopping looked at the same participants, so accuracies are optimistic, that of e2e as well;
-so is a difference, where one of the two has more epochs to choose from. The best of many settings
-is partly the luckiest: its lead is an upper estimate, and the interval of the lead does not know of
-the choice. Chosen on all seeds but one, and seen on that one, the lead is free of the luck of a
-seed, but not of that of participants who validate under several seeds.
+Early stopping looked at the same participants, so the {name} of every arm is optimistic, that of
+e2e as well; so is a difference, where one of the two has more epochs to choose from. The best of
+many settings is partly the luckiest: its lead is an upper estimate, and the interval of the lead
+does not know of the choice. Chosen on all seeds but one, and seen on that one, the lead is free of
+the luck of a seed, but not of that of participants who validate under several seeds.
 
 How much settings differ is the standard deviation over settings of the mean over all seeds; how
 much seeds differ, that over single seeds, which move validation participants, initial weights and
 batches at once.
+"""
 
+TEMPERATURE = """
 Unless the divergence is multiplied by T^2 (`scale_by_temperature_squared`), a higher T also makes
 the teacher's gradients smaller: T is then a weight as well.
 """
 
 _Place = tuple[str, Affect, str, str]
 """Stimulus, affect, available set and arm."""
+
+
+def method(found: Sequence[Surface], yardstick: Yardstick, num_resamples: int) -> str:
+    """What the numbers of surfaces mean, in paragraphs."""
+    has_temperature = any(
+        point.setting.distillation_temperature is not None
+        for surface in found
+        for point in surface.points
+    )
+    text = METHOD.format(
+        definition=yardstick.definition, name=yardstick.name, resamples=num_resamples
+    )
+    return text + TEMPERATURE * has_temperature
 
 
 def surfaces(plan: Plan, rows: Sequence[TrialRow], num_resamples: int) -> tuple[Surface, ...]:
@@ -57,13 +74,12 @@ def surfaces(plan: Plan, rows: Sequence[TrialRow], num_resamples: int) -> tuple[
         num_resamples: draws of the bootstrap.
     """
     grid = make_grid([row.result for row in rows], num_resamples)
+    yardstick = YARDSTICKS[plan.task]
     scored: dict[_Place, dict[Setting, Scores]] = {}
     for (place, _), found in groupby(sorted(rows, key=_order), key=_order):
-        trials = [*found]
+        results = [row.result for row in found]
         by_setting = scored.setdefault(place, {})
-        by_setting[trials[0].result.trial.setting] = score(
-            [(row.result, row.metrics) for row in trials], grid
-        )
+        by_setting[results[0].trial.setting] = score(results, grid, yardstick)
     if len({place[0] for place in scored}) > 1:
         scored |= _averages(scored)
     e2e = {place[:3]: scored.pop(place) for place in [*scored] if place[3] == "e2e"}
@@ -101,7 +117,7 @@ def _surface(
 ) -> Surface:
     stimulus, affect, available, arm = place
     settings = sorted(scored, key=lambda setting: not setting.agrees(own))
-    judged = ~np.isnan([scores.by_participant for scores in scored.values()])
+    judged = np.array([scores.is_tested for scores in scored.values()])
     return Surface(
         stimulus=stimulus,
         affect=affect,
@@ -115,14 +131,13 @@ def _surface(
 
 
 def _point(setting: Setting, scores: Scores, e2e: Scores) -> Point:
-    accuracy = scores.draws["accuracy"]
     is_paired = scores.cells == e2e.cells != frozenset()
     return Point(
         setting=setting,
         num_finished=len(scores.cells),
         num_planned=scores.num_planned,
-        accuracy=Estimate.of(accuracy),
-        minus_e2e=Estimate.of(accuracy - e2e.draws["accuracy"]) if is_paired else None,
+        score=Estimate.of(scores.primary),
+        minus_e2e=Estimate.of(scores.primary - e2e.primary) if is_paired else None,
     )
 
 
@@ -133,14 +148,14 @@ def _choose(
     is_whole = all(scores.cells == e2e.cells for scores in scored)
     if not is_whole or len(e2e.cells) < e2e.num_planned:
         return None
-    accuracies = [scores.draws["accuracy"] for scores in scored]
-    values = np.round([accuracy[0] for accuracy in accuracies], DECIMALS)
+    draws = [scores.primary for scores in scored]
+    values = np.round([drawn[0] for drawn in draws], DECIMALS)
     best = int(values.argmax())
     by_seed = np.array([mean_present(s.by_fold - e2e.by_fold, axis=1) for s in scored])
     has_several = len(grid.seeds) > 1
     return Choice(
         best=settings[best],
-        gain=Estimate.of(accuracies[best] - accuracies[0]),
+        gain=Estimate.of(draws[best] - draws[0]),
         held_out_gain=_held_out_gain(by_seed) if has_several else nan,
         sd_settings=float(values.std(ddof=1)),
         sd_seeds=float(np.sqrt(by_seed.var(axis=1, ddof=1).mean())) if has_several else nan,

@@ -73,14 +73,14 @@ def summarise(plan: Plan, results: Sequence[TrialResult], spec: StatisticsSpec =
         folds=describe_folds(rows),
         statistics=spec,
         judged_on=plan.judged_on,
+        task=plan.task,
     )
     if plan.grid:
         found = surfaces(plan, report.trials, spec.resamples)
         told = sentences(found, plan.generated) if report.complete else ()
         return replace(report, surfaces=found, verdict=told)
-    blocks = _blocks(report)
-    verdict = pronounce(blocks, plan.generated, spec.equivalence_margin) if report.complete else ()
-    return replace(report, blocks=blocks, verdict=verdict)
+    report = replace(report, blocks=_blocks(report))
+    return replace(report, verdict=pronounce(report)) if report.complete else report
 
 
 def _one_per_trial(plan: Plan, results: Sequence[TrialResult]) -> list[TrialResult]:
@@ -131,7 +131,7 @@ def _blocks(report: Report) -> tuple[Block, ...]:
     affects = list(dict.fromkeys(result.cell.affect for result in results))
     scored: dict[_Condition, Scores] = {}
     for condition, found in groupby(sorted(report.trials, key=_condition), key=_condition):
-        scored[condition] = score([(row.result, row.metrics) for row in found], grid)
+        scored[condition] = score([row.result for row in found], grid, report.yardstick)
     blocks = []
     for affect, available in product(affects, _available_sets(results)):
         tables = {s: _rows_of(scored, (s, affect), available) for s in stimuli}
@@ -191,8 +191,8 @@ def _block(
     stimulus, affect = place
     by_arm = {arm: scores for (arm, _), scores in rows.items()}
     pairs = [*((arm, "e2e") for arm in by_arm if arm != "e2e"), *REFERENCES]
-    comparisons = compare(by_arm, pairs, report.statistics.equivalence_margin)
-    tested = [~np.isnan(scores.by_participant) for scores in rows.values()]
+    comparisons = compare(by_arm, pairs, report.statistics.margin)
+    tested = [scores.is_tested for scores in rows.values()]
     return Block(
         stimulus=stimulus,
         affect=affect,
@@ -206,7 +206,7 @@ def _block(
                 num_planned=scores.num_planned,
                 metrics={name: Estimate.of(draws) for name, draws in scores.draws.items()},
                 by_participant=_by_participant(scores, grid),
-                teacher_accuracy=scores.teacher,
+                teacher_score=scores.teacher,
                 minus_e2e=comparisons.get((arm, "e2e")),
                 gap_closed=gap_closed(by_arm, arm) if report.complete else None,
             )
@@ -217,6 +217,6 @@ def _block(
 
 
 def _by_participant(scores: Scores, grid: Grid) -> dict[str, float]:
-    """Accuracy of everybody tested, sorted by name."""
+    """Primary metric of everybody who has one, sorted by name."""
     people = zip(grid.participants.tolist(), scores.by_participant.tolist(), strict=True)
-    return {person: accuracy for person, accuracy in people if not isnan(accuracy)}
+    return {person: value for person, value in people if not isnan(value)}

@@ -9,16 +9,18 @@ from math import isnan
 
 from pricon.plan.plan import Judge
 from pricon.report.estimate import Estimate
-from pricon.report.metrics import Metrics
+from pricon.report.metrics import Metrics, ValueMetrics
 from pricon.report.results import TrialResult
 from pricon.report.surface import Surface
+from pricon.report.yardstick import YARDSTICKS, Yardstick
 from pricon.spec.corpus import Affect
 from pricon.spec.statistics import StatisticsSpec
+from pricon.spec.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Accuracy of one arm minus that of another on the same test windows.
+    """Primary metric of one arm minus that of another on the same test windows.
 
     Args:
         arm: minuend.
@@ -27,8 +29,9 @@ class Comparison:
             trained models: training noise does not enter it.
         by_seed: difference of each seed in order, mean over folds; NaN where a seed has no pair.
             Training noise shows here.
-        num_participants: who were tested under both.
-        p_value: two-sided paired Wilcoxon over participants (accuracy averaged over seeds).
+        num_participants: who were tested under both, and have the metric by themselves.
+        p_value: two-sided paired Wilcoxon over participants (each one's metric averaged over
+            seeds).
         p_holm: the same, adjusted by Holm over the comparisons of the table.
         p_fold_seed: two-sided paired Wilcoxon over fold x seed pairs, adjusted by Bonferroni over
             the comparisons of the table. As in earlier papers; weak alone, because seeds are not
@@ -56,7 +59,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapClosed:
-    """(arm - e2e) / (all_modalities - e2e) in accuracy; only where that gap is established.
+    """(arm - e2e) / (all_modalities - e2e) in the primary metric; only where there is a gap.
 
     Args:
         share: 1 means as good as with all modalities.
@@ -78,10 +81,11 @@ class ArmSummary:
         modality: what its deployed model needs, in one word; empty for `majority`.
         num_finished: trials behind the numbers.
         num_planned: trials that the plan holds.
-        metrics: name -> mean over folds, then seeds.
-        by_participant: accuracy over all windows of each participant tested, mean over seeds.
-        teacher_accuracy: of the teachers, on the same windows, mean over folds, then seeds; NaN for
-            arms without one.
+        metrics: name -> mean over folds, then seeds; the primary one first.
+        by_participant: primary metric over all windows of each participant who has one, mean over
+            seeds.
+        teacher_score: primary metric of the teachers, on the same windows, mean over folds, then
+            seeds; NaN for arms without one.
         minus_e2e: None for `e2e` itself, and where the two arms did not finish the same cells.
         gap_closed: None where the report is incomplete or there is no gap, for e2e and for arms
             that do not depend on the available set.
@@ -93,9 +97,14 @@ class ArmSummary:
     num_planned: int
     metrics: Mapping[str, Estimate]
     by_participant: Mapping[str, float]
-    teacher_accuracy: float
+    teacher_score: float
     minus_e2e: Comparison | None
     gap_closed: GapClosed | None
+
+    @property
+    def primary(self) -> Estimate:
+        """The metric that arms are compared by."""
+        return next(iter(self.metrics.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +138,19 @@ MACRO_AVERAGE = "macro average over stimuli"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldSummary:
-    """Windows and classes of one fold, averaged over seeds (which move validation participants).
+    """Windows and labels of one fold, averaged over seeds (which move validation participants).
 
     Args:
         stimulus: the group in one word.
         affect: what is predicted.
         fold: index from 0.
-        num_windows: kept windows by split, and `dropped` as ambiguous; NaN where no trial tells.
-        share_high: share of class `high` by split.
-        majority_accuracy: test accuracy of always predicting the training majority.
+        num_windows: windows with a label by split, and `dropped` ones; NaN where no trial tells.
+        share_high: share of class `high` by split; NaN under regression.
+        affect_mean: mean affect by split; NaN under classification.
+        affect_sd: its standard deviation by split; NaN under classification.
+        majority_accuracy: test accuracy of always predicting the training majority; NaN under
+            regression.
+        constant_rmse: test RMSE of always predicting the training mean; NaN under classification.
     """
 
     stimulus: str
@@ -145,7 +158,10 @@ class FoldSummary:
     fold: int
     num_windows: Mapping[str, float]
     share_high: Mapping[str, float]
+    affect_mean: Mapping[str, float]
+    affect_sd: Mapping[str, float]
     majority_accuracy: float
+    constant_rmse: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +169,7 @@ class TrialRow:
     """One trial with its metrics; None unless it finished."""
 
     result: TrialResult
-    metrics: Metrics | None
+    metrics: Metrics | ValueMetrics | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +184,8 @@ class Report:
         folds_asked: None when the whole job was planned, else the folds that were.
         trials: one a trial of the plan, in its order.
         blocks: tables.
-        folds: windows and classes of each fold.
+        folds: windows and labels of each fold.
+        task: what the models predict.
         statistics: what the job says about tests and intervals.
         judged_on: whose participants judged the trials.
         surfaces: of a job with a grid of settings, which has no `blocks`.
@@ -186,7 +203,13 @@ class Report:
     statistics: StatisticsSpec
     judged_on: Judge = "test"
     surfaces: tuple[Surface, ...] = ()
+    task: Task = "classification"
     verdict: tuple[str, ...] = ()
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """What arms are judged by."""
+        return YARDSTICKS[self.task]
 
     @property
     def unfinished(self) -> tuple[TrialResult, ...]:

@@ -15,14 +15,14 @@ class Point:
         setting: as far as it touches the arm.
         num_finished: trials behind the numbers.
         num_planned: trials that the plan holds.
-        accuracy: on validation participants; mean over folds, then seeds.
+        score: primary metric on validation participants; mean over folds, then seeds.
         minus_e2e: paired; None where the two did not finish the same cells.
     """
 
     setting: Setting
     num_finished: int
     num_planned: int
-    accuracy: Estimate
+    score: Estimate
     minus_e2e: Estimate | None
 
 
@@ -32,10 +32,10 @@ class Choice:
 
     Args:
         best: its setting; the job's own where no other is better.
-        gain: accuracy there minus that at the job's own; optimistic, because it was chosen by it.
+        gain: that metric there minus at the job's own; optimistic, because it was chosen by it.
         held_out_gain: the same, chosen on all seeds but one and seen on that one, mean over seeds;
             NaN with a single seed.
-        sd_settings: standard deviation of the points' accuracies.
+        sd_settings: standard deviation over points of that metric.
         sd_seeds: that of the seeds' differences to e2e at one point, root mean square over points;
             NaN with a single seed.
     """

@@ -13,11 +13,11 @@ from rich.text import Text
 from pricon.report.estimate import Estimate
 from pricon.report.results import TrialResult
 from pricon.report.summary import ArmSummary, Block, Comparison, Report
+from pricon.report.yardstick import Yardstick
 
 NAMED_AT_MOST = 10
 """So many unfinished trials a terminal names; the rest is counted. report.md names all."""
 
-HEADINGS = ("arm", "accuracy", "minus e2e (paired)", "gap closed")
 NOTHING = "-"
 
 
@@ -26,9 +26,9 @@ def terminal(report: Report) -> RenderableType:
     parts: list[RenderableType] = [Text(line, style="bold") for line in headlines(report)]
     parts += [Text(line) for line in _some(unfinished_lines(report))]
     for block in report.blocks:
-        parts += [Text(), Text(caption(block)), _table(block)]
+        parts += [Text(), Text(caption(block)), _table(block, report.yardstick)]
     if report.blocks:
-        parts += [Text(), Text(LEGEND, style="dim")]
+        parts += [Text(), Text(legend(report.yardstick), style="dim")]
     if report.unfinished:
         parts.append(Text(LEGEND_UNFINISHED, style="dim"))
     if report.verdict:
@@ -36,11 +36,16 @@ def terminal(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-LEGEND = (
-    "Accuracy: mean over folds, then seeds. [low, high]: 95 % over participants.\n"
-    "Gap closed: (arm - e2e) / (all_modalities - e2e)."
-)
 LEGEND_UNFINISHED = "(k/n): k of n trials finished; arms with different trials are not subtracted."
+
+
+def legend(yardstick: Yardstick) -> str:
+    """What the columns are."""
+    name = yardstick.name[0].upper() + yardstick.name[1:]
+    return (
+        f"{name}: mean over folds, then seeds. [low, high]: 95 % over participants.\n"
+        "Gap closed: (arm - e2e) / (all_modalities - e2e)."
+    )
 
 
 def headlines(report: Report) -> list[str]:
@@ -83,14 +88,19 @@ def caption(block: Block) -> str:
     return f"{where}, {block.num_participants} participants"
 
 
+def headings(yardstick: Yardstick) -> tuple[str, ...]:
+    """Of the columns of a table of arms."""
+    return ("arm", yardstick.name, "minus e2e (paired)", "gap closed")
+
+
 def cells(row: ArmSummary) -> tuple[str, ...]:
-    """A row of a table under `HEADINGS`."""
+    """A row of a table under `headings`."""
     arm = row.arm
     if row.num_finished < row.num_planned:
         arm = f"{row.arm} ({row.num_finished}/{row.num_planned})"
     difference = NOTHING if row.minus_e2e is None else estimate(row.minus_e2e.difference, sign="+")
     share = NOTHING if row.gap_closed is None else percent(row.gap_closed.share)
-    return arm, estimate(row.metrics["accuracy"]), difference, share
+    return arm, estimate(row.primary), difference, share
 
 
 def estimate(seen: Estimate, sign: str = "") -> str:
@@ -123,9 +133,9 @@ def comparisons(block: Block) -> Sequence[Comparison]:
     return [comparison for comparison in found if comparison is not None]
 
 
-def _table(block: Block) -> Table:
+def _table(block: Block, yardstick: Yardstick) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in HEADINGS:
+    for heading in headings(yardstick):
         table.add_column(heading, no_wrap=heading == "arm")
     for row in block.arms:
         table.add_row(*cells(row))

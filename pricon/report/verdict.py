@@ -9,8 +9,9 @@ from math import isnan, nan
 
 from pricon.report.comparisons import SHARED_ARMS
 from pricon.report.significance import holm
-from pricon.report.summary import MACRO_AVERAGE, Block, Comparison
+from pricon.report.summary import MACRO_AVERAGE, Block, Comparison, Report
 from pricon.report.tables import comparisons
+from pricon.report.yardstick import Yardstick
 
 ALPHA = 0.05
 
@@ -42,7 +43,7 @@ and what all modalities must beat to be more than a clock."""
 JUDGED = (*HYPOTHESES, ("lupi", "e2e"))
 
 
-def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[str, ...]:
+def pronounce(report: Report) -> tuple[str, ...]:
     """What a complete report says, one sentence a comparison; empty without comparisons.
 
     With several stimuli only their macro average is judged: one sentence a stimulus and arm would
@@ -51,13 +52,11 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
     sentence is then more lenient than its table.
 
     Args:
-        blocks: of a complete report.
-        generated: whether a generator wrote the recordings.
-        margin: accuracies that differ by less are comparable.
+        report: complete, with its blocks.
     """
-    averages = [block for block in blocks if block.stimulus == MACRO_AVERAGE]
-    judged = averages or list(blocks)
-    num_affects = len({block.affect for block in blocks})
+    averages = [block for block in report.blocks if block.stimulus == MACRO_AVERAGE]
+    judged = averages or list(report.blocks)
+    num_affects = len({block.affect for block in report.blocks})
     family = _family(judged)
     p_values = holm([comparison.p_value for _, comparison in family])
     num_tests = sum(not isnan(p) for p in p_values)
@@ -67,9 +66,9 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
         told = [
             f"{_place(block, comparison, several=num_affects > 1)}, "
             + (
-                judge_equivalence(comparison, p_equivalent, margin)
+                judge_equivalence(comparison, p_equivalent, report.statistics.margin)
                 if _is_h3(comparison)
-                else judge(comparison, p_value, num_tests)
+                else judge(comparison, p_value, num_tests, report.yardstick)
             )
             for (of, comparison), p_value, p_equivalent in zip(
                 family, p_values, p_equivalents, strict=True
@@ -79,7 +78,8 @@ def pronounce(blocks: Sequence[Block], generated: bool, margin: float) -> tuple[
         sentences += [*told, *(_no_gap(block, several=num_affects > 1) if told else [])]
     if not sentences:
         return (NOT_JUDGED,) if family else ()
-    return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if generated else []))
+    caveats = (report.yardstick.caveat, GENERATED if report.generated else "")
+    return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *filter(None, caveats))
 
 
 def _family(blocks: Sequence[Block]) -> list[tuple[Block, Comparison]]:
@@ -126,7 +126,7 @@ def judge_equivalence(comparison: Comparison, p_value: float, margin: float) -> 
     Args:
         comparison: of a complete report.
         p_value: of its equivalence test, adjusted by Holm over those of the report.
-        margin: accuracies that differ by less are comparable.
+        margin: arms that differ by less are comparable.
     """
     seen, is_known = _seen(comparison)
     if not is_known:
@@ -139,20 +139,22 @@ def judge_equivalence(comparison: Comparison, p_value: float, margin: float) -> 
     return f"{seen}: that they are comparable within {margin:g} is not shown ({test})."
 
 
-def judge(comparison: Comparison, p_value: float, num_tests: int) -> str:
+def judge(comparison: Comparison, p_value: float, num_tests: int, yardstick: Yardstick) -> str:
     """One comparison in words: the numbers first, then what follows from them.
 
     Args:
         comparison: of a complete report.
         p_value: its Wilcoxon test over participants, adjusted by Holm.
         num_tests: over so many comparisons.
+        yardstick: what was compared.
     """
     seen, is_known = _seen(comparison)
     if not is_known:
         return seen
     over = "1 comparison" if num_tests == 1 else f"{num_tests} comparisons"
     test = f"Wilcoxon over participants, Holm over {over}: p {_p_value(p_value)}"
-    return f"{seen}: {_what_follows(comparison, agrees=p_value < ALPHA, test=test)}"
+    amount = yardstick.amount(comparison.difference.value) if p_value < ALPHA else None
+    return f"{seen}: {_what_follows(comparison, amount, test=test)}"
 
 
 def _seen(c: Comparison) -> tuple[str, bool]:
@@ -164,7 +166,8 @@ def _seen(c: Comparison) -> tuple[str, bool]:
     return f"{seen} [{c.difference.low:+.3f}, {c.difference.high:+.3f}] {people}", True
 
 
-def _what_follows(c: Comparison, agrees: bool, test: str) -> str:
+def _what_follows(c: Comparison, amount: str | None, test: str) -> str:
+    """In words; `amount` is None where the test does not agree."""
     if c.difference.low <= 0 <= c.difference.high:
         detectable = (
             ""
@@ -175,21 +178,20 @@ def _what_follows(c: Comparison, agrees: bool, test: str) -> str:
             "the interval includes zero, so these data do not show a difference "
             f"({test}{detectable})."
         )
-    if not agrees:
+    if amount is None:
         side = "above" if c.difference.value > 0 else "below"
         return (
             f"the interval lies {side} zero, but the test does not confirm it, "
             f"so a difference is not established ({test})."
         )
-    return f"the interval excludes zero and the test agrees, {_direction(c)} ({test})."
+    return f"the interval excludes zero and the test agrees, {_direction(c, amount)} ({test})."
 
 
-def _direction(c: Comparison) -> str:
+def _direction(c: Comparison, amount: str) -> str:
     """What interval and test together show, as far as the seeds let them."""
     sign, direction = (1, "higher") if c.difference.value > 0 else (-1, "lower")
     num_seeds, num_agreeing = len(c.by_seed), c.num_seeds(sign)
-    points = f"by {100 * abs(c.difference.value):.1f} points"
-    here = f"so {c.arm} is {direction} than {c.reference} for the models trained here, {points},"
+    here = f"so {c.arm} is {direction} than {c.reference} for the models trained here, by {amount},"
     if num_agreeing < num_seeds:
         return (
             f"{here} but its sign changes with the seed ({direction} in {num_agreeing} of "
@@ -199,7 +201,7 @@ def _direction(c: Comparison) -> str:
         return f"{here} but with a single seed training noise may explain it"
     return (
         f"and so does each of the {num_seeds} seeds, "
-        f"so {c.arm} is {direction} than {c.reference} {points}"
+        f"so {c.arm} is {direction} than {c.reference} by {amount}"
     )
 
 

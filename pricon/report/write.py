@@ -24,27 +24,7 @@ RESULTS = "results.json"
 TRIALS = "trials.parquet"
 PREDICTIONS = "predictions.parquet"
 
-_TRIALS_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
-        *((name, pa.float64()) for name in UNTOUCHED.to_dict()),
-        *((name, pa.int64()) for name in ("fold", "seed")),
-        *((name, pa.string()) for name in ("status", "error")),
-        ("num_windows", pa.int64()),
-        *((name, pa.float64()) for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")),
-    ]
-)
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_PREDICTIONS_SCHEMA = pa.schema(
-    [
-        *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
-        *((name, pa.int64()) for name in ("fold", "seed", "window")),
-        *((name, _WORD) for name in ("participant", "session")),
-        ("t_start_s", pa.float64()),
-        ("label", pa.int8()),
-        ("probability_high", pa.float32()),
-    ]
-)
 
 
 def write_report(
@@ -84,16 +64,41 @@ def write_report(
 
 
 def _trials(report: Report) -> pa.Table:
-    return pa.Table.from_pylist([trial_columns(r) for r in report.trials], schema=_TRIALS_SCHEMA)
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in ("trial_id", "arm", "modality")),
+            *((name, pa.float64()) for name in UNTOUCHED.to_dict()),
+            *((name, pa.string()) for name in ("stimulus", "affect")),
+            *((name, pa.int64()) for name in ("fold", "seed")),
+            *((name, pa.string()) for name in ("status", "error")),
+            ("num_windows", pa.int64()),
+            *((name, pa.float64()) for name in report.yardstick.metrics),
+        ]
+    )
+    rows = [trial_columns(row, report.yardstick) for row in report.trials]
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def _predictions(report: Report) -> pa.Table:
     """One row a window of every finished trial: of those that judge it."""
-    tables = [_predictions_of(row.result) for row in report.trials if row.metrics is not None]
-    return pa.concat_tables([_PREDICTIONS_SCHEMA.empty_table(), *tables]).unify_dictionaries()
+    words = report.yardstick
+    schema = pa.schema(
+        [
+            *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
+            *((name, pa.int64()) for name in ("fold", "seed", "window")),
+            *((name, _WORD) for name in ("participant", "session")),
+            ("t_start_s", pa.float64()),
+            (words.told, pa.int8() if report.task == "classification" else pa.float32()),
+            (words.said, pa.float32()),
+        ]
+    )
+    tables = [
+        _predictions_of(row.result, schema) for row in report.trials if row.metrics is not None
+    ]
+    return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
 
 
-def _predictions_of(result: TrialResult) -> pa.Table:
+def _predictions_of(result: TrialResult, schema: pa.Schema) -> pa.Table:
     trial, cell, seen = result.trial, result.cell, result.predictions
     assert seen is not None
     same = {
@@ -107,15 +112,10 @@ def _predictions_of(result: TrialResult) -> pa.Table:
     }
     columns = {name: np.full(seen.window.size, value) for name, value in same.items()}
     columns |= {
-        "window": seen.window,
-        "participant": seen.participant,
-        "session": seen.session,
-        "t_start_s": seen.t_start_s,
-        "label": seen.label,
-        "probability_high": seen.probability_high,
+        field.name: getattr(seen, field.name) for field in schema if field.name not in columns
     }
-    arrays = [pa.array(columns[field.name].tolist(), field.type) for field in _PREDICTIONS_SCHEMA]
-    return pa.Table.from_arrays(arrays, schema=_PREDICTIONS_SCHEMA)
+    arrays = [pa.array(columns[field.name].tolist(), field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -28,7 +28,8 @@ class FoldSpec(Spec):
 
     require_all_classes: bool = True
     """Refuse a fold whose validation or test split lacks a class. The training split always needs
-    both; leave-one-out folds may have to go without."""
+    both; leave-one-out folds may have to go without. Regression jobs need classes for contrastive
+    arms alone."""
 
     seed: Seed = 0
     """Deals participants to folds. Folds stay the same for all of the job's `seeds`."""

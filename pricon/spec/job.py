@@ -10,9 +10,17 @@ from pydantic import BeforeValidator, Field, model_validator
 from pricon.spec.base import Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.folds import FoldSpec, Seed
+from pricon.spec.label import LabelSpec, customary_label
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
 from pricon.spec.sensitivity import SensitivitySpec, refuse_unanswerable
 from pricon.spec.statistics import StatisticsSpec
+from pricon.spec.task import (
+    Task,
+    customary_arms,
+    customary_distillation,
+    customary_statistics,
+    refuse_arms,
+)
 from pricon.spec.training import OptimisationSpec, StudentSpec, TeacherSpec
 
 Arm = Literal[
@@ -51,23 +59,6 @@ _Set = Annotated[tuple[Modality, ...], Field(min_length=1)]
 AvailableSet = Annotated[_Set, BeforeValidator(_as_set, json_schema_input_type=Modality | _Set)]
 _Affects = Annotated[tuple[Affect, ...], Field(min_length=1)]
 AffectSet = Annotated[_Affects, BeforeValidator(_as_set, json_schema_input_type=Affect | _Affects)]
-
-
-class LabelSpec(Spec):
-    """How the affect trace of a window becomes a class.
-
-    High above threshold + margin, low below threshold - margin, otherwise dropped as ambiguous.
-    """
-
-    threshold: float | Literal["session_mean", "training_median"] | dict[Affect, float] | None = (
-        None
-    )
-    """A fixed value, or one an affect, the mean of the window's own session, or the median of the
-    fold's training windows. Null is the custom of the corpus: session mean on AGAIN [A] ICMI 2023;
-    on RECOLA 0.05 for arousal and 0.09 for valence [A] C-SCL."""
-
-    margin: float = Field(0.05, ge=0)
-    """Half width of the band around the threshold that is dropped. [A] C-LUPI."""
 
 
 class ModalitiesSpec(Spec):
@@ -124,6 +115,10 @@ class JobSpec(Spec):
     affects: AffectSet = ("arousal",)
     """The annotated quantities to predict, each by models of its own."""
 
+    task: Task = "classification"
+    """Tell classes apart, or predict the affect value itself: squared errors instead of
+    cross-entropy, judged by CCC instead of accuracy."""
+
     label: LabelSpec = LabelSpec()
     """How a trace becomes a class."""
 
@@ -141,8 +136,9 @@ class JobSpec(Spec):
     genres; impute on RECOLA, whose faces are lost now and then."""
 
     arms: tuple[Arm, ...] = ("majority", "e2e", "lupi", "pricon", "all_modalities")
-    """Conditions to compare. `time_only`, `pricon_shuffled` (teacher of shuffled labels) and
-    `pricon_random` (probe on an encoder that nobody trained) are controls."""
+    """Conditions to compare; under regression there is no `majority`. `time_only`,
+    `pricon_shuffled` (teacher of shuffled labels) and `pricon_random` (probe on an encoder that
+    nobody trained) are controls."""
 
     folds: FoldSpec = FoldSpec()
     """Cross-validation."""
@@ -187,11 +183,7 @@ class JobSpec(Spec):
     def _customs_of_the_corpus(self) -> "JobSpec":
         """Replace null by what the corpus' literature does, so that a run records what it did."""
         is_recola = isinstance(self.corpus, RecolaSpec)
-        if self.label.threshold is None:
-            custom = {
-                "threshold": {"arousal": 0.05, "valence": 0.09} if is_recola else "session_mean"
-            }
-            self.__dict__["label"] = self.label.model_copy(update=custom)
+        self.__dict__["label"] = customary_label(self.label, self.corpus)
         contrastive = self.teacher.contrastive
         if contrastive.contrast == "change" and contrastive.change_threshold is None:
             steps = {"arousal": 0.0017, "valence": 0.0013} if is_recola else "training_median"
@@ -200,6 +192,17 @@ class JobSpec(Spec):
             self.__dict__["teacher"] = self.teacher.model_copy(update=custom_teacher)
         if self.incomplete_features is None:
             self.__dict__["incomplete_features"] = "impute" if is_recola else "drop"
+        return self
+
+    @model_validator(mode="after")
+    def _customs_of_the_task(self) -> "JobSpec":
+        """Replace null by what suits the task, refuse what does not."""
+        if "arms" not in self.model_fields_set:
+            self.__dict__["arms"] = customary_arms(self.arms, self.task)
+        refuse_arms(self.arms, self.task)
+        distillation = customary_distillation(self.student.distillation, self.task)
+        self.__dict__["student"] = self.student.model_copy(update={"distillation": distillation})
+        self.__dict__["statistics"] = customary_statistics(self.statistics, self.task)
         return self
 
     @model_validator(mode="after")

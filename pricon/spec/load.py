@@ -161,6 +161,8 @@ class _Problem:
         return words
 
     def hint(self) -> str | None:
+        if self.details["type"] == "value_error":
+            return getattr(self.details["ctx"]["error"], "hint", None)
         wrong = str(self.path[-1]) if self.details["type"] == "extra_forbidden" else None
         if self.details["type"] in {"literal_error", "union_tag_invalid"}:
             given = self.details["input"]

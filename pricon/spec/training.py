@@ -46,8 +46,7 @@ class EncoderSpec(Spec):
     """Hidden width of a transformer block's two linear layers, in widths."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of the embedding that is zeroed in front of the class head, in training only. [A]
-    C-LUPI."""
+    """Share of the embedding that is zeroed in front of the head, in training only. [A] C-LUPI."""
 
     @property
     def reads_frames(self) -> bool:
@@ -125,12 +124,14 @@ class TeacherSpec(Spec):
 class DistillationSpec(Spec):
     """Student loss (1 - a) CE + a KL(softmax(teacher / T) || softmax(student / T)).
 
-    Or, imitating the embedding h, (1 - a) CE + a (1 - cos(h of student, h of teacher)).
+    Or, imitating the embedding h, (1 - a) CE + a (1 - cos(h of student, h of teacher)); under
+    `task: regression` the squared error stands in the place of CE.
     """
 
-    imitate: Literal["logits", "embedding"] = "logits"
-    """What of the teacher the student imitates: its logits, or its embedding, in front of the class
-    head, which needs encoders of one width. [A] C-LUPI: logits."""
+    imitate: Literal["logits", "embedding"] | None = None
+    """What of the teacher the student imitates: its logits, or its embedding, in front of the
+    head, which needs encoders of one width. Null is the custom of the task: logits under
+    classification [A] C-LUPI, the embedding under regression, where there are no logits."""
 
     weight: float = Field(0.25, ge=0, le=1)
     """Weight of the teacher in the student's loss (`a`); 0 is end-to-end training. [A] C-LUPI."""
@@ -197,8 +198,9 @@ class OptimisationSpec(Spec):
     """Linear probe on the frozen encoder. [A] rate and patience C-SCL; epochs ours."""
 
     supervised: StageSpec = StageSpec(learning_rate=5e-4, epochs=50, patience=5)
-    """Cross-entropy teachers and all students; stops on validation cross-entropy, never on the
-    mixed loss, so that all arms are selected by one criterion. [A] C-LUPI."""
+    """Supervised teachers and all students; stops on validation cross-entropy (squared error under
+    `task: regression`), never on the mixed loss, so that all arms are selected by one criterion.
+    [A] C-LUPI."""
 
     gradient_clip_norm: PositiveFloat | None = None
     """Largest gradient norm of one model in a step; null leaves gradients alone. [A] C-LUPI."""

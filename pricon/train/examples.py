@@ -87,7 +87,8 @@ class Batch:
         members: positions of the live members in the pack, shape (m,).
         inputs: name -> standardised features of this rank's windows, shape (m, b, d_in), or (m, b,
             frames, d_in) for sequences.
-        labels: of the global batch, shape (m, g).
+        labels: classes, int64, or values, float32, of the global batch, shape (m, g); 0 where
+            padded.
         valid: windows of the global batch that are not padding, shape (m, g).
         first: where this rank's windows start in the global batch.
         teacher: logits or embeddings of the teacher for this rank's windows, shape (m, b, c), or
@@ -98,7 +99,7 @@ class Batch:
 
     members: Int64[Tensor, " m"]
     inputs: dict[str, Tensor]
-    labels: Int64[Tensor, "m g"]
+    labels: Int64[Tensor, "m g"] | Float32[Tensor, "m g"]
     valid: Bool[Tensor, "m g"]
     first: int
     teacher: Float32[Tensor, "m b c"] | None
@@ -124,7 +125,8 @@ class Examples:
     Args:
         inputs: features or embeddings.
         windows: identity of each window in the corpus, shape (windows,).
-        labels: by member, -1 where a window is in no split, int8, shape (members, windows).
+        labels: by member, shape (members, windows): classes, int8, -1 where unknown; or values,
+            float32, NaN where unknown.
         rows: rows of each member's splits, padded with -1, shape (members, most windows).
         counts: rows of each member's splits that are not padding.
         keys: random key of each member, shape (members,).
@@ -199,13 +201,18 @@ class Examples:
         return Batch(
             members=members,
             inputs=self.inputs.gather(members, own),
-            labels=self.labels[column, rows].long().clamp(min=0),
+            labels=self._labels(column, rows, valid),
             valid=valid,
             first=first,
             teacher=self._taught(column, own, valid[:, first : first + size]),
             dropout=None if dropout is None else Dropout(dropout[members], self.windows[own]),
             has_windows=has_windows,
         )
+
+    def _labels(self, column: Tensor, rows: Tensor, valid: Tensor) -> Tensor:
+        """What is known; padding repeats row 0, of which nothing may be known."""
+        labels = self.labels[column, rows].masked_fill(~valid, 0)
+        return labels if labels.is_floating_point() else labels.long()
 
     def _taught(self, column: Tensor, rows: Tensor, valid: Tensor) -> Tensor | None:
         """What teachers say; padding repeats row 0, whose NaN must not reach a gradient."""

@@ -20,6 +20,13 @@ def cross_entropy(
     return functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
 
 
+def squared_error(
+    predictions: Float[Tensor, "m b one"], values: Float[Tensor, "m b"]
+) -> Float[Tensor, "m b"]:
+    """Squared error of each window, in squares of the unit of `values`."""
+    return (predictions.squeeze(2) - values).square()
+
+
 def divergence(
     student: Float[Tensor, "m b c"],
     teacher: Float[Tensor, "m b c"],
@@ -56,7 +63,13 @@ def distillation(
     from_teacher: Float[Tensor, "m b"],
     weight: Float[Tensor, " m"],
 ) -> Float[Tensor, "m b"]:
-    """(1 - a) CE + a D of each window, with one `weight` (a) a member; a = 0 is CE, exactly."""
+    """(1 - a) S + a D of each window, with one `weight` (a) a member; a = 0 is S, exactly.
+
+    Args:
+        supervised: S, cross-entropy or squared error.
+        from_teacher: D, how far a window is from what the teacher makes of it.
+        weight: a, in [0, 1].
+    """
     share = weight[:, None]
     return (1.0 - share) * supervised + share * from_teacher
 

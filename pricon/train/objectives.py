@@ -1,5 +1,6 @@
 """What a stage minimises, and what it is selected by. The only thing in which stages differ."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +11,6 @@ from pricon.spec.training import ContrastiveSpec, DistillationSpec
 from pricon.train.examples import Batch
 from pricon.train.losses import (
     cosine_distance,
-    cross_entropy,
     distillation,
     divergence,
     num_anchors,
@@ -18,6 +18,10 @@ from pricon.train.losses import (
     supervised_contrastive,
 )
 from pricon.train.ranks import Ranks
+
+WindowLoss = Callable[[Tensor, Tensor], Tensor]
+"""Scores (m, b, d_out) and labels (m, b) -> loss of each window (m, b): what of `losses` suits the
+task, cross-entropy of classes or squared error of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,15 @@ class Contrastive:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossEntropy:
-    """Cross-entropy of the class head."""
+class Supervised:
+    """What the head says of each window against what is known of it."""
+
+    loss: WindowLoss
 
     def training(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
-        _, logits = network(batch.inputs, batch.dropout)
-        return _over_windows(cross_entropy(logits, batch.labels[:, batch.own]), batch)
+        _, scores = network(batch.inputs, batch.dropout)
+        return _over_windows(self.loss(scores, batch.labels[:, batch.own]), batch)
 
     def validation(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
@@ -92,25 +98,27 @@ class CrossEntropy:
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """All students of one shape: cross-entropy and, by `weight`, what the member's teacher says.
+    """All students of one shape: supervised and, by `weight`, by what the member's teacher says.
 
     Args:
         spec: what is imitated, and how.
         weight: a of every member of the pack, float32, shape (members,); 0 is end to end.
         temperature: T of every member, float32, shape (members,).
+        loss: the supervised one.
     """
 
     spec: DistillationSpec
     weight: Float32[Tensor, " members"]
     temperature: Float32[Tensor, " members"]
+    loss: WindowLoss
 
     def training(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
-        embedding, logits = network(batch.inputs, batch.dropout)
-        supervised = cross_entropy(logits, batch.labels[:, batch.own])
+        embedding, scores = network(batch.inputs, batch.dropout)
+        supervised = self.loss(scores, batch.labels[:, batch.own])
         if batch.teacher is None:
             return _over_windows(supervised, batch)
-        taught = self._from_teacher(embedding, logits, batch)
+        taught = self._from_teacher(embedding, scores, batch)
         mixed = distillation(supervised, taught, self.weight[batch.members])
         return _over_windows(mixed, batch)
 
@@ -126,8 +134,8 @@ class Distillation:
         return taught
 
     def validation(self, network: nn.Module, batch: Batch) -> Loss:
-        """Cross-entropy alone, so that all arms are selected by one criterion."""
-        return CrossEntropy().validation(network, batch)
+        """The supervised loss alone, so that all arms are selected by one criterion."""
+        return Supervised(self.loss).validation(network, batch)
 
 
 def _over_windows(losses: Float32[Tensor, "m b"], batch: Batch) -> Loss:

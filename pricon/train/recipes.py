@@ -11,15 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricon.model.network import EMBEDDING, Layout, PackedNetwork
-from pricon.plan.plan import Cell, Role, Stage
+from pricon.corpus.labels import Classes, Values
+from pricon.model.network import EMBEDDING, Head, Layout, PackedNetwork
+from pricon.plan.plan import CLASS_STAGES, Cell, Role, Stage
 from pricon.spec.job import JobSpec
+from pricon.spec.task import Task
 from pricon.spec.training import EncoderSpec, StageSpec
 from pricon.train.examples import Embeddings, Features, Inputs
-from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.losses import cross_entropy, squared_error
+from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised, WindowLoss
 from pricon.train.ranks import Ranks
 from pricon.train.records import StageRecord
 from pricon.train.windows import GroupWindows, SplitPart
+
+_HEADS: Mapping[Task, Head] = {"classification": "classes", "regression": "value"}
+_LOSSES: Mapping[Task, WindowLoss] = {
+    "classification": cross_entropy,
+    "regression": squared_error,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,17 @@ class PackWork:
         """What the members see it with."""
         return encoder_of(self.job, self.stages[0].role)
 
+    @property
+    def counted(self) -> GroupWindows:
+        """Windows that the members learn from and are recorded with."""
+        is_told_classes = self.stages[0].objective in CLASS_STAGES
+        return self.windows.contrastive if is_told_classes else self.windows
+
+    @property
+    def standardised(self) -> GroupWindows:
+        """Windows that standardised the features: a probe reads what its encoder read."""
+        return self.windows.contrastive if self.stages[0].role == "probe" else self.counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -66,7 +86,8 @@ class Recipe:
         inputs: what they read.
         objective: what they minimise.
         training: for how long.
-        labels: cell -> label of every window, shape (windows,), before any shuffling.
+        labels: cell -> what the network is told of every window, shape (windows,), before any
+            shuffling.
         rows: cell and split -> rows of the windows that count, rising.
         is_trained: whether there is anything to train; if not, networks stay as initialised.
         is_stratified: whether batches have their share of every participant and label.
@@ -76,7 +97,7 @@ class Recipe:
     inputs: Inputs
     objective: Objective
     training: StageSpec
-    labels: Callable[[Cell], NDArray[np.int8]]
+    labels: Callable[[Cell], Classes | Values]
     rows: Callable[[Cell, SplitPart], NDArray[np.int64]]
     is_trained: bool = True
     is_stratified: bool = False
@@ -119,44 +140,48 @@ def contrastive_teacher(work: PackWork) -> Recipe:
 
 
 def supervised_teacher(work: PackWork) -> Recipe:
-    """Encoder and class head under cross-entropy."""
+    """Encoder and head under the loss of the task."""
     return Recipe(
-        layout=_classifier_layout(work),
+        layout=_predicting_layout(work),
         inputs=_features(work),
-        objective=CrossEntropy(),
+        objective=Supervised(_LOSSES[work.job.task]),
         training=work.job.optimisation.supervised,
-        labels=work.windows.labels,
+        labels=work.windows.told,
         rows=work.windows.rows,
     )
 
 
 def probe(work: PackWork) -> Recipe:
-    """A class head on what the frozen contrastive encoder makes of each window."""
+    """A head on what the frozen contrastive encoder makes of each window."""
     encoder = work.encoder
     return Recipe(
         layout=Layout(
-            widths=((EMBEDDING, encoder.width),), encoder=encoder, head="classes", is_probe=True
+            widths=((EMBEDDING, encoder.width),),
+            encoder=encoder,
+            head=_HEADS[work.job.task],
+            is_probe=True,
         ),
         inputs=Embeddings(_frozen_embeddings(work)),
-        objective=CrossEntropy(),
+        objective=Supervised(_LOSSES[work.job.task]),
         training=work.job.optimisation.probe,
-        labels=work.windows.labels,
+        labels=work.windows.told,
         rows=work.windows.rows,
     )
 
 
 def student(work: PackWork) -> Recipe:
-    """Encoder of the available modalities and class head; a member without teacher has a = 0."""
+    """Encoder of the available modalities and head; a member without teacher has a = 0."""
     return Recipe(
-        layout=_classifier_layout(work),
+        layout=_predicting_layout(work),
         inputs=_features(work),
         objective=Distillation(
             work.job.student.distillation,
             weight=_by_member(work, "distillation_weight", absent=0.0),
             temperature=_by_member(work, "distillation_temperature", absent=1.0),
+            loss=_LOSSES[work.job.task],
         ),
         training=work.job.optimisation.supervised,
-        labels=work.windows.labels,
+        labels=work.windows.told,
         rows=work.windows.rows,
     )
 
@@ -172,8 +197,8 @@ def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:
     return tuple((name, work.windows.raw(name).shape[1]) for name in work.modalities)
 
 
-def _classifier_layout(work: PackWork) -> Layout:
-    return Layout(widths=_widths(work), encoder=work.encoder, head="classes")
+def _predicting_layout(work: PackWork) -> Layout:
+    return Layout(widths=_widths(work), encoder=work.encoder, head=_HEADS[work.job.task])
 
 
 def _contrastive_layout(work: PackWork) -> Layout:
@@ -191,7 +216,7 @@ def _features(work: PackWork) -> Features:
     raw, mean, scale = {}, {}, {}
     as_sequence = work.encoder.reads_frames
     for name in work.modalities:
-        fitted = [work.windows.standardiser(cell, name, as_sequence) for cell in work.cells]
+        fitted = [work.standardised.standardiser(cell, name, as_sequence) for cell in work.cells]
         raw[name] = torch.from_numpy(work.windows.raw(name, as_sequence)).to(work.device)
         mean[name] = torch.from_numpy(np.stack([one.mean for one in fitted])).to(work.device)
         scale[name] = torch.from_numpy(np.stack([one.scale for one in fitted])).to(work.device)

@@ -31,7 +31,8 @@ class StageFacts(BaseModel):
         participants: who is in the kept windows, by split: what the leakage guard compares. No test
             split here and below, where the stage is judged on validation participants.
         num_windows: kept windows by split, and `dropped`.
-        share_high: share of class high by split.
+        share_high: share of class high by split; empty where values are predicted.
+        affect: mean and standard deviation by split; empty where classes are predicted.
         curves: name -> one value an epoch.
         best_epoch: whose weights were kept, from 0; None where nothing was trained.
         layers: name, inputs, outputs of each layer, in the order of the parameters.
@@ -51,6 +52,7 @@ class StageFacts(BaseModel):
     participants: Mapping[str, tuple[str, ...]]
     num_windows: Mapping[str, int]
     share_high: Mapping[str, float]
+    affect: Mapping[str, tuple[float, float]] = {}
     curves: Mapping[str, tuple[float, ...]]
     best_epoch: int | None
     layers: tuple[tuple[str, int, int], ...]
@@ -67,7 +69,11 @@ class StageRecord(BaseModel):
         parameters: float32, shape (size,), in the order of `facts.layers`.
         mean.<modality>, scale.<modality>: float32, shape (width,); the standardiser.
         test_window, test_label, test_probability_high: int64, int8, float32, shape (kept test
-            windows,). `validation_...` in their place where the stage is judged on that split.
+            windows,); under regression test_window, test_target, test_prediction: int64, float32,
+            float32, both in the unit of the annotation. `validation_...` in their place where the
+            stage is judged on that split.
+        affect_mean, affect_scale: float32, shape (1,); under regression what a network calls v is
+            v / scale + mean.
         train_window, train_logits: int64 (n,) and float32 (n, 2); what a student learns from.
         train_embedding: float32, shape (n, width); where students imitate the embedding.
     """

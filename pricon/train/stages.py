@@ -17,7 +17,7 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Part
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
-from pricon.train.recipes import Evaluation, PackWork, Recipe, encoder_of, evaluate, recipe_for
+from pricon.train.recipes import Evaluation, PackWork, Recipe, evaluate, recipe_for
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows, SplitPart
 
@@ -50,7 +50,8 @@ def train_pack(
             results.append(TrainingError(f"{stage.role} of {cell} failed: {member.failure}"))
             continue
         facts = StageFacts(
-            **_provenance(stage, cell, work.windows, work.made_with),
+            **_provenance(stage, cell, work.counted, work.made_with),
+            features=_features_kept(work, cell),
             curves={
                 "training_loss": tuple(member.training),
                 "validation_loss": tuple(member.validation),
@@ -72,13 +73,15 @@ def count_majority(
     probability = np.full(len(windows.rows(cell, _judge(stage))), share, np.float32)
     facts = StageFacts(
         **_provenance(stage, cell, windows, made_with),
+        features={},
         curves={},
         best_epoch=None,
         layers=(),
         seconds=0.0,
         members=1,
     )
-    return StageRecord(facts=facts, arrays=_judged(windows, cell, _judge(stage), probability))
+    said = {"probability_high": probability}
+    return StageRecord(facts=facts, arrays=_predicted(windows, cell, _judge(stage), said))
 
 
 def _guard(work: PackWork) -> None:
@@ -144,7 +147,7 @@ def _taught(work: PackWork) -> torch.Tensor | None:
     if work.stages[0].role != "student" or not any(work.sources):
         return None
     windows = work.windows.index.window
-    imitated = _IMITATED[work.job.student.distillation.imitate]
+    imitated = _IMITATED[work.job.student.distillation.imitate or "logits"]
     said = [None if source is None else source.arrays[imitated] for source in work.sources]
     width = next(one.shape[1] for one in said if one is not None)
     taught = np.zeros((len(work.stages), len(windows), width), dtype=np.float32)
@@ -162,22 +165,22 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
         {"parameters": best.cpu().numpy(), **_standardisers(work, cell)}
         for best, cell in zip(pack.best, work.cells, strict=True)
     ]
-    if recipe.layout.head != "classes":
+    if recipe.layout.head not in ("classes", "value"):
         return arrays
     windows = work.windows
     network = PackedNetwork(recipe.layout, pack.best)
     part = _judge(work.stages[0])
     judged = _outputs(work, recipe, network, part)
     for own, cell, output in zip(arrays, work.cells, judged, strict=True):
-        probability = output.scores.softmax(dim=1)[:, 1]
-        own.update(_judged(windows, cell, part, probability.cpu().numpy()))
+        own.update(_predicted(windows, cell, part, _said(windows, cell, output.scores)))
     if work.stages[0].role == "student":
         return arrays
     for own, cell, output in zip(
         arrays, work.cells, _outputs(work, recipe, network, "train"), strict=True
     ):
         own["train_window"] = windows.index.window[windows.rows(cell, "train")]
-        own[_IMITATED["logits"]] = output.scores.cpu().numpy()
+        if recipe.layout.head == "classes":
+            own[_IMITATED["logits"]] = output.scores.cpu().numpy()
         if work.job.student.distillation.imitate == "embedding":
             own[_IMITATED["embedding"]] = output.embeddings.cpu().numpy()
     return arrays
@@ -205,36 +208,53 @@ def _padded(rows: Sequence[NDArray[np.int64]], fill: int) -> torch.Tensor:
 def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
     arrays = {}
     for name in work.modalities:
-        fitted = work.windows.standardiser(cell, name, work.encoder.reads_frames)
+        fitted = work.standardised.standardiser(cell, name, work.encoder.reads_frames)
         arrays[f"mean.{name}"] = fitted.mean
         arrays[f"scale.{name}"] = fitted.scale
+    if work.counted.job.task == "regression":
+        unit = work.counted.unit(cell)
+        arrays |= {"affect_mean": unit.mean, "affect_scale": unit.scale}
     return arrays
 
 
 def _judge(stage: Stage) -> Judge:
-    """The split whose windows a stage with a class head is evaluated on."""
+    """The split whose windows a stage with a head that predicts is evaluated on."""
     assert stage.judged_on is not None
     return stage.judged_on
 
 
-def _judged(
-    windows: GroupWindows, cell: Cell, part: Judge, probability_high: NDArray[np.float32]
+def _said(windows: GroupWindows, cell: Cell, scores: torch.Tensor) -> dict[str, NDArray[Any]]:
+    """What scores of shape (n, d_out) mean: probability of high, or affect in its own unit."""
+    if windows.job.task == "classification":
+        return {"probability_high": scores.softmax(dim=1)[:, 1].cpu().numpy()}
+    unit = windows.unit(cell)
+    return {"prediction": scores[:, 0].cpu().numpy() / unit.scale + unit.mean}
+
+
+def _predicted(
+    windows: GroupWindows, cell: Cell, part: Judge, said: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
+    """Arrays of a split: its windows, what is known of them, and what a model said."""
     rows = windows.rows(cell, part)
-    return {
-        f"{part}_window": windows.index.window[rows],
-        f"{part}_label": windows.labels(cell)[rows],
-        f"{part}_probability_high": probability_high,
+    told = "label" if windows.job.task == "classification" else "target"
+    arrays = {"window": windows.index.window[rows], told: windows.labels(cell)[rows], **said}
+    return {f"{part}_{name}": array for name, array in arrays.items()}
+
+
+def _features_kept(work: PackWork, cell: Cell) -> dict[str, tuple[int, int]]:
+    """Features of each modality that carry something in this fold, and all."""
+    as_sequence = work.encoder.reads_frames
+    fitted = {
+        name: work.standardised.standardiser(cell, name, as_sequence).kept
+        for name in work.modalities
     }
+    return {name: (int(kept.sum()), kept.size) for name, kept in fitted.items()}
 
 
 def _provenance(
     stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
 ) -> dict[str, Any]:
-    as_sequence = encoder_of(windows.job, stage.role).reads_frames
-    kept = {name: windows.standardiser(cell, name, as_sequence).kept for name in stage.modalities}
     return {
-        "features": {name: (int(one.sum()), one.size) for name, one in kept.items()},
         "made_with": made_with,
         "stage_id": stage.id,
         "role": stage.role,
@@ -244,6 +264,7 @@ def _provenance(
         "participants": {part: windows.participants(cell, part) for part in windows.parts},
         "num_windows": windows.counts(cell),
         "share_high": windows.share_high(cell),
+        "affect": windows.affect(cell),
     }
 
 

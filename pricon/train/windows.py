@@ -1,13 +1,14 @@
 """The windows of one stimulus group as a lane reads them: labels, rows and features by cell."""
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import product
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pricon.corpus.index import WindowIndex
-from pricon.corpus.labels import DROPPED, contrast_windows, label_windows
+from pricon.corpus.labels import Classes, Values, contrast_windows, known, label_windows
 from pricon.corpus.reader import Corpus
 from pricon.corpus.standardise import (
     Incomplete,
@@ -17,6 +18,7 @@ from pricon.corpus.standardise import (
 )
 from pricon.errors import TrainingError
 from pricon.plan.plan import POSITION, Cell
+from pricon.spec.corpus import Affect
 from pricon.spec.job import JobSpec
 
 SplitPart = Literal["train", "validation", "test"]
@@ -27,36 +29,56 @@ _SPARED: tuple[SplitPart, ...] = ("train", "validation")
 class LabelledWindows:
     """Windows of one stimulus group without their features: labels, and rows by split.
 
-    A job that judges on validation participants has no test windows here: asking for them is an
-    error, so nothing can look at them by mistake.
+    Labels are what the job's task predicts, classes or values; rows are those of windows that have
+    one. Contrastive stages look at `contrastive`, where labels are classes under any task. A job
+    that judges on validation participants has no test windows here: asking for them is an error,
+    so nothing can look at them by mistake.
     """
 
     def __init__(self, index: WindowIndex, job: JobSpec) -> None:
         self.index = index
         self.job = job
         self.parts = _ALL if job.sensitivity is None else _SPARED
+        self.classes = lru_cache(maxsize=None)(self._classes)
+        self.values = lru_cache(maxsize=None)(self._values)
         self.labels = lru_cache(maxsize=None)(self._labels)
         self.contrast = lru_cache(maxsize=None)(self._contrast)
         self.rows = lru_cache(maxsize=None)(self._rows)
         self.contrast_rows = lru_cache(maxsize=None)(self._contrast_rows)
 
-    def _labels(self, cell: Cell) -> NDArray[np.int8]:
+    @cached_property
+    def contrastive(self) -> "LabelledWindows":
+        """The same windows as stages see them that tell classes apart."""
+        if self.job.task == "classification":
+            return self
+        return LabelledWindows(self.index, _classifying(self.job))
+
+    def _classes(self, cell: Cell) -> Classes:
         """1 high, 0 low, -1 dropped under the cell's label rule. Shape (windows,)."""
         training = self._inside(cell, "train")
         return label_windows(self.index, self.job.label, cell.affect, training)
 
-    def _contrast(self, cell: Cell) -> NDArray[np.int8]:
+    def _labels(self, cell: Cell) -> Classes | Values:
+        """What the task predicts: classes, or affect, NaN where unknown. Shape (windows,)."""
+        if self.job.task == "classification":
+            return self.classes(cell)
+        return self.values(cell.affect)
+
+    def _values(self, affect: Affect) -> Values:
+        return self.index.affect[affect].astype(np.float32)
+
+    def _contrast(self, cell: Cell) -> Classes:
         """Which windows are alike in the contrastive loss. Shape (windows,)."""
         spec, training = self.job.teacher.contrastive, self._inside(cell, "train")
-        return contrast_windows(self.index, spec, cell.affect, self.labels(cell), training)
+        return contrast_windows(self.index, spec, cell.affect, self.classes(cell), training)
 
     def _rows(self, cell: Cell, part: SplitPart) -> NDArray[np.int64]:
-        """Rows of the kept windows of one split, rising."""
-        return np.flatnonzero(self._inside(cell, part) & (self.labels(cell) != DROPPED))
+        """Rows of the windows of one split that have a label, rising."""
+        return np.flatnonzero(self._inside(cell, part) & known(self.labels(cell)))
 
     def _contrast_rows(self, cell: Cell, part: SplitPart) -> NDArray[np.int64]:
-        """Those among them that the contrastive loss can use."""
-        return np.flatnonzero(self._inside(cell, part) & (self.contrast(cell) != DROPPED))
+        """Rows of the windows of one split that the contrastive loss can use, rising."""
+        return np.flatnonzero(self._inside(cell, part) & known(self.contrast(cell)))
 
     def _inside(self, cell: Cell, part: SplitPart) -> NDArray[np.bool_]:
         if part not in self.parts:
@@ -67,34 +89,61 @@ class LabelledWindows:
         people: tuple[str, ...] = getattr(cell.split, part)
         return np.isin(self.index.participant, people)
 
-    def shuffled(self, cell: Cell, labels: NDArray[np.int8]) -> NDArray[np.int8]:
-        """The same labels, dealt to other windows of the same split. Shape (windows,)."""
+    def shuffled(self, cell: Cell, labels: Classes | Values) -> Classes | Values:
+        """The same labels, dealt to other windows of the same split. Shape (windows,).
+
+        Windows that have a class and those that have none are dealt apart, so that a window gets
+        class and value of one and the same other window.
+        """
         import torch  # a dry run reads labels, and does without
 
         from pricon.model.keyed import bits, key_of
 
         key = torch.tensor(key_of("shuffled labels", cell.stimulus, cell.fold, cell.seed))
         dealt = labels.copy()
-        for part in self.parts:
-            rows = np.flatnonzero(self._inside(cell, part) & (labels != DROPPED))
+        has_class = known(self.classes(cell))
+        for part, like in product(self.parts, (has_class, ~has_class)):
+            rows = np.flatnonzero(self._inside(cell, part) & known(labels) & like)
             draws = bits(key, torch.from_numpy(self.index.window[rows]))
             dealt[rows] = labels[rows[draws.argsort().numpy()]]
         return dealt
 
     def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
-        """Who really is in the kept windows of a split, sorted."""
+        """Who really is in the windows of a split that count, sorted."""
         return tuple(sorted({*map(str, self.index.participant[self.rows(cell, part)])}))
 
     def counts(self, cell: Cell) -> dict[str, int]:
-        """Kept windows by split, and `dropped` ones of all of these together."""
+        """Windows with a label by split, and `dropped` ones of all of these together."""
         inside = np.logical_or.reduce([self._inside(cell, part) for part in self.parts])
-        dropped = int((inside & (self.labels(cell) == DROPPED)).sum())
+        dropped = int((inside & ~known(self.labels(cell))).sum())
         return {**{part: len(self.rows(cell, part)) for part in self.parts}, "dropped": dropped}
 
     def share_high(self, cell: Cell) -> dict[str, float]:
-        """Share of class high among the kept windows, by split."""
-        labels = self.labels(cell)
-        return {part: float(labels[self.rows(cell, part)].mean()) for part in self.parts}
+        """Share of class high among the kept windows, by split; empty where values are told."""
+        if self.job.task == "regression":
+            return {}
+        return {part: mean for part, (mean, _) in self._moments(cell).items()}
+
+    def affect(self, cell: Cell) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of affect by split; empty where classes are told."""
+        return {} if self.job.task == "classification" else self._moments(cell)
+
+    def _moments(self, cell: Cell) -> dict[str, tuple[float, float]]:
+        labels = self.labels(cell).astype(np.float64)
+        told = {part: labels[self.rows(cell, part)] for part in self.parts}
+        return {part: (float(some.mean()), float(some.std())) for part, some in told.items()}
+
+    def unit(self, cell: Cell) -> Standardiser:
+        """Mean and scale of the affect of the cell's training windows, shapes (1,)."""
+        values = self.values(cell.affect)[self.rows(cell, "train")]
+        return fit_standardiser(values[:, None], "drop")
+
+    def told(self, cell: Cell) -> Classes | Values:
+        """Labels as a network learns them: classes, or values in `unit`. Shape (windows,)."""
+        if self.job.task == "classification":
+            return self.classes(cell)
+        unit = self.unit(cell)
+        return (self.values(cell.affect) - unit.mean) * unit.scale
 
 
 class GroupWindows(LabelledWindows):
@@ -111,6 +160,15 @@ class GroupWindows(LabelledWindows):
         self._incomplete: Incomplete = job.incomplete_features or "drop"
         self.raw = lru_cache(maxsize=None)(self._raw)
         self.standardiser = lru_cache(maxsize=None)(self._standardiser)
+
+    @cached_property
+    def contrastive(self) -> "GroupWindows":
+        """See `LabelledWindows`; features are shared."""
+        if self.job.task == "classification":
+            return self
+        view = GroupWindows(self.corpus, _classifying(self.job), self.stimuli)
+        view.raw = self.raw
+        return view
 
     def _raw(self, modality: str, as_sequence: bool = False) -> NDArray[np.float32]:
         """Features of a modality before the fold's standardisation.
@@ -136,7 +194,7 @@ class GroupWindows(LabelledWindows):
         return (self.index.t_start_s[:, None, None] + offset_s[:, None]).astype(np.float32)
 
     def _standardiser(self, cell: Cell, modality: str, as_sequence: bool = False) -> Standardiser:
-        """Fitted on the kept training windows of the cell, each frame of a sequence counting."""
+        """Fitted on the cell's training windows that have a label, each frame counting."""
         training = self.raw(modality, as_sequence)[self.rows(cell, "train")]
         return fit_standardiser(training.reshape(-1, training.shape[-1]), self._incomplete)
 
@@ -145,8 +203,12 @@ def _mean_of_frames(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Shape (windows, frames, width) -> (windows, width); NaN where no frame was recorded."""
     if frames.shape[1] == 1:
         return frames[:, 0]
-    known = ~np.isnan(frames)
-    count = known.sum(axis=1)
+    is_known = ~np.isnan(frames)
+    count = is_known.sum(axis=1)
     mean = np.full(count.shape, np.nan, np.float32)
-    np.divide(np.where(known, frames, 0).sum(axis=1), count, out=mean, where=count > 0)
+    np.divide(np.where(is_known, frames, 0).sum(axis=1), count, out=mean, where=count > 0)
     return mean
+
+
+def _classifying(job: JobSpec) -> JobSpec:
+    return job.model_copy(update={"task": "classification"})

@@ -21,6 +21,7 @@ from pricon.spec.training import DistillationSpec, EncoderSpec, OptimisationSpec
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import Examples, Features
 from pricon.train.loop import fit
+from pricon.train.losses import cross_entropy
 from pricon.train.objectives import Distillation
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
@@ -55,7 +56,7 @@ def packed(size: int) -> None:
     layout = Layout(widths=(("player", WIDTH),), encoder=EncoderSpec(), head="classes")
     pack = Pack(layout, examples.keys, STAGE, OptimisationSpec(), Ranks())
     objective = Distillation(
-        DistillationSpec(), torch.full((size,), 0.25), torch.full((size,), 0.5)
+        DistillationSpec(), torch.full((size,), 0.25), torch.full((size,), 0.5), cross_entropy
     )
     fit(pack, examples, objective, Checkpoints(None, [], 1e9), lambda _: None)
 

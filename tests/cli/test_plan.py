@@ -45,3 +45,18 @@ def test_the_dry_run_of_a_grid_counts_settings_and_no_test_window(tmp_path: Path
     assert "test" not in headings
     assert headings.startswith("stimulus affect fold train validation dropped")
     assert "fps arousal 0 45 15 " in "\n".join(lines)
+
+
+def test_a_regression_job_shows_affect_instead_of_classes(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, task="regression"))
+    out = io.StringIO()
+    prepared = prepare(job, open_corpus(open_storage(job.corpus.uri)), None)
+    show_plan(prepared, Console(file=out, width=90))
+    text = out.getvalue()
+    assert "squared_error" in text
+    assert "high" not in text
+    headings = next(line for line in text.splitlines() if line.startswith("stimulus"))
+    assert "sd, train  sd, test" in headings
+    row = next(line for line in text.splitlines() if line.startswith("fps")).split()
+    affect = prepared.balances[0].affect
+    assert row[-2:] == [f"{affect[part][1]:.3f}" for part in ("train", "test")]

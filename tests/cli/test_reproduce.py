@@ -26,7 +26,7 @@ def test_a_run_is_reproduced_and_a_tolerance_can_be_missed(
     run = tmp_path / "runs" / "tiny" / report.run_id
     assert reproduce(run) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith(f"run {report.run_id}: 10 of 10 trials compared, probabilities differ")
+    assert shown.startswith(f"run {report.run_id}: 10 of 10 trials compared, predictions differ")
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     results["trials"][1]["accuracy"] += 0.05
     (run / "results.json").write_text(json.dumps(results), encoding="utf-8")

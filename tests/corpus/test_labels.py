@@ -3,7 +3,7 @@ import pytest
 
 from pricon.corpus.index import WindowIndex
 from pricon.corpus.labels import DROPPED, contrast_windows, label_windows
-from pricon.spec.job import LabelSpec
+from pricon.spec.label import LabelSpec
 from pricon.spec.training import ContrastiveSpec
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
+from pricon.report.results import Predictions
 from pricon.spec.load import load_job
 from tests.launch.rehearsal import rehearse
 from tests.tiny import build
@@ -41,7 +42,7 @@ def accuracies(folder: Path, privileged_signal: float, seed: int) -> dict[str, d
     right: dict[str, dict[str, list[bool]]] = {}
     for row in report.trials:
         seen = row.result.predictions
-        assert seen is not None
+        assert isinstance(seen, Predictions)
         hits = (seen.probability_high >= 0.5) == (seen.label == 1)
         for person, hit in zip(seen.participant, hits, strict=True):
             right.setdefault(row.result.trial.arm, {}).setdefault(str(person), []).append(bool(hit))

@@ -16,11 +16,13 @@ from pricon.launch.preflight import prepare
 from pricon.launch.submit import run
 from pricon.plan.plan import Plan
 from pricon.report.markdown import markdown
+from pricon.report.metrics import Metrics, ValueMetrics
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
 from pricon.track.open import no_tracker
 from pricon.train.records import Records
 from tests.launch.rehearsal import Listener, rehearse, stage_files
+from tests.tiny import build, tiny_job
 
 
 def predictions(job: JobSpec) -> list[dict[str, Any]]:
@@ -236,13 +238,26 @@ def test_every_taught_student_tells_how_good_its_teacher_was(job: JobSpec) -> No
     report = rehearse(job)
     by_arm = {(row.result.trial.arm, row.result.cell): row for row in report.trials}
     for (arm, cell), row in by_arm.items():
-        found = row.result.teacher_accuracy
+        found = row.result.teacher_score
         if arm == "lupi":
             reference = by_arm["all_modalities", cell].metrics
-            assert reference is not None
+            assert isinstance(reference, Metrics)
             assert found == pytest.approx(reference.accuracy)
         elif arm == "pricon":
             assert found is not None
             assert 0 < found < 1
         else:
             assert found is None
+
+
+def test_regression_students_tell_the_ccc_of_their_teachers(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, task="regression"))
+    report = rehearse(job)
+    by_arm = {(row.result.trial.arm, row.result.cell): row for row in report.trials}
+    for (arm, cell), row in by_arm.items():
+        if arm == "lupi":
+            reference = by_arm["all_modalities", cell].metrics
+            assert isinstance(reference, ValueMetrics)
+            assert row.result.teacher_score == pytest.approx(reference.ccc)
+        assert row.result.affect.keys() == {"train", "validation", "test"}
+        assert row.result.share_high == {}

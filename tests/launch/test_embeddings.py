@@ -15,6 +15,7 @@ from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
 from pricon.train.records import Records
 from tests.launch.rehearsal import rehearse
+from tests.tiny import build, tiny_job
 
 
 def maps_of(job: JobSpec) -> tuple[EmbeddingMap, ...]:
@@ -64,3 +65,16 @@ def test_a_damaged_shard_costs_maps_and_nothing_else(
         maps = maps_of(job)
     assert len(maps) < 5
     assert "no map of embeddings" in caplog.text
+
+
+def test_maps_of_a_regression_job_show_affect(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, task="regression", arms=["pricon", "all_modalities"]))
+    rehearse(job)
+    maps = maps_of(job)
+    assert len(maps) == 3
+    corpus = open_corpus(open_storage(job.corpus.uri))
+    affect = corpus.index(("fps",)).affect["arousal"]
+    for one in maps:
+        assert one.label.dtype == np.float32
+        assert np.isin(one.label, affect.astype(np.float32)).all()
+        assert len(np.unique(one.label)) > 10

@@ -214,3 +214,52 @@ def test_a_grid_looks_at_no_test_participant() -> None:
     balances = check_classes(cells, grid, one_class)
     assert [{*balance.num_windows} for balance in balances] == [{"train", "validation", "dropped"}]
     assert {*balances[0].share_high} == {"train", "validation"}
+
+
+def regression(**changes: Any) -> JobSpec:
+    return job(task="regression", **changes)
+
+
+def test_every_fold_of_a_regression_job_is_counted() -> None:
+    balances = checked(regression(), Traces())
+    for balance in balances:
+        people = balance.cell.split
+        assert balance.num_windows["train"] == 4 * len(people.train), "also what is in between"
+        assert balance.num_windows["dropped"] == 0
+        assert balance.share_high == {}
+        values = np.array([HIGH, LOW, BETWEEN, HIGH])
+        assert balance.affect["test"] == pytest.approx((values.mean(), values.std()), abs=1e-6)
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_regression_split_without_annotation_is_refused(part: str) -> None:
+    spec = regression(arms=["e2e"])
+    people = first_split(plan_trials(spec, summary()), part)
+    with pytest.raises(PlanError) as info:
+        checked(spec, traces_with(people, float("nan"), float("nan")))
+    assert info.value.message == (
+        f"fold 0 (seed 0, fps, arousal) has no annotated {part} window "
+        f"(participants {shown(people)})"
+    )
+    assert "annotated" in (info.value.hint or "")
+
+
+def test_affect_that_does_not_vary_is_refused() -> None:
+    spec = regression(arms=["e2e"])
+    people = first_split(plan_trials(spec, summary()), "train")
+    with pytest.raises(PlanError) as info:
+        checked(spec, traces_with(people, HIGH, HIGH))
+    assert info.value.message == (
+        "fold 0 (seed 0, fps, arousal): arousal is the same in all train windows, so there is "
+        f"nothing to predict (participants {shown(people)})"
+    )
+    assert info.value.hint == "look at the annotation of these participants"
+
+
+def test_contrastive_arms_of_a_regression_job_need_classes_and_others_do_not() -> None:
+    """Nobody is low: affect still varies, but there is nothing to contrast."""
+    traces = Traces({person: [HIGH, HIGH - 0.1, BETWEEN] for person in PEOPLE})
+    checked(regression(arms=["e2e", "lupi"]), traces)
+    for arms in (["pricon"], ["pricon", "pricon_random"], ["scl"]):
+        with pytest.raises(PlanError, match="has no train window of class `low`"):
+            checked(regression(arms=["e2e", *arms]), traces)

@@ -18,6 +18,7 @@ from pricon.launch.reproduce import Reproduction, reproduce
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
 from tests.launch.rehearsal import Listener, rehearse
+from tests.tiny import build, tiny_job
 
 TRIALS = 10
 
@@ -166,3 +167,32 @@ def test_what_has_changed_since_is_another_run(
     with pytest.raises(PlanError, match=message):
         again(copy, tmp_path)
     assert not (tmp_path / "again").exists()
+
+
+def test_a_regression_run_is_compared_by_its_predictions(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, task="regression", arms=["e2e"]))
+    folder = Path(job.output) / "tiny" / rehearse(job).run_id
+    found = again(folder, tmp_path)
+    assert (found.num_trials, found.off) == (2, ())
+    assert found.largest < 1e-5
+    file = folder / "predictions.parquet"
+    table = pq.read_table(file)
+    values = table["prediction"].to_numpy().copy()
+    values[0] += np.float32(0.01)
+    column = table.column_names.index("prediction")
+    pq.write_table(table.set_column(column, "prediction", pa.array(values)), file)
+    shutil.rmtree(tmp_path / "again")
+    found = again(folder, tmp_path)
+    assert found.largest == pytest.approx(0.01, abs=1e-5)
+    assert any(line.endswith("predictions differ by 0.01") for line in found.off)
+
+
+def test_a_ccc_that_its_predictions_do_not_give_is_found(tmp_path: Path) -> None:
+    job = build(tiny_job(tmp_path, task="regression", arms=["e2e"]))
+    folder = Path(job.output) / "tiny" / rehearse(job).run_id
+    document = json.loads((folder / "results.json").read_text())
+    document["trials"][0]["ccc"] = 0.99
+    (folder / "results.json").write_text(json.dumps(document))
+    found = again(folder, tmp_path)
+    assert len(found.off) == 1
+    assert "has ccc 0.99, its predictions give" in found.off[0]

@@ -177,3 +177,17 @@ def test_a_record_about_somebody_else_is_a_leak(
         r"its validation split",
     ):
         rehearse(job)
+
+
+def test_a_regression_job_may_have_a_grid_of_weights_and_of_tau(tmp_path: Path) -> None:
+    grid = {"distillation_weight": [0.25, 1], "contrastive_temperature": [0.1, 0.4]}
+    arms = ["e2e", "lupi", "pricon"]
+    job = build(tiny_job(tmp_path, task="regression", arms=arms, sensitivity=grid))
+    report = rehearse(job)
+    assert [len(surface.points) for surface in report.surfaces] == [2, 4]
+    for row in report.trials:
+        assert row.result.affect.keys() == {"train", "validation"}
+    page = (folder_of(job, report) / "report.md").read_text(encoding="utf-8")
+    assert "CCC (Lin's concordance correlation" in page
+    assert "Accuracy" not in page
+    assert "scale_by_temperature_squared" not in page, "embeddings have no temperature"

@@ -12,8 +12,9 @@ from pricon.corpus.reader import open_corpus
 from pricon.errors import LaunchError, PlanError
 from pricon.launch.events import Event, StagesDone
 from pricon.launch.preflight import prepare
-from pricon.launch.submit import _as_yaml, _headline, run, run_storage
+from pricon.launch.submit import _as_yaml, _headline, _metrics, run, run_storage
 from pricon.plan.plan import Plan
+from pricon.report.metrics import Metrics
 from pricon.report.statistics import summarise
 from pricon.report.summary import Report
 from pricon.spec.job import Arm, JobSpec
@@ -23,7 +24,7 @@ from pricon.track.records import FinishRecord, RunRecord, TrialRecord
 from pricon.track.tracker import InMemorySink, Tracker
 from tests.launch.rehearsal import Listener, rehearse
 from tests.launch.test_driver import diverging
-from tests.report.grids import Grid, Wrong, always, make_run
+from tests.report.grids import Grid, Wrong, always, make_run, make_value_run
 
 
 def submitted(
@@ -121,7 +122,7 @@ def test_records_come_in_order_and_hold_what_was_written(job: JobSpec) -> None:
     assert accuracies == {
         row.result.trial.id: row.metrics.accuracy
         for row in report.trials
-        if row.metrics is not None
+        if isinstance(row.metrics, Metrics)
     }
     assert last.status == "FINISHED"
     (block,) = report.blocks
@@ -268,3 +269,11 @@ def test_headline_numbers_have_names_that_mlflow_takes() -> None:
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in headline)
     some = summarise(*make_run(replace(grid, asked=(0,))))
     assert [*_headline(some)] == ["trials_finished"], "no headline of half a job"
+
+
+def test_headline_and_trials_of_a_regression_run_are_about_ccc() -> None:
+    report = summarise(*make_value_run(Grid(arms={"e2e": always(4)})))
+    headline = _headline(report)
+    assert headline["ccc.heist.arousal.audio.e2e"] == report.blocks[0].arms[0].primary.value
+    assert not any("accuracy" in name for name in headline)
+    assert {*_metrics(report.trials[0].result)} == {"num_windows", "ccc", "rmse", "pearson"}

@@ -1,5 +1,7 @@
 """Each row of a packed network is the ordinary network; nothing leaks from row to row."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,6 +38,7 @@ LAYOUTS = {
     "probe": Layout(
         widths=((EMBEDDING, 6),), encoder=EncoderSpec(width=6), head="classes", is_probe=True
     ),
+    "value": Layout(widths=(("audio", 3), ("ecg", 5)), encoder=EncoderSpec(width=6), head="value"),
 }
 SIZES = {
     "one modality": 6 * 8 + 9 * 2,
@@ -44,6 +47,7 @@ SIZES = {
     "projection": (4 + 6) * 6 + 13 * 6 + 7 * 6 + 7 * 4,
     "bare encoder": 6 * 6 + 2 * 7 * 6,
     "probe": 7 * 2,
+    "value": (4 + 6) * 6 + 13 * 6 + 7,
 }
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 
@@ -75,7 +79,7 @@ class PlainNetwork(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         embedding = inputs[EMBEDDING] if self.layout.is_probe else self.embed(inputs)
-        if self.layout.head == "classes":
+        if self.layout.head in ("classes", "value"):
             return embedding, self.linear["head"](embedding)
         if self.layout.head == "projection":
             hidden = self.activation(self.linear["projection.0"](embedding))
@@ -172,8 +176,9 @@ def test_the_loss_of_one_member_moves_its_own_row_alone(name: str) -> None:
     assert torch.equal(gradient[[0, 1, 3]], torch.zeros(3, layout.size))
 
 
-def test_dropout_zeroes_the_embedding_in_front_of_the_class_head_only() -> None:
-    layout = Layout(widths=(("ecg", 5),), encoder=EncoderSpec(width=8, dropout=0.5), head="classes")
+@pytest.mark.parametrize("head", ["classes", "value"])
+def test_dropout_zeroes_the_embedding_in_front_of_a_predicting_head_only(head: Any) -> None:
+    layout = Layout(widths=(("ecg", 5),), encoder=EncoderSpec(width=8, dropout=0.5), head=head)
     parameters = initial_parameters(layout, KEYS)
     network = PackedNetwork(layout, parameters)
     inputs = inputs_for(layout, len(KEYS))

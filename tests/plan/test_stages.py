@@ -1,7 +1,7 @@
 """Who teaches whom, arm by arm."""
 
 from collections import Counter
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -88,3 +88,39 @@ def test_the_control_without_training_depends_on_no_schedule() -> None:
     other = plan_trials(job(arms=arms, optimisation=schedule), summary())
     same = {s.id for s in one.stages} & {s.id for s in other.stages}
     assert {s.objective for s in one.stages if s.id in same and s.role == "teacher"} == {"random"}
+
+
+@pytest.mark.parametrize("arm", [arm for arm in get_args(Arm) if arm != "majority"])
+def test_chain_of_a_regression_arm(arm: Arm) -> None:
+    """The same chain; teachers and probes minimise squared errors."""
+    expected = CHAINS[arm].replace("cross_entropy", "squared_error")
+    assert words(chain(arm, ("a",), M, "regression")) == expected
+
+
+EVERY_ARM = [arm for arm in get_args(Arm) if arm != "majority"]
+
+
+def ids_by_objective(**changes: Any) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for stage in plan_trials(job(arms=EVERY_ARM, **changes), summary()).stages:
+        found.setdefault(stage.objective, set()).add(stage.id)
+    return found
+
+
+def test_both_tasks_share_contrastive_encoders_and_nothing_else() -> None:
+    classes, values = ids_by_objective(), ids_by_objective(task="regression")
+    assert classes["contrastive"] == values["contrastive"]
+    assert classes["random"] == values["random"]
+    assert not classes["distillation"] & values["distillation"]
+    assert not classes["cross_entropy"] & values["squared_error"]
+
+
+def test_a_label_rule_changes_what_sees_classes_and_what_builds_on_it() -> None:
+    one, other = (
+        plan_trials(job(arms=EVERY_ARM, task="regression", label={"margin": m}), summary())
+        for m in (0.05, 0.1)
+    )
+    same = {t.arm for t in one.trials} & {
+        t.arm for t, u in zip(one.trials, other.trials, strict=True) if t.id == u.id
+    }
+    assert same == {"time_only", "e2e", "lupi", "lupi_privileged", "all_modalities"}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pricon.errors import PlanError
+from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from tests.plan.problem import job, summary
 
@@ -233,3 +234,15 @@ def test_a_threshold_moves_its_own_affect() -> None:
     ids = [{s.id: plan.cells[s.cell].affect for s in plan.stages} for plan in plans]
     assert {ids[0][i] for i in ids[0].keys() & ids[1].keys()} == {"valence"}
     assert {ids[0][i] for i in ids[0].keys() - ids[1].keys()} == {"arousal"}
+
+
+def test_a_label_rule_that_nothing_looks_at_is_refused() -> None:
+    uncontrastive = {"task": "regression", "arms": ["e2e", "lupi", "all_modalities"]}
+    for label in ({"margin": 0.1}, {"threshold": 0.5}):
+        with pytest.raises(PlanError, match="`label` would be ignored: under `task: regr") as info:
+            plan_trials(job(**uncontrastive, label=label), summary())
+        assert info.value.hint == "remove `label`, or add an arm such as `pricon` to `arms`"
+    plan = plan_trials(job(**uncontrastive), summary())
+    assert plan.task == "regression"
+    assert Plan.from_json(plan.to_json()) == plan
+    plan_trials(job(task="regression", label={"margin": 0.1}), summary())

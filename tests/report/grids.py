@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from pricon.plan.plan import Cell, Lane, Plan, Split, Trial
-from pricon.report.results import Predictions, TrialResult
+from pricon.report.results import Predictions, TrialResult, ValuePredictions
 from pricon.spec.corpus import Affect
 from pricon.spec.job import Arm
 
@@ -129,3 +129,40 @@ def fail(result: TrialResult, error: str = "loss is not finite in epoch 3") -> T
 def always(wrong: int) -> Wrong:
     """Every participant gets so many windows wrong."""
     return lambda participant, seed: wrong
+
+
+def make_value_run(grid: Grid) -> tuple[Plan, list[TrialResult]]:
+    """The same run under regression: affect that drifts, and predictions of varying quality.
+
+    A participant of whom so many windows were wrong gets so much noise, and is predicted half as
+    high as annotated.
+    """
+    plan, results = make_run(grid)
+    moments = {"train": (0.1, 0.3), "validation": (0.0, 0.2), "test": (0.3, 0.4)}
+    return replace(plan, task="regression"), [
+        replace(
+            result,
+            predictions=values(result, grid.arms[result.trial.arm]),
+            share_high={},
+            affect=moments,
+        )
+        for result in results
+    ]
+
+
+def values(result: TrialResult, wrong: Wrong) -> ValuePredictions:
+    seen, cell = result.predictions, result.cell
+    assert isinstance(seen, Predictions)
+    rng = np.random.default_rng([cell.fold, cell.seed])
+    person = np.array([int(name[1:]) for name in seen.participant])
+    noise = np.array([wrong(p, cell.seed) for p in person]) * 0.05
+    target = np.sin(seen.t_start_s / 5 + person) * 0.3 + 0.02 * person
+    prediction = target / 2 + noise * rng.standard_normal(target.size)
+    return ValuePredictions(
+        window=seen.window,
+        participant=seen.participant,
+        session=seen.session,
+        t_start_s=seen.t_start_s,
+        target=target.astype(np.float32),
+        prediction=prediction.astype(np.float32),
+    )

@@ -121,7 +121,7 @@ def test_a_grid_has_surfaces_in_place_of_arms() -> None:
     assert [point["num_planned"] for point in pricon["points"]] == [6] * 8
     assert pricon["points"][0]["setting"] == pricon["own"]
     assert pricon["points"][0]["minus_e2e"] == pytest.approx({"mean": 0.2, "low": 0.2, "high": 0.2})
-    assert pricon["points"][0]["accuracy"]["mean"] == pytest.approx(0.8)
+    assert pricon["points"][0]["score"]["mean"] == pytest.approx(0.8)
     assert pricon["choice"]["best"] == pricon["own"]
     assert pricon["choice"]["gain"] == {"mean": 0, "low": 0, "high": 0}
     settings = {row["distillation_weight"] for row in document["trials"] if row["arm"] == "e2e"}

@@ -9,11 +9,13 @@ import pytest
 
 from pricon.report import figures
 from pricon.report.embeddings import project
+from pricon.report.results import ValuePredictions
 from pricon.report.sensitivity import panels
 from pricon.report.statistics import summarise
 from pricon.report.summary import Block
+from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import Arm
-from tests.report.grids import Grid, always, make_run
+from tests.report.grids import Grid, always, make_run, make_value_run
 from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import LARGE
 from tests.report.test_training import curve, trained
@@ -38,7 +40,7 @@ def num_lines(svg: str | None) -> int:
 
 
 def test_every_participant_is_a_line_over_the_main_arms() -> None:
-    svg = figures.participants(block())
+    svg = figures.participants(block(), "accuracy")
     shown = texts(svg)
     assert [arm for arm in figures.MAIN_ARMS if arm in shown] == [
         "e2e",
@@ -47,9 +49,9 @@ def test_every_participant_is_a_line_over_the_main_arms() -> None:
         "all_modalities",
     ]
     alone = replace(block(), arms=tuple(row for row in block().arms if row.arm == "e2e"))
-    assert num_lines(svg) > num_lines(figures.participants(alone))
+    assert num_lines(svg) > num_lines(figures.participants(alone, "accuracy"))
     nobody = replace(block(), arms=())
-    assert figures.participants(nobody) is None
+    assert figures.participants(nobody, "accuracy") is None
 
 
 def test_bars_of_the_gap() -> None:
@@ -65,8 +67,8 @@ def test_reliability_by_hand() -> None:
     assert said == pytest.approx([0.2, 0.9])
     assert happened == pytest.approx([0, 5 / 6])  # one low window of a person is called high
     assert np.isfinite(said).all()
-    assert "e2e" in texts(figures.calibration(results))
-    assert figures.calibration([]) is None
+    assert "e2e" in texts(figures.calibration(results, YARDSTICKS["classification"]))
+    assert figures.calibration([], YARDSTICKS["classification"]) is None
 
 
 def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
@@ -78,7 +80,7 @@ def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
 
 def test_every_arm_has_a_colour_and_the_same_figure_the_same_bytes() -> None:
     assert {*figures.COLOURS} == {*get_args(Arm)}
-    assert figures.participants(block()) == figures.participants(block())
+    assert figures.participants(block(), "accuracy") == figures.participants(block(), "accuracy")
 
 
 def test_a_map_names_classes_people_and_variance() -> None:
@@ -114,3 +116,35 @@ def test_a_point_without_a_difference_is_a_dash() -> None:
     lupi = summarise(plan, [r for r in results if r.trial.arm != "e2e"]).surfaces[0]
     (panel,) = panels(lupi)
     assert texts(figures.heat_map(panel, lupi.own, limit=0.0)).count("-") == 4
+
+
+def test_reliability_of_values_by_deciles_of_the_prediction() -> None:
+    """Predictions are half of what was annotated here: the line is twice as steep as they are."""
+    _, results = make_value_run(Grid(arms={"e2e": always(0)}, seeds=(0,), num_windows=100))
+    said, told = figures.reliability(results)
+    assert len(said) == 10
+    assert told == pytest.approx(2 * said, abs=1e-6)
+    shown = texts(figures.calibration(results, YARDSTICKS["regression"]))
+    assert {"e2e", "affect that was annotated", "affect that the model predicted"} <= {*shown}
+
+
+def test_reliability_of_a_constant_is_one_point() -> None:
+    _, results = make_value_run(Grid(arms={"e2e": always(0)}, seeds=(0,)))
+    seen = results[0].predictions
+    assert isinstance(seen, ValuePredictions)
+    flat = replace(seen, prediction=np.full_like(seen.prediction, 0.3))
+    said, told = figures.reliability([replace(results[0], predictions=flat)])
+    assert said == pytest.approx([0.3])
+    assert told == pytest.approx([seen.target.mean()])
+    assert figures.calibration([replace(results[0], predictions=flat)], YARDSTICKS["regression"])
+
+
+def test_a_map_of_affect_has_a_scale_and_no_classes() -> None:
+    rng = np.random.default_rng(0)
+    people = np.array([f"p{i % 3}" for i in range(60)])
+    label = np.linspace(-0.5, 0.5, 60).astype(np.float32)
+    points = rng.standard_normal((60, 5))
+    of = project(points, title="t", place="x", label=label, participant=people)
+    shown = texts(figures.embedding_map(of))
+    assert {"affect", "3 participants"} <= {*shown}
+    assert not {"low", "high", "class"} & {*shown}

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from math import isnan
 
+import numpy as np
 import pytest
 
 from pricon.report.folds import describe_folds
-from tests.report.grids import Grid, always, make_run
+from tests.report.grids import Grid, always, make_run, make_value_run
 from tests.report.test_statistics import LARGE
 
 
@@ -34,3 +35,26 @@ def test_a_trial_that_tells_nothing_makes_no_fold() -> None:
     assert describe_folds([replace(results[0], num_windows={}, share_high={})]) == ()
     (fold,) = describe_folds([replace(results[0], share_high={})])
     assert isnan(fold.majority_accuracy)
+
+
+def test_folds_of_values_tell_mean_deviation_and_the_rmse_of_the_mean() -> None:
+    _, results = make_value_run(Grid(arms={"e2e": always(1)}, num_folds=1, seeds=(0, 1)))
+    other = {"train": (0.3, 0.1), "validation": (0.0, 0.1), "test": (0.3, 0.2)}
+    (fold,) = describe_folds([results[0], replace(results[1], affect=other)])
+    assert fold.affect_mean == pytest.approx({"train": 0.2, "validation": 0.0, "test": 0.3})
+    assert fold.affect_sd == pytest.approx({"train": 0.2, "validation": 0.15, "test": 0.3})
+    by_hand = [np.sqrt(0.4**2 + (0.3 - 0.1) ** 2), 0.2]
+    assert fold.constant_rmse == pytest.approx(np.mean(by_hand))
+    assert isnan(fold.majority_accuracy)
+    assert isnan(fold.share_high["train"])
+
+
+def test_the_rmse_of_the_mean_is_that_of_its_windows() -> None:
+    """As trials tell it: mean and deviation of each split are enough."""
+    rng = np.random.default_rng(0)
+    train, test = rng.standard_normal(50), rng.standard_normal(40) + 1
+    _, results = make_value_run(Grid(arms={"e2e": always(1)}, num_folds=1, seeds=(0,)))
+    moments = {"train": (train.mean(), train.std()), "test": (test.mean(), test.std())}
+    (fold,) = describe_folds([replace(results[0], affect=moments)])
+    expected = np.sqrt(((test - train.mean()) ** 2).mean())
+    assert fold.constant_rmse == pytest.approx(expected)

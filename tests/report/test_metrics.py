@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pricon.report.metrics import count_outcomes, count_ranked_pairs, measure, predicted_class
-from pricon.report.results import Predictions
+from pricon.report.results import Predictions, ValuePredictions
 
 
 def make(label: list[int], probability_high: list[float], participant: list[str]) -> Predictions:
@@ -18,6 +18,19 @@ def make(label: list[int], probability_high: list[float], participant: list[str]
         t_start_s=np.arange(n, dtype=np.float64),
         label=np.array(label, dtype=np.int8),
         probability_high=np.array(probability_high, dtype=np.float32),
+    )
+
+
+def make_values(target: object, prediction: object, participant: object = None) -> ValuePredictions:
+    told = np.asarray(target, dtype=np.float32)
+    people = np.array(["p"] * told.size if participant is None else participant, dtype=np.str_)
+    return ValuePredictions(
+        window=np.arange(told.size),
+        participant=people,
+        session=people,
+        t_start_s=np.arange(told.size).astype(np.float64),
+        target=told,
+        prediction=np.asarray(prediction, dtype=np.float32),
     )
 
 
@@ -73,3 +86,41 @@ def test_ranked_pairs_by_hand() -> None:
     pairs = count_ranked_pairs(seen, np.array(["a", "b", "c"]))
     assert pairs.tolist() == [[1.5, 0, 3], [1, 0, 1], [0, 0, 0]]
     assert pairs.sum() / 9 == pytest.approx(measure(seen).auroc)
+
+
+def test_ccc_by_hand_on_four_windows() -> None:
+    """Means 2.5 and 3, variances 1.25 and 1, covariance 1: 2 / (1.25 + 1 + 0.25)."""
+    metrics = measure(make_values([1, 2, 3, 4], [2, 2, 4, 4]))
+    assert metrics.num_windows == 4
+    assert metrics.ccc == pytest.approx(2 / 2.5)
+    assert metrics.rmse == pytest.approx(np.sqrt((1 + 0 + 1 + 0) / 4))
+    assert metrics.pearson == pytest.approx(1 / np.sqrt(1.25))
+
+
+def test_ccc_by_another_formula() -> None:
+    """Lin's own reading: 1 - E(y - p)^2 / E(y - p)^2 under independence; and r times the bias."""
+    rng = np.random.default_rng(2)
+    target = rng.standard_normal(300)
+    said = 0.7 * target + 0.5 * rng.standard_normal(300) + 0.3
+    metrics = measure(make_values(target, said))
+    independent = ((target[:, None] - said[None]) ** 2).mean()
+    assert metrics.ccc == pytest.approx(1 - metrics.rmse**2 / independent, abs=1e-6)
+    v, u = (
+        said.std() / target.std(),
+        (said.mean() - target.mean()) / np.sqrt(said.std() * target.std()),
+    )
+    assert metrics.pearson == pytest.approx(np.corrcoef(target, said)[0, 1], abs=1e-6)
+    assert metrics.ccc == pytest.approx(metrics.pearson * 2 / (v + 1 / v + u**2), abs=1e-6)
+
+
+def test_ccc_minds_level_and_scale_of_the_prediction_and_no_common_ones() -> None:
+    rng = np.random.default_rng(3)
+    target = rng.standard_normal(200)
+    said = target + 0.5 * rng.standard_normal(200)
+    plain = measure(make_values(target, said)).ccc
+    assert measure(make_values(5 * target - 2, 5 * said - 2)).ccc == pytest.approx(plain, abs=1e-5)
+    assert measure(make_values(said, target)).ccc == pytest.approx(plain, abs=1e-6), "symmetric"
+    assert measure(make_values(target, target)).ccc == pytest.approx(1)
+    assert measure(make_values(target, -target + 2 * target.mean())).ccc == pytest.approx(-1)
+    assert measure(make_values(target, said + 1)).ccc < plain - 0.1
+    assert measure(make_values(target, 0.1 * said)).ccc < plain - 0.1

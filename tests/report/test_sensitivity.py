@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from pricon.plan.plan import UNTOUCHED, Setting
-from pricon.report.metrics import measure
+from pricon.report.results import Predictions
 from pricon.report.scores import make_grid, score
 from pricon.report.sensitivity import caption, panels
 from pricon.report.statistics import summarise
 from pricon.report.summary import MACRO_AVERAGE, Report
 from pricon.report.surface import Surface
 from pricon.report.verdict import GENERATED
+from pricon.report.yardstick import YARDSTICKS
 from tests.report.grids import fail
 from tests.report.surfaces import PLAIN, Surfaces, better_with_weight, make_surfaces
 
@@ -42,7 +43,7 @@ def test_differences_to_e2e_by_hand() -> None:
     report = of_grid()
     for point in surface(report).points:
         wrong = better_with_weight(point.setting, 0, 0)
-        assert point.accuracy.value == pytest.approx(1 - wrong / 10)
+        assert point.score.value == pytest.approx(1 - wrong / 10)
         assert point.minus_e2e is not None
         assert point.minus_e2e.value == pytest.approx((4 - wrong) / 10)
         assert (point.minus_e2e.low, point.minus_e2e.high) == pytest.approx(((4 - wrong) / 10,) * 2)
@@ -63,15 +64,14 @@ def test_participants_who_judge_in_several_folds_are_drawn_with_all_their_window
     own = [r for r in results if r.trial.setting == OWN]
     assert len(own) == 6
     grid = make_grid(results, num_resamples=40)
-    trials = [(r, measure(r.predictions)) for r in own if r.predictions is not None]
-    draws = score(trials, grid).draws["accuracy"]
+    draws = score(own, grid, YARDSTICKS["classification"]).primary
     for number, weights in enumerate(grid.weights):
         over_seeds = []
         for seed in (0, 1):
             folds = []
             for result in (r for r in own if r.cell.seed == seed):
                 seen = result.predictions
-                assert seen is not None
+                assert isinstance(seen, Predictions)
                 right = (seen.probability_high >= 0.5) == (seen.label == 1)
                 copies = weights[np.searchsorted(grid.participants, seen.participant)]
                 if copies.sum():
@@ -167,7 +167,7 @@ def test_stimuli_are_averaged_and_only_the_average_is_spoken_of() -> None:
         for arm in ("lupi", "pricon")
     ]  # fmt: skip
     assert [point.num_planned for point in report.surfaces[-1].points] == [12] * 8
-    assert report.surfaces[-1].points[0].accuracy.value == pytest.approx(0.8)
+    assert report.surfaces[-1].points[0].score.value == pytest.approx(0.8)
     told = [s for s in report.verdict if "settings" in s]
     assert len(told) == 2
     assert all(MACRO_AVERAGE in sentence for sentence in told)

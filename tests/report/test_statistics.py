@@ -239,7 +239,7 @@ def test_how_good_an_arms_teachers_were() -> None:
     """Mean over folds, then seeds; nothing for arms without a teacher."""
     plan, results = make_run(Grid(arms=ARMS, stimuli=("heist", "solid")))
     taught = [
-        replace(r, teacher_accuracy=0.6 + 0.1 * r.cell.fold + 0.02 * r.cell.seed)
+        replace(r, teacher_score=0.6 + 0.1 * r.cell.fold + 0.02 * r.cell.seed)
         if r.trial.arm == "pricon"
         else r
         for r in results
@@ -247,6 +247,6 @@ def test_how_good_an_arms_teachers_were() -> None:
     for block in summarise(plan, taught).blocks:
         for row in block.arms:
             if row.arm == "pricon":
-                assert row.teacher_accuracy == pytest.approx(0.66)
+                assert row.teacher_score == pytest.approx(0.66)
             else:
-                assert np.isnan(row.teacher_accuracy)
+                assert np.isnan(row.teacher_score)

@@ -14,10 +14,12 @@ from pricon.report.verdict import (
     judge,
     judge_equivalence,
 )
+from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, Wrong, always, make_run
 from tests.report.test_statistics import LARGE
 
+POINTS = YARDSTICKS["classification"]
 UNCLEAR = Comparison(
     arm="pricon",
     reference="e2e",
@@ -43,7 +45,7 @@ WORSE = replace(
 
 
 def test_an_interval_with_zero_shows_no_difference() -> None:
-    assert judge(UNCLEAR, 0.2, 5) == (
+    assert judge(UNCLEAR, 0.2, 5, POINTS) == (
         "pricon minus e2e is +0.012 [-0.004, +0.028] over 124 participants: the interval includes "
         "zero, so these data do not show a difference (Wilcoxon over participants, Holm over "
         "5 comparisons: p = 0.200; differences below 0.021 are beyond this sample)."
@@ -51,12 +53,12 @@ def test_an_interval_with_zero_shows_no_difference() -> None:
 
 
 def test_interval_test_and_every_seed_together_show_a_direction_and_a_size() -> None:
-    assert judge(BETTER, 0.0004, 5) == (
+    assert judge(BETTER, 0.0004, 5, POINTS) == (
         "pricon minus e2e is +0.024 [+0.010, +0.038] over 124 participants: the interval excludes "
         "zero and the test agrees, and so does each of the 3 seeds, so pricon is higher than e2e "
         "by 2.4 points (Wilcoxon over participants, Holm over 5 comparisons: p < 0.001)."
     )
-    assert judge(WORSE, 0.049, 1) == (
+    assert judge(WORSE, 0.049, 1, POINTS) == (
         "pricon minus e2e is -0.020 [-0.030, -0.010] over 124 participants: the interval excludes "
         "zero and the test agrees, and so does each of the 3 seeds, so pricon is lower than e2e "
         "by 2.0 points (Wilcoxon over participants, Holm over 1 comparison: p = 0.049)."
@@ -70,7 +72,7 @@ def test_seeds_that_disagree_leave_training_noise_as_an_explanation() -> None:
         difference=Estimate(value=0.0027, low=0.0006, high=0.0048),
         by_seed=(0.0046, 0.0078, 0.0037, -0.0016, -0.0010),
     )
-    assert judge(seen, 0.022, 5) == (
+    assert judge(seen, 0.022, 5, POINTS) == (
         "pricon minus e2e is +0.003 [+0.001, +0.005] over 124 participants: the interval excludes "
         "zero and the test agrees, so pricon is higher than e2e for the models trained here, by "
         "0.3 points, but its sign changes with the seed (higher in 3 of 5 seeds), so training "
@@ -80,17 +82,17 @@ def test_seeds_that_disagree_leave_training_noise_as_an_explanation() -> None:
     assert (
         "so pricon is lower than e2e for the models trained here, by 2.0 points, but its sign "
         "changes with the seed (lower in 2 of 3 seeds), so training noise may explain it"
-    ) in judge(worse, 0.001, 5)
+    ) in judge(worse, 0.001, 5, POINTS)
 
 
 def test_a_seed_without_a_difference_does_not_agree() -> None:
     for third in (0.0, nan):
         seen = replace(BETTER, by_seed=(0.04, 0.03, third))
-        assert "(higher in 2 of 3 seeds)" in judge(seen, 0.001, 5)
+        assert "(higher in 2 of 3 seeds)" in judge(seen, 0.001, 5, POINTS)
 
 
 def test_a_single_seed_knows_nothing_of_training_noise() -> None:
-    assert judge(replace(BETTER, by_seed=(0.0242,)), 0.001, 5).endswith(
+    assert judge(replace(BETTER, by_seed=(0.0242,)), 0.001, 5, POINTS).endswith(
         "so pricon is higher than e2e for the models trained here, by 2.4 points, but with a "
         "single seed training noise may explain it "
         "(Wilcoxon over participants, Holm over 5 comparisons: p = 0.001)."
@@ -98,16 +100,16 @@ def test_a_single_seed_knows_nothing_of_training_noise() -> None:
 
 
 def test_an_interval_alone_establishes_nothing() -> None:
-    assert judge(WORSE, 0.05, 5).endswith(
+    assert judge(WORSE, 0.05, 5, POINTS).endswith(
         "the interval lies below zero, but the test does not confirm it, so a difference is not "
         "established (Wilcoxon over participants, Holm over 5 comparisons: p = 0.050)."
     )
-    assert "the interval lies above zero, but the test does not" in judge(BETTER, nan, 5)
+    assert "the interval lies above zero, but the test does not" in judge(BETTER, nan, 5, POINTS)
 
 
 def test_without_an_interval_the_data_show_nothing() -> None:
     one = replace(UNCLEAR, difference=Estimate(value=0.4), num_participants=1)
-    assert judge(one, nan, 0) == (
+    assert judge(one, nan, 0, POINTS) == (
         "pricon minus e2e is +0.400 over 1 participants: "
         "too few for an interval, so these data show nothing."
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pricon.report.results import Predictions
 from pricon.report.write import PREDICTIONS, REPORT, RESULTS, TRIALS, write_report
 from pricon.storage import open_storage
 from tests.report.grids import fail, make_run
@@ -27,7 +28,7 @@ def test_files_read_back(tmp_path: Path) -> None:
     assert windows.num_rows == 19 * 40
     of_first = windows.slice(0, 40)
     seen = results[0].predictions
-    assert seen is not None
+    assert isinstance(seen, Predictions)
     assert of_first["participant"].to_pylist() == seen.participant.tolist()
     assert of_first["probability_high"].to_pylist() == seen.probability_high.tolist()
     assert of_first["label"].to_pylist() == seen.label.tolist()

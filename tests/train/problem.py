@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from pricon.model.keyed import key_of
-from pricon.model.network import Layout
+from pricon.model.network import Head, Layout
 from pricon.spec.training import (
     ContrastiveSpec,
     DistillationSpec,
@@ -16,7 +16,8 @@ from pricon.spec.training import (
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Features, Part
 from pricon.train.loop import fit
-from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.losses import cross_entropy, squared_error
+from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 
@@ -28,20 +29,23 @@ STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
 
 
 def layout(kind: str) -> Layout:
-    modalities = ("player",) if kind == "distillation" else ("hud", "player")
+    modalities = ("player",) if kind in ("distillation", "regression") else ("hud", "player")
     widths = tuple((name, WIDTHS[name]) for name in modalities)
-    return Layout(
-        widths=widths, encoder=ENCODER, head="none" if kind == "contrastive" else "classes"
-    )
+    heads: dict[str, Head] = {"contrastive": "none", "regression": "value"}
+    return Layout(widths=widths, encoder=ENCODER, head=heads.get(kind, "classes"))
 
 
 def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
     if kind == "contrastive":
         return Contrastive(ContrastiveSpec(), torch.full((len(members),), 0.1), ranks)
     if kind == "cross_entropy":
-        return CrossEntropy()
+        return Supervised(cross_entropy)
     weights = torch.tensor([0.25 if member % 2 else 0.0 for member in members])
-    return Distillation(DistillationSpec(), weights, torch.full((len(members),), 0.5))
+    temperatures = torch.full((len(members),), 0.5)
+    if kind == "regression":
+        embedding = DistillationSpec(imitate="embedding")
+        return Distillation(embedding, weights, temperatures, squared_error)
+    return Distillation(DistillationSpec(), weights, temperatures, cross_entropy)
 
 
 def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 64) -> Examples:
@@ -52,7 +56,8 @@ def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 
         for name, width in WIDTHS.items()
     }
     noise = torch.randn(NUM_WINDOWS, generator=generator)
-    labels = (raw["player"][:, 0] + raw["hud"][:, 0] - 2 + 4 * noise > 0).to(torch.int8)
+    values = raw["player"][:, 0] + raw["hud"][:, 0] - 2 + 4 * noise
+    labels = values / 6 if kind == "regression" else (values > 0).to(torch.int8)
     rows: dict[Part, list[torch.Tensor]] = {"train": [], "validation": []}
     for member in members:
         people = torch.randperm(20, generator=torch.Generator().manual_seed(100 + member))
@@ -64,7 +69,8 @@ def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 
         )
     shown = {name: raw[name] for name, _ in layout(kind).widths}
     scale = torch.tensor([[1 / 3 + member / 1000] for member in members])
-    teacher = torch.randn(50, NUM_WINDOWS, 2, generator=generator)[list(members)]
+    width = ENCODER.width if kind == "regression" else 2
+    teacher = torch.randn(50, NUM_WINDOWS, width, generator=generator)[list(members)]
     return Examples(
         inputs=Features(
             shown,
@@ -79,7 +85,7 @@ def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 
         },
         counts={part: tuple(len(one) for one in some) for part, some in rows.items()},
         keys=torch.tensor([key_of("member", member) for member in members]),
-        teacher=teacher if kind == "distillation" else None,
+        teacher=teacher if kind in ("distillation", "regression") else None,
         batch_size=batch_size,
         ranks=ranks,
     )

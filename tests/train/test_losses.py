@@ -17,6 +17,7 @@ from pricon.train.losses import (
     divergence,
     num_anchors,
     similarities,
+    squared_error,
     supervised_contrastive,
 )
 
@@ -236,3 +237,18 @@ def test_values_and_gradients_are_those_of_another_library(temperature: float) -
     loss.backward()  # type: ignore[no-untyped-call]
     reference.backward()
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-7, atol=1e-12)
+
+
+def test_squared_error_by_hand_and_by_a_slow_loop() -> None:
+    said = torch.tensor([[[1.0], [0.5]], [[-2.0], [0.0]]])
+    known = torch.tensor([[0.0, 0.5], [1.0, -1.0]])
+    assert squared_error(said, known).tolist() == [[1.0, 0.0], [9.0, 1.0]]
+    said, known = torch.randn(3, 7, 1), torch.randn(3, 7)
+    slow = [[(said[m, b, 0].item() - known[m, b].item()) ** 2 for b in range(7)] for m in range(3)]
+    assert squared_error(said, known).tolist() == [pytest.approx(row, rel=1e-4) for row in slow]
+
+
+def test_gradient_of_the_squared_error() -> None:
+    said = torch.randn(2, 3, 1, dtype=torch.float64, requires_grad=True)
+    known = torch.randn(2, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: squared_error(x, known), (said,))

@@ -4,18 +4,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from pricon.model.network import PackedNetwork, initial_parameters
 from pricon.spec.training import ContrastiveSpec, DistillationSpec
 from pricon.train.checkpoint import Checkpoints
-from pricon.train.examples import Batch, Examples
+from pricon.train.examples import PADDING, Batch, Examples
 from pricon.train.loop import fit
-from pricon.train.losses import similarities, supervised_contrastive
-from pricon.train.objectives import Contrastive, CrossEntropy, Distillation, Objective
+from pricon.train.losses import (
+    cross_entropy,
+    similarities,
+    squared_error,
+    supervised_contrastive,
+)
+from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import OPTIMISATION, STAGE, examples, layout
+from tests.train.problem import NUM_WINDOWS, OPTIMISATION, STAGE, examples, layout
 
 MEMBERS = [0, 3, 11]
 LIVE = (0, 1, 2)
@@ -50,7 +56,7 @@ def fitted(data: Examples, objective: Objective) -> Pack:
 def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
     spec = DistillationSpec(temperature=0.5, scale_by_temperature_squared=squared)
     network, batch = last_batch("distillation")
-    loss = Distillation(spec, WEIGHTS, HALF).training(network, batch)
+    loss = Distillation(spec, WEIGHTS, HALF, cross_entropy).training(network, batch)
     _, logits = network(batch.inputs, batch.dropout)
     assert batch.teacher is not None
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -71,7 +77,7 @@ def test_distillation_is_the_weighted_sum_written_out(squared: bool) -> None:
 def test_members_that_stopped_do_not_shift_the_weights() -> None:
     data = examples("distillation", MEMBERS, Ranks())
     network = network_of("distillation", data)
-    objective = Distillation(DistillationSpec(), WEIGHTS, HALF)
+    objective = Distillation(DistillationSpec(), WEIGHTS, HALF, cross_entropy)
     everyone = objective.training(network, next(iter(data.training(LIVE, epoch=0))))
     some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
     left = objective.training(some, next(iter(data.training((1, 2), epoch=0))))
@@ -83,11 +89,12 @@ def test_members_keep_their_own_temperatures_when_others_stop() -> None:
     network = network_of("distillation", data)
     temperatures = [0.5, 4.0, 1.0]
     spec = DistillationSpec(scale_by_temperature_squared=True)
-    objective = Distillation(spec, WEIGHTS, torch.tensor(temperatures))
+    objective = Distillation(spec, WEIGHTS, torch.tensor(temperatures), cross_entropy)
     some = PackedNetwork(layout("distillation"), network.parameters_by_member.detach()[[1, 2]])
     found = objective.training(some, next(iter(data.training((1, 2), epoch=0)))).total
     for row, member in enumerate((1, 2)):
-        alone = Distillation(spec, WEIGHTS, torch.full((3,), temperatures[member]))
+        temperature = torch.full((3,), temperatures[member])
+        alone = Distillation(spec, WEIGHTS, temperature, cross_entropy)
         expected = alone.training(network, next(iter(data.training(LIVE, epoch=0)))).total
         assert found[row].item() == pytest.approx(expected[member].item(), rel=1e-5)
 
@@ -111,10 +118,10 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
     assert data.teacher is not None
     data = replace(data, teacher=torch.full_like(data.teacher, torch.nan))
     network = network_of("distillation", data)
-    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3), HALF)
+    objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3), HALF, cross_entropy)
     for batch in data.validation(LIVE):
         loss = objective.validation(network, batch)
-        assert torch.equal(loss.total, CrossEntropy().validation(network, batch).total)
+        assert torch.equal(loss.total, Supervised(cross_entropy).validation(network, batch).total)
         _, logits = network(batch.inputs)
         for member, valid in enumerate(batch.valid):
             expected = functional.cross_entropy(
@@ -125,8 +132,8 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
 
 def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
     data = replace(examples("distillation", MEMBERS, Ranks()), teacher=None)
-    plain = fitted(data, CrossEntropy())
-    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF))
+    plain = fitted(data, Supervised(cross_entropy))
+    other = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF, cross_entropy))
     assert torch.equal(other.best, plain.best)
     assert [m.training for m in other.members] == [m.training for m in plain.members]
     assert [m.validation for m in other.members] == [m.validation for m in plain.members]
@@ -135,12 +142,12 @@ def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
 def test_weight_zero_trains_as_cross_entropy_does() -> None:
     """Losses of a step are equal to the bit; gradients are added up in another order."""
     data = examples("distillation", MEMBERS, Ranks())
-    unheard = Distillation(DistillationSpec(), torch.zeros(3), HALF)
+    unheard = Distillation(DistillationSpec(), torch.zeros(3), HALF, cross_entropy)
     network = network_of("distillation", data)
     for batch in data.training(LIVE, epoch=0):
         loss = unheard.training(network, batch)
-        assert torch.equal(loss.total, CrossEntropy().training(network, batch).total)
-    plain = fitted(data, CrossEntropy())
+        assert torch.equal(loss.total, Supervised(cross_entropy).training(network, batch).total)
+    plain = fitted(data, Supervised(cross_entropy))
     other = fitted(data, unheard)
     assert torch.allclose(other.best, plain.best, rtol=0, atol=1e-6)
     assert [m.best_epoch for m in other.members] == [m.best_epoch for m in plain.members]
@@ -148,8 +155,8 @@ def test_weight_zero_trains_as_cross_entropy_does() -> None:
 
 def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
     data = examples("distillation", MEMBERS, Ranks())
-    plain = fitted(replace(data, teacher=None), CrossEntropy())
-    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF))
+    plain = fitted(replace(data, teacher=None), Supervised(cross_entropy))
+    mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF, cross_entropy))
     assert torch.allclose(mixed.best[0], plain.best[0], rtol=0, atol=1e-6)
     assert mixed.members[0].best_epoch == plain.members[0].best_epoch
     for member in (1, 2):
@@ -158,8 +165,8 @@ def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
 
 def test_cross_entropy_trains_with_dropout_and_validates_without() -> None:
     network, batch = last_batch("cross_entropy")
-    dropped = CrossEntropy().training(network, batch).total
-    clean = CrossEntropy().validation(network, replace(batch, dropout=None)).total
+    dropped = Supervised(cross_entropy).training(network, batch).total
+    clean = Supervised(cross_entropy).validation(network, replace(batch, dropout=None)).total
     assert not torch.allclose(dropped, clean)
     _, logits = network(batch.inputs)
     expected = [
@@ -203,7 +210,7 @@ def test_imitating_the_embedding_is_the_weighted_sum_written_out() -> None:
     width = network.layout.encoder.width
     teacher = torch.randn(*batch.teacher.shape[:2], width) if batch.teacher is not None else None
     assert teacher is not None
-    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS, HALF)
+    objective = Distillation(DistillationSpec(imitate="embedding"), WEIGHTS, HALF, cross_entropy)
     loss = objective.training(network, replace(batch, teacher=teacher))
     embedding, logits = network(batch.inputs, batch.dropout)
     for member, weight in enumerate(WEIGHTS.tolist()):
@@ -221,13 +228,81 @@ def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
     """Its teacher's place is taken by zeros, whose direction nobody knows."""
     network, batch = last_batch("distillation")
     teacher = torch.zeros(*batch.valid.shape, network.layout.encoder.width)
-    objective = Distillation(DistillationSpec(imitate="embedding"), torch.zeros(3), HALF)
+    objective = Distillation(
+        DistillationSpec(imitate="embedding"), torch.zeros(3), HALF, cross_entropy
+    )
     loss = objective.training(network, replace(batch, teacher=teacher))
     loss.total.sum().backward()  # type: ignore[no-untyped-call]
     found = network.parameters_by_member.grad
     network.parameters_by_member.grad = None
-    CrossEntropy().training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
+    Supervised(cross_entropy).training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
     expected = network.parameters_by_member.grad
     assert found is not None
     assert expected is not None
     assert torch.allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+VALUE_LAYOUT = replace(layout("distillation"), head="value")
+
+
+def value_examples() -> Examples:
+    """The same windows with values; of window 0 none is known, which padding repeats."""
+    data = examples("distillation", MEMBERS, Ranks())
+    values = torch.randn(data.labels.shape, generator=torch.Generator().manual_seed(5))
+    values += 2.0 * data.labels
+    values[:, 0] = torch.nan
+    rows = {
+        part: torch.where(own == 0, PADDING, own).sort(dim=1, descending=True).values
+        for part, own in data.rows.items()
+    }
+    counts = {part: tuple((own != PADDING).sum(dim=1).tolist()) for part, own in rows.items()}
+    teacher = torch.randn(len(MEMBERS), NUM_WINDOWS, VALUE_LAYOUT.encoder.width)
+    return replace(data, labels=values, rows=rows, counts=counts, teacher=teacher)
+
+
+def value_network(data: Examples) -> PackedNetwork:
+    return PackedNetwork(VALUE_LAYOUT, initial_parameters(VALUE_LAYOUT, data.keys))
+
+
+def value_students(weight: Tensor) -> Distillation:
+    return Distillation(DistillationSpec(imitate="embedding"), weight, HALF, squared_error)
+
+
+def test_regression_students_minimise_the_weighted_sum_written_out() -> None:
+    data = value_examples()
+    network = value_network(data)
+    batch = list(data.training(LIVE, epoch=0))[-1]
+    assert not batch.valid.all()
+    assert batch.teacher is not None
+    loss = value_students(WEIGHTS).training(network, batch)
+    embedding, said = network(batch.inputs, batch.dropout)
+    for member, weight in enumerate(WEIGHTS.tolist()):
+        expected = 0.0
+        for window in batch.valid[member].nonzero()[:, 0].tolist():
+            own, theirs = embedding[member, window], batch.teacher[member, window]
+            error = (said[member, window, 0] - batch.labels[member, window]).item() ** 2
+            cosine = (own @ theirs / own.norm() / theirs.norm()).item()
+            expected += (1 - weight) * error + weight * (1 - cosine)
+        assert loss.total[member].item() == pytest.approx(expected, rel=1e-4)
+        assert loss.count[member] == batch.valid[member].sum()
+
+
+def test_weight_zero_is_end_to_end_regression_exactly() -> None:
+    data = value_examples()
+    network = value_network(data)
+    for batch in data.training(LIVE, epoch=0):
+        taught = value_students(torch.zeros(3)).training(network, batch)
+        assert torch.equal(taught.total, Supervised(squared_error).training(network, batch).total)
+    for batch in data.validation(LIVE):
+        judged = value_students(WEIGHTS).validation(network, batch).total
+        assert torch.equal(judged, Supervised(squared_error).validation(network, batch).total)
+
+
+def test_what_is_not_known_of_padding_reaches_no_gradient() -> None:
+    data = value_examples()
+    network = value_network(data)
+    batch = list(data.training(LIVE, epoch=0))[-1]
+    value_students(WEIGHTS).training(network, batch).total.sum().backward()  # type: ignore[no-untyped-call]
+    gradient = network.parameters_by_member.grad
+    assert gradient is not None
+    assert torch.isfinite(gradient).all()

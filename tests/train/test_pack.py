@@ -12,7 +12,7 @@ from pricon.train.pack import Pack, Progress
 from pricon.train.ranks import Ranks
 from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
-KINDS = ("contrastive", "cross_entropy", "distillation")
+KINDS = ("contrastive", "cross_entropy", "distillation", "regression")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from pricon.train.ranks import Ranks
 from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
 MEMBERS = [0, 3, 11]
-KINDS = ("contrastive", "cross_entropy", "distillation")
+KINDS = ("contrastive", "cross_entropy", "distillation", "regression")
 
 
 def first_steps(kind: str, ranks: Ranks, batch_size: int) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
 from pricon.train.examples import Embeddings, Features
-from pricon.train.objectives import Contrastive, CrossEntropy, Distillation
+from pricon.train.objectives import Contrastive, Distillation, Supervised
 from pricon.train.ranks import Ranks
 from pricon.train.recipes import PackWork, evaluate, recipe_for
 from pricon.train.records import StageFacts, StageRecord
@@ -168,7 +168,7 @@ def test_a_supervised_teacher_sees_everything_and_has_a_class_head(bench: Bench)
         "encoder.frames.0", "encoder.telemetry.0", "fusion", "head",
     ]  # fmt: skip
     assert layers(recipe.layout)[-1] == ("head", 12, 2)
-    assert isinstance(recipe.objective, CrossEntropy)
+    assert isinstance(recipe.objective, Supervised)
     assert recipe.training == bench.job.optimisation.supervised
 
 
@@ -229,7 +229,7 @@ def test_a_probe_reads_what_the_frozen_encoder_makes_of_standardised_features(
     assert [probe.source for probe in probes] == [stage.id for stage in sources]
     recipe = recipe_for(bench.work(probes, records))
     assert layers(recipe.layout) == [("head", 12, 2)]
-    assert isinstance(recipe.objective, CrossEntropy)
+    assert isinstance(recipe.objective, Supervised)
     assert recipe.training == bench.job.optimisation.probe
     assert isinstance(recipe.inputs, Embeddings)
     assert not recipe.inputs.values.requires_grad

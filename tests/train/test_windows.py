@@ -19,7 +19,7 @@ from pricon.train.ranks import Ranks
 from pricon.train.recipes import PackWork
 from pricon.train.records import StageRecord
 from pricon.train.stages import train_pack
-from pricon.train.windows import GroupWindows
+from pricon.train.windows import GroupWindows, LabelledWindows
 from tests.tiny import build, tiny_job
 
 
@@ -173,3 +173,99 @@ def test_shuffled_labels_stay_in_their_split_and_change_hands(job: JobSpec) -> N
 def test_the_position_is_the_time_in_the_session(job: JobSpec) -> None:
     _, whole, _ = both(job)
     assert np.array_equal(whole.raw("position")[:, 0], whole.index.t_start_s.astype(np.float32))
+
+
+def as_regression(job: JobSpec) -> JobSpec:
+    return JobSpec.model_validate(
+        {**job.model_dump(), "task": "regression", "arms": ["pricon"], "student": {}}
+    )
+
+
+def test_regression_uses_every_annotated_window(job: JobSpec) -> None:
+    """The margin drops none of them; contrastive stages see what a classification job sees."""
+    plan, classes, _ = both(job)
+    _, values, _ = both(as_regression(job))
+    cell, affect = plan.cells[0], classes.index.affect["arousal"]
+    assert classes.counts(cell)["dropped"] > 0
+    assert values.counts(cell)["dropped"] == int(np.isnan(affect).sum()) == 0
+    assert values.labels(cell).dtype == np.float32
+    assert values.labels(cell) == pytest.approx(affect)
+    for part in ("train", "validation", "test"):
+        everybody = np.isin(values.index.participant, getattr(cell.split, part))
+        assert np.array_equal(values.rows(cell, part), np.flatnonzero(everybody))
+        assert np.array_equal(values.contrast_rows(cell, part), classes.contrast_rows(cell, part))
+        assert np.array_equal(values.contrastive.rows(cell, part), classes.rows(cell, part))
+    one, other = (w.standardiser(cell, "frames") for w in (values.contrastive, classes))
+    assert np.array_equal(one.mean, other.mean)
+    assert not np.array_equal(one.mean, values.standardiser(cell, "frames").mean)
+    assert values.contrastive.raw("frames") is values.raw("frames"), "fetched once"
+    assert classes.contrastive is classes
+
+
+def test_a_window_without_annotation_is_dropped_under_regression(job: JobSpec) -> None:
+    plan, whole, _ = both(as_regression(job))
+    cell = plan.cells[0]
+    unknown = whole.rows(cell, "train")[:3]
+    affect = whole.index.affect["arousal"].copy()
+    affect[unknown] = np.nan
+    index = replace(whole.index, affect={**whole.index.affect, "arousal": affect})
+    windows = LabelledWindows(index, whole.job)
+    assert np.array_equal(windows.rows(cell, "train"), whole.rows(cell, "train")[3:])
+    assert windows.counts(cell)["dropped"] == 3
+    told = windows.affect(cell)
+    assert told["train"][0] == pytest.approx(affect[windows.rows(cell, "train")].mean())
+    assert told["train"][1] == pytest.approx(affect[windows.rows(cell, "train")].std())
+    assert windows.share_high(cell) == {}
+    assert windows.contrastive.affect(cell) == {}
+
+
+def test_values_are_standardised_by_training_windows_alone(job: JobSpec) -> None:
+    plan, whole, spoiled = both(as_regression(job))
+    cell = plan.cells[0]
+    training = whole.index.affect["arousal"][whole.rows(cell, "train")]
+    for windows in (whole, spoiled):
+        unit = windows.unit(cell)
+        assert unit.mean == pytest.approx([training.mean()])
+        assert unit.scale == pytest.approx([1 / training.std()])
+    told = whole.told(cell)
+    assert told[whole.rows(cell, "train")].mean() == pytest.approx(0, abs=1e-5)
+    assert told[whole.rows(cell, "train")].std() == pytest.approx(1, abs=1e-5)
+    back = told / whole.unit(cell).scale + whole.unit(cell).mean
+    assert back == pytest.approx(whole.labels(cell), abs=1e-6)
+    assert not np.array_equal(told, spoiled.told(cell)), "test people differ"
+
+
+def test_regression_never_trains_on_test_participants(job: JobSpec) -> None:
+    """The chain teacher -> probe -> student, bit for bit, with and without spoiled people."""
+    spec = as_regression(job)
+    plan, whole, spoiled = both(spec)
+    sources: list[StageRecord | None] = [None, None]
+    for stage_id in next(t for t in plan.trials if t.cell == 0).stages:
+        stage = plan.stage_by_id[stage_id]
+        pairs = zip((whole, spoiled), sources, strict=True)
+        sources = [train(windows, plan, spec, stage, source) for windows, source in pairs]
+        one, other = sources
+        assert one is not None
+        assert other is not None
+        assert np.array_equal(one.arrays["parameters"], other.arrays["parameters"])
+        assert one.facts.curves == other.facts.curves
+        if stage.objective != "contrastive":
+            for name in ("affect_mean", "affect_scale"):
+                assert np.array_equal(one.arrays[name], other.arrays[name])
+    told = [record.arrays["test_target"] for record in sources if record is not None]
+    assert not np.array_equal(told[0], told[1])
+
+
+def test_a_window_gets_class_and_value_of_the_same_other_window(job: JobSpec) -> None:
+    plan, whole, _ = both(as_regression(job))
+    cell = plan.cells[0]
+    numbers = np.arange(len(whole.index), dtype=np.float32)
+    source = whole.shuffled(cell, numbers).astype(int)
+    for part in ("train", "validation", "test"):
+        rows = whole.rows(cell, part)
+        assert np.array_equal(np.sort(source[rows]), rows), "values stay in their split"
+    assert (source != numbers).mean() > 0.9
+    classes = whole.classes(cell)
+    assert np.array_equal(whole.shuffled(cell, classes), classes[source])
+    told = whole.told(cell)
+    assert np.array_equal(whole.shuffled(cell, told), told[source])
