@@ -81,12 +81,13 @@ def _stages(plan: Plan, cell: int) -> Iterator[tuple[Arm, Stage]]:
 def _map(
     title: str, stage: Stage, record: StageRecord, cell: Cell, windows: GroupWindows
 ) -> EmbeddingMap:
+    job = windows.job
     work = PackWork(
         stages=[stage],
         cells=[cell],
         sources=[None],
         windows=windows,
-        job=windows.job,
+        job=job,
         ranks=Ranks(),
         device=torch.device("cpu"),
         made_with={},
@@ -97,6 +98,7 @@ def _map(
     embeddings = evaluate(network, recipe.inputs, torch.from_numpy(rows)[None]).embeddings[0]
     return project(
         embeddings.numpy().astype(np.float64),
+        method=job.report.maps,
         title=title,
         place=f"{cell.stimulus}, {cell.affect}",
         label=windows.labels(cell)[rows],

@@ -11,6 +11,7 @@ from pricon.plan.leakage import Check, check_leakage
 from pricon.plan.plan import CLASS_STAGES, Cell, Plan
 from pricon.plan.summary import CorpusSummary
 from pricon.plan.trials import plan_trials
+from pricon.report.embeddings import check_projection
 from pricon.spec.job import JobSpec
 from pricon.train.windows import LabelledWindows, SplitPart
 
@@ -60,7 +61,9 @@ def prepare(job: JobSpec, recordings: Recordings, only_folds: tuple[int, ...] | 
 
     Raises:
         PlanError: the job asks for what these recordings cannot give, or something would leak.
+        SpecError: it asks for what this installation does not have.
     """
+    check_projection(job.report.maps)
     plan = plan_trials(job, recordings.summary, only_folds)
     checks = check_leakage(plan, recordings.summary)
     balances = check_classes(plan, job, recordings)

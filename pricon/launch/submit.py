@@ -19,7 +19,7 @@ from pricon.plan.plan import Plan
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
-from pricon.report.write import LATEX, PAGE, REPORT, RESULTS, write_report
+from pricon.report.write import FIGURES, LATEX, PAGE, REPORT, RESULTS, write_report
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec
 from pricon.storage import Storage, open_storage
@@ -77,13 +77,20 @@ def run(
         tracker.start(_run_record(prepared, facts, documents))
         try:
             report = _run(prepared, corpus, tracker, view)
-            artifacts = {name: folder.read(name) for name in (REPORT, PAGE, LATEX, RESULTS)}
+            artifacts = _artifacts(folder)
         except BaseException as err:
             tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
             raise
         status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
         tracker.finish(status, _headline(report), artifacts)
     return report
+
+
+def _artifacts(folder: Storage) -> dict[str, bytes]:
+    """What MLflow keeps of a report: its pages, and the figures, which MLflow shows as pictures."""
+    drawn = folder.child(FIGURES).list()
+    names = (REPORT, PAGE, LATEX, RESULTS, *(f"{FIGURES}/{name}" for name in drawn))
+    return {name: folder.read(name) for name in names}
 
 
 def _run(prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View) -> Report:

@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which the colour-blind can tell apart.
 """
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,11 +21,9 @@ from pricon.report.results import Curve, TrialResult, ValuePredictions
 from pricon.report.sensitivity import Panel
 from pricon.report.summary import ArmSummary, Block
 from pricon.report.surface import Point
+from pricon.report.tables import MAIN_ARMS
 from pricon.report.training import curves_by_kind
 from pricon.report.yardstick import Yardstick, said_and_told
-
-MAIN_ARMS = ("e2e", "scl", "lupi", "pricon", "all_modalities")
-"""Arms that a figure with a column or line for each arm shows, as far as a job has them."""
 
 COLOURS: Mapping[str, str] = {
     "majority": "#999999",
@@ -51,6 +50,7 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "pricon",  # the same figure gives the same bytes
 }
 _NUM_BINS = 10
+_TAG, _FINE = re.compile(r"<[^>]+>"), re.compile(r"(\.\d\d)\d+")
 
 
 def participants(block: Block, metric: str) -> str | None:
@@ -181,8 +181,7 @@ def embedding_map(of: EmbeddingMap) -> str:
             axes.set_title(what, fontsize=8)
             axes.set_xticks([])
             axes.set_yticks([])
-        first, second = of.explained
-        figure.supxlabel(f"{first:.0%} and {second:.0%} of the variance", fontsize=8)
+        figure.supxlabel(_meaning_of_axes(of), fontsize=8)
         return _text(figure)
 
 
@@ -240,6 +239,13 @@ def _by_value(axes: Axes, of: EmbeddingMap) -> str:
     return "affect"
 
 
+def _meaning_of_axes(of: EmbeddingMap) -> str:
+    if of.explained is None:
+        return "UMAP: near is alike, far says little"
+    first, second = of.explained
+    return f"{first:.0%} and {second:.0%} of the variance"
+
+
 def _main(block: Block) -> list[ArmSummary]:
     return [row for row in block.arms if row.arm in MAIN_ARMS and row.by_participant]
 
@@ -252,8 +258,12 @@ def _svg(draw: Callable[[Axes], None], width: float, height: float) -> str:
 
 
 def _text(figure: Figure) -> str:
-    """The `<svg>` element alone, scaled by the page and not by the figure."""
+    """The `<svg>` element alone, scaled by the page and not by the figure.
+
+    Coordinates get two decimals: a hundredth of a point is finer than any screen, and a page holds
+    thousands of them. Words outside the tags, numbers at ticks among them, stay as they are.
+    """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
-    return text[text.index("<svg") :]
+    return _TAG.sub(lambda tag: _FINE.sub(r"\1", tag[0]), text[text.index("<svg") :])

@@ -136,7 +136,7 @@ def _blocks(report: Report) -> tuple[Block, ...]:
     for affect, available in product(affects, _available_sets(results)):
         tables = {s: _rows_of(scored, (s, affect), available) for s in stimuli}
         if len(stimuli) > 1:
-            tables[MACRO_AVERAGE] = _macro(list(tables.values()))
+            tables = {MACRO_AVERAGE: _macro(list(tables.values())), **tables}
         for stimulus, rows in tables.items():
             blocks.append(_block((stimulus, affect), available, rows, report, grid))
     return tuple(blocks)

@@ -1,9 +1,12 @@
-"""A report for the terminal: title, one table a block, verdict. Owns the wording of the title.
+"""A report for the terminal: title, tables, verdict. Owns the wording of the title.
 
+Of several stimuli it shows the macro average whole and of each only the accuracies: nine tables
+would hide the answer above the top of the screen, and stand in the files anyway.
 Fits 80 columns and does without colour. `markdown` shows the same rows in a file.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from math import isnan
 
 from rich.console import Group, RenderableType
@@ -15,6 +18,9 @@ from pricon.report.results import TrialResult
 from pricon.report.summary import ArmSummary, Block, Comparison, Report
 from pricon.report.yardstick import Yardstick
 
+MAIN_ARMS = ("e2e", "scl", "lupi", "pricon", "all_modalities")
+"""Arms that get a column of their own, or a line in a figure, as far as a job has them."""
+
 NAMED_AT_MOST = 10
 """So many unfinished trials a terminal names; the rest is counted. report.md names all."""
 
@@ -25,8 +31,12 @@ def terminal(report: Report) -> RenderableType:
     """All that a terminal shows of a report; hand it to a rich console."""
     parts: list[RenderableType] = [Text(line, style="bold") for line in headlines(report)]
     parts += [Text(line) for line in _some(unfinished_lines(report))]
-    for block in report.blocks:
-        parts += [Text(), Text(caption(block)), _table(block, report.yardstick)]
+    words = report.yardstick
+    for _, group in groupby(report.blocks, key=lambda block: (block.affect, block.available)):
+        first, *each = group
+        parts += [Text(), Text(caption(first)), _table(first, words)]
+        if each:
+            parts += [Text(), Text(f"{words.name} {BY_STIMULUS}"), _by_stimulus(each)]
     if report.blocks:
         parts += [Text(), Text(legend(report.yardstick), style="dim")]
     if report.unfinished:
@@ -36,6 +46,7 @@ def terminal(report: Report) -> RenderableType:
     return Group(*parts)
 
 
+BY_STIMULUS = "by stimulus; whole tables with intervals and tests: see the report"
 LEGEND_UNFINISHED = "(k/n): k of n trials finished; arms with different trials are not subtracted."
 
 
@@ -134,9 +145,32 @@ def comparisons(block: Block) -> Sequence[Comparison]:
 
 
 def _table(block: Block, yardstick: Yardstick) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in headings(yardstick):
-        table.add_column(heading, no_wrap=heading == "arm")
+    table = _plain_table(headings(yardstick))
     for row in block.arms:
         table.add_row(*cells(row))
+    return table
+
+
+def _by_stimulus(blocks: Sequence[Block]) -> Table:
+    """A row a stimulus, a column for each main arm."""
+    arms = [arm for arm in MAIN_ARMS if blocks[0].arm(arm) is not None]
+    table = _plain_table(("stimulus", *arms))
+    for block in blocks:
+        rows = [block.arm(arm) for arm in arms]
+        found = [NOTHING if row is None else _primary(row) for row in rows]
+        table.add_row(block.stimulus, *found)
+    return table
+
+
+def _primary(row: ArmSummary) -> str:
+    """The primary metric alone, and of how many trials where some are not finished."""
+    value = estimate(Estimate(value=row.primary.value))
+    unfinished = row.num_finished < row.num_planned
+    return f"{value} ({row.num_finished}/{row.num_planned})" if unfinished else value
+
+
+def _plain_table(headings: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading == headings[0])
     return table

@@ -23,6 +23,8 @@ LATEX = "report.tex"
 RESULTS = "results.json"
 TRIALS = "trials.parquet"
 PREDICTIONS = "predictions.parquet"
+FIGURES = "figures"
+"""A folder: each figure of the page as an SVG file."""
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -35,7 +37,7 @@ def write_report(
     spec: StatisticsSpec = PLAIN,
     maps: Sequence[EmbeddingMap] = (),
 ) -> Report:
-    """Writes the six files, results.json last, and returns what they say.
+    """Writes six files and the figures, results.json last, and returns what they say.
 
     The same plan, results and notes write the same bytes.
 
@@ -45,22 +47,34 @@ def write_report(
         results: what became of it; trials without a result count as missing.
         notes: label -> sentence for the pages, such as how features were standardised.
         spec: numbers of the job that the statistics need.
-        maps: of embeddings, for the page.
+        maps: of embeddings.
 
     Raises:
         PlanError: a result does not fit the plan (see `statistics.summarise`).
         StorageError: the store did not take a file.
     """
-    from pricon.report.page import page  # imports matplotlib, which a submission need not wait for
+    # These import matplotlib, which a submission need not wait for.
+    from pricon.report.drawings import draw
+    from pricon.report.page import page
 
     report = summarise(plan, results, spec)
     storage.write(REPORT, markdown(report, notes).encode())
-    storage.write(PAGE, page(report, notes, maps).encode())
+    drawings = draw(report, maps)
+    _write_figures(storage.child(FIGURES), drawings.files())
+    storage.write(PAGE, page(report, notes, drawings).encode())
     storage.write(LATEX, latex(report).encode())
     storage.write(TRIALS, _parquet(_trials(report)))
     storage.write(PREDICTIONS, _parquet(_predictions(report)))
     storage.write(RESULTS, to_json(report))
     return report
+
+
+def _write_figures(folder: Storage, files: Mapping[str, bytes]) -> None:
+    """Those of an earlier report that this one does not have are gone afterwards."""
+    for name in {*folder.list()} - files.keys():
+        folder.delete(name)
+    for name, figure in files.items():
+        folder.write(name, figure)
 
 
 def _trials(report: Report) -> pa.Table:

@@ -11,6 +11,7 @@ from pricon.spec.base import Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.folds import FoldSpec, Seed
 from pricon.spec.label import LabelSpec, customary_label
+from pricon.spec.report import ReportSpec
 from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
 from pricon.spec.sensitivity import SensitivitySpec, refuse_unanswerable
 from pricon.spec.statistics import StatisticsSpec
@@ -162,6 +163,9 @@ class JobSpec(Spec):
 
     statistics: StatisticsSpec = StatisticsSpec()
     """What the report may conclude; changes no trial."""
+
+    report: ReportSpec = ReportSpec()
+    """How the report shows it; changes no trial."""
 
     resources: ResourcesSpec = ResourcesSpec()
     """How wide the run is; changes no result."""

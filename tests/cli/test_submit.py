@@ -110,6 +110,25 @@ def test_what_only_recordings_can_tell_is_found_before_a_corpus_is_built(
     assert expected in refused(document | change, tmp_path, capsys)
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
+@pytest.mark.parametrize("is_built", [True, False])
+def test_maps_that_cannot_be_drawn_are_refused_before_anything_starts(
+    options: tuple[str, ...],
+    is_built: bool,
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)  # as Python marks what cannot be imported
+    if is_built:
+        build(tiny_job(tmp_path))
+    document["report"] = {"maps": "umap"}
+    error = refused(document, tmp_path, capsys, *options)
+    assert "`report.maps: umap` needs umap-learn" in error
+    assert "pip install 'pricon[umap]'" in error
+
+
 @pytest.mark.parametrize("folds", ["x", "0,,1", "-1", ""])
 def test_folds_that_are_no_numbers(
     folds: str, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]

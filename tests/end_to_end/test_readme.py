@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pricon.corpus.adapters.again_games import GAMES
+from pricon.spec.load import load_job
 from tests.corpora import real_corpus
 from tests.safeguards.sources import ROOT
 
+JOB = load_job(ROOT / "jobs" / "again_cv.yaml")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -60,8 +63,9 @@ def run(command: str, folder: Path) -> str:
 
 
 def table(text: str) -> dict[str, list[float]]:
-    """Arm -> the numbers of its row."""
-    arms = r"^(majority|e2e|lupi|pricon|all_modalities) +([-+0-9\[].*)$"
+    """Arm or game -> the numbers of its row."""
+    names = "|".join((*JOB.arms, *(game.key for game in GAMES)))
+    arms = rf"^({names}) +([-+0-9\[].*)$"
     rows = re.findall(arms, text, re.MULTILINE)
     return {arm: [float(n) for n in re.findall(r"[-+]?\d+\.\d+", row)] for arm, row in rows}
 
@@ -75,7 +79,7 @@ def test_every_command_runs_and_the_table_is_what_it_prints(tmp_path: Path) -> N
     printed = {command: run(command, folder) for command in mine}
     demo = table(printed["make demo"])
     promised = table(README)
-    assert demo.keys() == promised.keys()
+    assert demo.keys() == promised.keys() == {*JOB.arms, *(game.key for game in GAMES)}
     for arm, numbers in promised.items():
         assert numbers == pytest.approx(demo[arm], abs=0.005), arm
     again = printed[".venv/bin/pricon-submit jobs/again_cv.yaml"]

@@ -1,157 +1,168 @@
-"""The whole way, from raw files to the table, against answers that are known otherwise."""
+"""The whole way, from raw files to the table, in worlds whose best answer is a formula.
 
-import csv
-from math import asin, pi, sqrt
+How many windows and people there are says how far off the formula chance may take an arm: margins
+are three standard errors. Only to fall short of the optimum is allowed a little more, for no
+network has learned everything; above it there is nothing but chance.
+"""
+
+from dataclasses import replace
+from itertools import product
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.stats import norm
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from pricon.corpus.reader import open_corpus
-from pricon.plan.trials import plan_trials
-from pricon.report.summary import Report
-from pricon.spec.job import JobSpec
-from pricon.storage import open_storage
-from pricon.train.windows import GroupWindows
-from tests.corpora import real_corpus
-from tests.launch.rehearsal import rehearse
-from tests.tiny import build
+from tests.end_to_end.world import Answers, Floats, World, ask
 
-SEEN, LAB = 3, 3
-"""Features of the available and of the privileged modality."""
+SEES: dict[str, tuple[str, ...]] = {
+    "e2e": ("seen",),
+    "scl": ("seen",),
+    "lupi": ("seen",),
+    "pricon": ("seen",),
+    "all_modalities": ("seen", "lab"),
+    "scl_all_modalities": ("seen", "lab"),
+}
+"""Arm -> what its model sees at test."""
 
-NOISE = {"seen": 2.0, "lab": 1.0}
-"""Standard deviation of the noise on each feature, that of affect being 1."""
-
-WINDOWS = 40
-TICKS = 12
-"""Of 250 ms, in a window of 3 s."""
+UNLEARNED = 0.01
+"""How far an arm may stay below the optimum besides chance, with the people of `World`."""
 
 
-def optimum(*modalities: str) -> float:
-    """Bayes accuracy of telling whether affect is above its mean, from features x = a + noise.
-
-    Affect a and its best estimate are bivariate normal with correlation r, r^2 = s / (1 + s), where
-    s adds up what each feature knows; two such variables share their sign with probability
-    1/2 + asin(r) / pi.
-    """
-    knows = sum(SEEN / NOISE[m] ** 2 for m in modalities)
-    return 0.5 + asin(sqrt(knows / (1 + knows))) / pi
+def chance(accuracy: float, world: World) -> float:
+    """Three standard errors of an accuracy over all windows of a world."""
+    return 3 * sqrt(accuracy * (1 - accuracy) / (world.participants * world.windows))
 
 
-def write_world(folder: Path, participants: int) -> None:
-    """Recordings in AGAIN's layout whose windows are independent draws of a linear-Gaussian world.
-
-    Every tick of a window repeats it, so that its mean is exactly what was drawn.
-    """
-    rng = np.random.default_rng(11)
-    names = [f"{m}_{i}" for m, count in (("seen", SEEN), ("lab", LAB)) for i in range(count)]
-    scale = np.array([NOISE[name.partition("_")[0]] for name in names])
-    (folder / "clean_data").mkdir(parents=True)
-    with (folder / "clean_data" / "clean_data.csv").open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        keys = [f"[control]{key}" for key in ("player_id", "game", "session_id", "time_stamp")]
-        rows.writerow([*keys, "[output]arousal", *names])
-        for person in range(participants):
-            affect = rng.standard_normal(WINDOWS)
-            features = affect[:, None] + scale * rng.standard_normal((WINDOWS, len(names)))
-            for tick in range(WINDOWS * TICKS):
-                window = tick // TICKS
-                values = [f"{value:.5f}" for value in features[window]]
-                place = [f"p{person:03}", "Heist!", "s", f"{tick / 4:.2f}"]
-                rows.writerow([*place, f"{norm.cdf(affect[window]):.6f}", *values])
-
-
-def world_job(folder: Path, participants: int) -> JobSpec:
-    write_world(folder / "recordings", participants)
-    schedule = {"learning_rate": 3e-3, "epochs": 60, "patience": 6}
-    return JobSpec.model_validate(
-        {
-            "name": "world",
-            "corpus": {
-                "adapter": "again",
-                "source": str(folder / "recordings"),
-                "uri": str(folder / "corpus"),
-                "windows": {"window_s": 3, "hop_s": 3, "lag_s": 0},
-                "modalities": {"seen": ["telemetry.seen_*"], "lab": ["telemetry.lab_*"]},
-            },
-            "label": {"threshold": 0.5, "margin": 0},
-            "modalities": {"available": ["seen"], "privileged": ["lab"]},
-            "arms": ["majority", "time_only", "e2e", "scl", "lupi", "pricon", "all_modalities",
-                     "scl_all_modalities"],
-            "folds": {"count": 4},
-            "seeds": [0],
-            "optimisation": {"supervised": schedule, "probe": schedule},
-            "output": str(folder / "runs"),
-            "target": "inprocess",
-        }
-    )  # fmt: skip
-
-
-def accuracies(report: Report) -> dict[str, float]:
-    return {row.arm: row.metrics["accuracy"].value for row in report.blocks[0].arms}
+def check_near(accuracy: float, optimum: float, margin: float, about: str) -> None:
+    assert optimum - margin - UNLEARNED < accuracy < optimum + margin, (about, accuracy, optimum)
 
 
 def test_arms_approach_the_optimum_of_a_linear_gaussian_world(tmp_path: Path) -> None:
-    """80 people x 40 windows: a standard error of 0.008; and nobody can be above the optimum."""
-    found = accuracies(rehearse(build(world_job(tmp_path, participants=80))))
-    seen, both = optimum("seen"), optimum("seen", "lab")
-    assert seen == pytest.approx(0.727, abs=1e-3)
-    assert both == pytest.approx(0.848, abs=1e-3)
+    world = World()
+    assert world.optimum("seen") == pytest.approx(0.727, abs=1e-3)
+    assert world.optimum("seen", "lab") == pytest.approx(0.848, abs=1e-3)
+    found = ask(world, tmp_path, arms=["majority", "time_only", *SEES])
     for arm in ("majority", "time_only"):
-        assert found[arm] == pytest.approx(0.5, abs=0.03), found
-    for arm in ("e2e", "scl", "lupi", "pricon"):
-        assert seen - 0.025 < found[arm] < seen + 0.02, found
-    for arm in ("all_modalities", "scl_all_modalities"):
-        assert both - 0.025 < found[arm] < both + 0.02, found
+        assert found.accuracy(arm) == pytest.approx(0.5, abs=chance(0.5, world)), arm
+    for arm, modalities in SEES.items():
+        optimum = world.optimum(*modalities)
+        check_near(found.accuracy(arm), optimum, chance(optimum, world), arm)
 
 
-def by_hand(windows: GroupWindows, cells: Any, modalities: tuple[str, ...]) -> float:
-    """Mean accuracy over cells of scikit-learn's logistic regression on the same windows."""
-    features: NDArray[np.float32] = np.concatenate([windows.raw(m) for m in modalities], axis=1)
-    accuracy = []
-    for cell in cells:
-        train = np.concatenate([windows.rows(cell, part) for part in ("train", "validation")])
-        test, labels = windows.rows(cell, "test"), windows.labels(cell)
-        kept = ~np.isnan(features[train]).any(axis=0)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-        model.fit(features[train][:, kept], labels[train])
-        shown = np.nan_to_num(features[test][:, kept])
-        accuracy.append(float((model.predict(shown) == labels[test]).mean()))
-    return float(np.mean(accuracy))
+def mean_and_error(values: Floats) -> tuple[float, float]:
+    """Of independent values, such as a figure for each person."""
+    return float(values.mean()), float(values.std(ddof=1) / sqrt(values.size))
 
 
-def test_references_agree_with_another_library_on_real_players(tmp_path: Path) -> None:
-    """Heist: logistic regression lies within the intervals of e2e and all_modalities."""
-    job = JobSpec.model_validate(
-        {
-            "name": "heist",
-            "corpus": {
-                "adapter": "again_derived",
-                "source": str(real_corpus("again_derived")),
-                "uri": str(tmp_path / "corpus"),
-                "stimuli": ["Heist"],
-                "modalities": {"player": ["player*", "reticle*"], "rest": ["bot*", "visible*"]},
-            },
-            "modalities": {"available": ["player"], "privileged": ["rest"]},
-            "arms": ["e2e", "all_modalities"],
-            "seeds": [0],
-            "output": str(tmp_path / "runs"),
-            "target": "inprocess",
-        }
+def test_teachers_and_students_approach_the_optimum_as_the_corpus_grows(tmp_path: Path) -> None:
+    """Many weak features with noisy labels, so that there is much to learn from little.
+
+    Compared with the best rule on the same windows, which takes the luck of the draw out. Seen: it
+    is right 0.139 more often than the mean arm with 10 people, 0.050 with 40, 0.023 with 160; the
+    standard errors over people are 0.018, 0.007 and 0.004.
+    """
+    shortfall = {}
+    for participants, seeds in ((10, (1, 2, 3)), (40, (1, 2)), (160, (1,))):
+        over_people = []
+        for seed in seeds:
+            world = World(
+                participants=participants,
+                windows=20,
+                features={"seen": 30, "lab": 30},
+                signal={"seen": 0.15, "lab": 0.25},
+                blur=1.0,
+                seed=seed,
+            )
+            found = ask(world, tmp_path / f"{participants}-{seed}", arms=[*SEES])
+            each = [found.shortfall(arm, *sees).mean(axis=1) for arm, sees in SEES.items()]
+            over_people.append(np.mean(each, axis=0))
+        shortfall[participants] = mean_and_error(np.concatenate(over_people))
+    for few, many in ((10, 40), (40, 160)):
+        (less, error), (more, other) = shortfall[many], shortfall[few]
+        assert more - less > 2 * sqrt(error**2 + other**2), shortfall
+    assert shortfall[160][0] < 0.03, shortfall
+
+
+@pytest.mark.parametrize("noise", [{"flipped": 0.2}, {"blur": 1.0}], ids=["flipped", "blurred"])
+def test_noise_on_labels_costs_what_the_formula_says(noise: dict[str, Any], tmp_path: Path) -> None:
+    """Against the labels that is; of what there is to learn it hides little from 80 people."""
+    clean = World()
+    noisy = replace(clean, **noise)
+    arms = ["e2e", "lupi", "all_modalities"]
+    before, after = (
+        ask(clean, tmp_path / "clean", arms=arms),
+        ask(noisy, tmp_path / "noisy", arms=arms),
     )
-    report = rehearse(build(job))
-    corpus = open_corpus(open_storage(job.corpus.uri))
-    plan = plan_trials(job, corpus.summary)
-    windows = GroupWindows(corpus, job, plan.cells[0].stimuli)
-    for row, modalities in zip(
-        report.blocks[0].arms, (("player",), ("player", "rest")), strict=True
-    ):
-        seen = row.metrics["accuracy"]
-        assert seen.low < by_hand(windows, plan.cells, modalities) < seen.high, (row.arm, seen)
+    for arm in arms:
+        modalities = SEES[arm]
+        optimum = noisy.optimum_of_labels(*modalities)
+        check_near(after.accuracy(arm), optimum, chance(optimum, noisy), arm)
+        lost = before.accuracy(arm) - after.accuracy(arm)
+        lost_in_truth = float(before.right(arm).mean() - after.right(arm).mean())
+        assert lost > 0.05, arm
+        assert lost_in_truth < 0.4 * lost, arm
+
+
+def test_offsets_of_people_cost_what_the_formula_says_and_centring_pays_it_back(
+    tmp_path: Path,
+) -> None:
+    """People differ in how well an offset lets them be read, so they are the unit of chance."""
+    world = World(offset=1.0, signal={"seen": 1.0, "lab": 1.0})
+    arms = ["e2e", "all_modalities"]
+    as_recorded = ask(world, tmp_path / "recorded", arms=arms)
+    centred = ask(world, tmp_path / "centred", arms=arms, standardise="session")
+    for arm in arms:
+        modalities = SEES[arm]
+        optimum, best = world.optimum(*modalities), world.optimum_of_centred(*modalities)
+        assert optimum < best - 0.03, "else there is nothing to see"
+        for found, expected in ((as_recorded, optimum), (centred, best)):
+            accuracy, error = mean_and_error(found.right(arm).mean(axis=1))
+            check_near(accuracy, expected, 3 * error, arm)
+        paid_back, error = mean_and_error(gain(centred, arm, as_recorded, arm))
+        assert paid_back > 3 * error, arm
+
+
+def gain(one: Answers, arm: str, other: Answers, reference: str) -> Floats:
+    """How much more often one is right than the other, for each person of the same draw."""
+    difference: Floats = (one.right(arm) - other.right(reference)).mean(axis=1)
+    return difference
+
+
+def test_what_distillation_gains_goes_with_the_signal_of_the_privileged_modality(
+    tmp_path: Path,
+) -> None:
+    """Forty people with blurred labels: a teacher that sees affect better than they tell it helps.
+
+    Both worlds have the same affect, labels and seen features, so e2e is the same in both. Seen on
+    draws 1 to 6, when all this was chosen: lupi +0.013 with signal and -0.001 without, standard
+    error 0.004; pricon +0.006 and -0.004. Seen on the
+    draws below then: lupi +0.012 and +0.000, pricon +0.009 and -0.000, standard error 0.003.
+    """
+    gains: dict[tuple[str, float], list[Floats]] = {}
+    for seed, signal in product(range(7, 13), (1.0, 0.0)):
+        world = World(
+            participants=40,
+            features={"seen": 30, "lab": 5},
+            signal={"seen": 0.25, "lab": signal},
+            blur=2.0,
+            seed=seed,
+        )
+        found = ask(
+            world,
+            tmp_path / f"{seed}-{signal}",
+            arms=["e2e", "lupi", "pricon"],
+            student={"distillation": {"weight": 0.75, "temperature": 1.0}},
+        )
+        for arm in ("lupi", "pricon"):
+            gains.setdefault((arm, signal), []).append(gain(found, arm, found, "e2e"))
+    pooled = {key: np.concatenate(values) for key, values in gains.items()}
+    seen = {key: mean_and_error(values) for key, values in pooled.items()}
+    helped, error = seen["lupi", 1.0]
+    assert helped > 3 * error, seen
+    for arm in ("lupi", "pricon"):
+        left, error = seen[arm, 0.0]
+        assert left < min(3 * error, 0.01), seen
+        lost, error = mean_and_error(pooled[arm, 1.0] - pooled[arm, 0.0])
+        assert lost > 2 * error, seen

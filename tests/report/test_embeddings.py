@@ -1,7 +1,14 @@
+import logging
+import sys
+import warnings
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pricon.report.embeddings import MOST_POINTS, project
+from pricon.errors import SpecError
+from pricon.report.embeddings import MOST_POINTS, EmbeddingMap, check_projection, project
+from pricon.spec.report import Projection
 
 
 def test_the_map_shows_the_directions_in_which_windows_differ_most() -> None:
@@ -28,3 +35,46 @@ def test_few_windows_are_all_shown() -> None:
         participant=np.array(["p"] * 30),
     )
     assert found.points.shape == (30, 2)
+
+
+def test_a_package_that_is_not_there_is_named_with_the_way_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)  # as Python marks what cannot be imported
+    with pytest.raises(SpecError, match="needs umap-learn, which cannot be imported") as err:
+        check_projection("umap")
+    assert "pip install 'pricon[umap]'" in (err.value.hint or "")
+    check_projection("pca")
+
+
+def in_two_dimensions(embeddings: NDArray[np.float64], method: Projection) -> EmbeddingMap:
+    return project(
+        embeddings,
+        method=method,
+        title="t",
+        place="x",
+        label=(embeddings[:, 0] > 0).astype(np.int8),
+        participant=np.array(["p"] * len(embeddings)),
+    )
+
+
+def test_umap_keeps_neighbours_together_silently_and_every_time_the_same(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with warnings.catch_warnings():  # what numba says while it is imported is not about us
+        warnings.simplefilter("ignore")
+        pytest.importorskip("umap", reason="umap-learn is not installed (the extra `umap`)")
+    rng = np.random.default_rng(0)
+    groups = np.repeat(10 * rng.standard_normal((3, 8)), 40, axis=0)
+    embeddings = groups + rng.standard_normal((120, 8))
+    with caplog.at_level(logging.WARNING):
+        first, second = (in_two_dimensions(embeddings, "umap") for _ in range(2))
+    assert np.array_equal(first.points, second.points)
+    assert first.explained is None
+    own = np.arange(120) // 40
+    distance = np.linalg.norm(first.points[:, None] - first.points[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (own[distance.argmin(axis=1)] == own).all()
+    assert capfd.readouterr() == ("", "")
+    assert caplog.text == ""
+    assert np.isfinite(in_two_dimensions(embeddings[:5], "umap").points).all()

@@ -1,5 +1,6 @@
 """Figures hold what they should, and nothing where there is nothing to show."""
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import get_args
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 
 from pricon.report import figures
-from pricon.report.embeddings import project
+from pricon.report.embeddings import EmbeddingMap, project
 from pricon.report.results import ValuePredictions
 from pricon.report.sensitivity import panels
 from pricon.report.statistics import summarise
 from pricon.report.summary import Block
+from pricon.report.tables import MAIN_ARMS
 from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import Arm
 from tests.report.grids import Grid, always, make_run, make_value_run
@@ -42,7 +44,7 @@ def num_lines(svg: str | None) -> int:
 def test_every_participant_is_a_line_over_the_main_arms() -> None:
     svg = figures.participants(block(), "accuracy")
     shown = texts(svg)
-    assert [arm for arm in figures.MAIN_ARMS if arm in shown] == [
+    assert [arm for arm in MAIN_ARMS if arm in shown] == [
         "e2e",
         "lupi",
         "pricon",
@@ -81,6 +83,24 @@ def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
 def test_every_arm_has_a_colour_and_the_same_figure_the_same_bytes() -> None:
     assert {*figures.COLOURS} == {*get_args(Arm)}
     assert figures.participants(block(), "accuracy") == figures.participants(block(), "accuracy")
+
+
+def test_a_map_by_umap_says_so() -> None:
+    place = {"title": "t", "place": "x"}
+    label, people = np.zeros(9, np.int8), np.array(["p"] * 9)
+    points = np.random.default_rng(0).standard_normal((9, 2))
+    by_umap = EmbeddingMap(**place, points=points, explained=None, label=label, participant=people)
+    shown = texts(figures.embedding_map(by_umap))
+    assert any("UMAP" in text for text in shown)
+    assert not any("of the variance" in text for text in shown)
+
+
+def test_coordinates_are_short_and_words_are_whole() -> None:
+    """Ticks at 0.625 and the like stay; of where things stand, two decimals are enough."""
+    losses = curve("a", 0.6251, 0.6253)
+    (svg,) = figures.learning_curves(trained((losses,))).values()
+    assert any(re.fullmatch(r"0\.625\d+", text) for text in texts(svg))
+    assert not re.search(r"<[^>]*\.\d{3}", svg)
 
 
 def test_a_map_names_classes_people_and_variance() -> None:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pricon.report.embeddings import project
+from pricon.report.drawings import draw
+from pricon.report.embeddings import EmbeddingMap, project
 from pricon.report.page import page
 from pricon.report.statistics import summarise
+from pricon.report.summary import Report
 from tests.report.grids import fail, make_run
 from tests.report.surfaces import PLAIN, make_surfaces
 from tests.report.test_statistics import ARMS, LARGE
@@ -52,6 +54,10 @@ class Outline(HTMLParser):
         self.text += data
 
 
+def page_of(report: Report, notes: Mapping[str, str], maps: Sequence[EmbeddingMap] = ()) -> str:
+    return page(report, notes, draw(report, maps))
+
+
 def whole() -> str:
     plan, results = make_run(replace(LARGE, generated=True, stimuli=("heist", "solid")))
     with_curves = [replace(r, curves=(curve(r.trial.id, 3, 2, 1),)) for r in results]
@@ -63,7 +69,7 @@ def whole() -> str:
         label=(np.arange(40) % 2).astype(np.int8),
         participant=np.array(["p00", "p01"] * 20),
     )
-    return page(summarise(plan, with_curves), {"standardise": "session"}, [mapped])
+    return page_of(summarise(plan, with_curves), {"standardise": "session"}, [mapped])
 
 
 def test_everything_is_on_the_page() -> None:
@@ -87,7 +93,7 @@ def test_nothing_is_fetched() -> None:
 
 def test_an_incomplete_run_says_so_and_what_failed_is_escaped() -> None:
     plan, results = make_run(LARGE)
-    text = page(summarise(plan, [fail(results[0], "<b>&"), *results[1:]]), {})
+    text = page_of(summarise(plan, [fail(results[0], "<b>&"), *results[1:]]), {})
     assert "INCOMPLETE: 1 of" in Outline(text).text
     assert "What the data show" not in text
     assert "&lt;b&gt;&amp;" in text
@@ -96,7 +102,7 @@ def test_an_incomplete_run_says_so_and_what_failed_is_escaped() -> None:
 
 def test_a_run_without_any_result_is_a_page_too() -> None:
     plan, _ = make_run(LARGE)
-    assert "INCOMPLETE" in Outline(page(summarise(plan, []), {})).text
+    assert "INCOMPLETE" in Outline(page_of(summarise(plan, []), {})).text
 
 
 def test_the_same_report_gives_the_same_page() -> None:
@@ -104,7 +110,7 @@ def test_the_same_report_gives_the_same_page() -> None:
 
 
 def surfaces() -> str:
-    return page(summarise(*make_surfaces(replace(PLAIN, stimuli=("heist", "solid")))), {})
+    return page_of(summarise(*make_surfaces(replace(PLAIN, stimuli=("heist", "solid")))), {})
 
 
 def test_a_grid_is_a_page_of_maps() -> None:
@@ -122,7 +128,7 @@ def test_a_grid_is_a_page_of_maps() -> None:
     assert "<h2>Arms" not in text
     assert all(a.startswith(("#", "data:")) for a in Outline(text).addresses)
     plan, _ = make_surfaces(PLAIN)
-    assert "INCOMPLETE" in Outline(page(summarise(plan, []), {})).text
+    assert "INCOMPLETE" in Outline(page_of(summarise(plan, []), {})).text
 
 
 @pytest.mark.parametrize("shown", [whole, surfaces])

@@ -143,10 +143,10 @@ def test_each_available_set_has_a_table_with_the_shared_arms() -> None:
     ]
 
 
-def test_several_stimuli_end_in_their_macro_average() -> None:
+def test_several_stimuli_begin_with_their_macro_average() -> None:
     report = summarise(*make_run(Grid(arms=ARMS, stimuli=("heist", "solid"))))
-    assert [block.stimulus for block in report.blocks] == ["heist", "solid", MACRO_AVERAGE]
-    macro = report.blocks[2]
+    assert [block.stimulus for block in report.blocks] == [MACRO_AVERAGE, "heist", "solid"]
+    macro = report.blocks[0]
     assert [row.num_planned for row in macro.arms] == [8] * 5
     row = macro.arm("pricon")
     assert row is not None
@@ -221,7 +221,7 @@ def test_affects_have_tables_averages_and_sentences_of_their_own() -> None:
     assert [(block.affect, block.stimulus) for block in report.blocks] == [
         (affect, stimulus)
         for affect in ("arousal", "valence")
-        for stimulus in ("heist", "solid", MACRO_AVERAGE)
+        for stimulus in (MACRO_AVERAGE, "heist", "solid")
     ]
     assert [(fold.affect, fold.fold) for fold in report.folds[:4]] == [
         ("arousal", 0),

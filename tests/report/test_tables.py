@@ -1,5 +1,6 @@
 """The terminal's report: 80 columns, no colour needed, warnings first."""
 
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -63,6 +64,22 @@ def test_a_complete_table_fits_80_columns() -> None:
     assert rows == list(ARMS)
     assert any("pricon minus e2e is +0.150" in line for line in lines)
     assert "INCOMPLETE" not in "".join(lines)
+
+
+def test_of_several_stimuli_the_macro_average_is_whole_and_each_is_a_row() -> None:
+    games = tuple(f"game{number}" for number in range(9))
+    plan, results = make_run(replace(LARGE, stimuli=games))
+    lines = shown(summarise(plan, results)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("arm ") for line in lines) == 1, "one whole table"
+    top = next(i for i, line in enumerate(lines) if line.startswith("macro average over stimuli"))
+    assert [line.split()[0] for line in lines[top + 2 : top + 7]] == list(ARMS)
+    head = next(i for i, line in enumerate(lines) if line.startswith("stimulus"))
+    assert lines[head].split() == ["stimulus", "e2e", "lupi", "pricon", "all_modalities"]
+    rows = [line.split() for line in lines[head + 1 : head + 10]]
+    assert rows == [[game, "0.650", "0.700", "0.800", "0.900"] for game in games]
+    torn = shown(summarise(plan, [fail(results[1]), *results[2:]])).splitlines()
+    assert any(line.startswith("game0") and "(3/4)" in line for line in torn)
 
 
 def test_generated_data_is_said_before_any_number() -> None:

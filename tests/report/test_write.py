@@ -1,4 +1,4 @@
-"""The four files of a report, read back."""
+"""The files of a report, read back."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pricon.report.results import Predictions
-from pricon.report.write import PREDICTIONS, REPORT, RESULTS, TRIALS, write_report
+from pricon.report.write import (
+    FIGURES,
+    PREDICTIONS,
+    REPORT,
+    RESULTS,
+    TRIALS,
+    write_report,
+)
 from pricon.storage import open_storage
 from tests.report.grids import fail, make_run
 from tests.report.surfaces import PLAIN, make_surfaces
@@ -38,6 +45,18 @@ def test_nothing_finished_writes_all_files(tmp_path: Path) -> None:
     plan, _ = make_run(LARGE)
     write_report(open_storage(str(tmp_path)), plan, [], {})
     assert pq.read_table(tmp_path / PREDICTIONS).num_rows == 0
+
+
+def test_figures_are_files_and_those_of_an_earlier_report_go(tmp_path: Path) -> None:
+    plan, results = make_run(LARGE)
+    storage = open_storage(str(tmp_path))
+    write_report(storage, plan, results, {})
+    before = {path.name for path in (tmp_path / FIGURES).iterdir()}
+    kinds = ("participants", "gap-closed", "calibration")
+    assert before == {f"heist-arousal-audio-{kind}.svg" for kind in kinds}
+    write_report(storage, plan, [fail(results[0]), *results[1:]], {})
+    after = {path.name for path in (tmp_path / FIGURES).iterdir()}
+    assert before - after == {"heist-arousal-audio-gap-closed.svg"}, "no gap of an incomplete run"
 
 
 def test_same_results_same_bytes(tmp_path: Path) -> None:

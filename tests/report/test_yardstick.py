@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pricon.report.document import to_json
+from pricon.report.drawings import draw
 from pricon.report.latex import latex
 from pricon.report.markdown import markdown
 from pricon.report.page import page
@@ -77,7 +78,7 @@ def test_a_regression_report_has_no_word_of_classes(report: Report) -> None:
     texts = {
         "terminal": shown(report),
         "markdown": markdown(report, {}),
-        "html": Outline(page(report, {})).text,
+        "html": Outline(page(report, {}, draw(report, ()))).text,
         "latex": latex(report),
         "json": to_json(report).decode(),
     }
@@ -91,7 +92,11 @@ def test_a_regression_report_has_no_word_of_classes(report: Report) -> None:
 
 def test_a_classification_report_has_no_word_of_values() -> None:
     report = summarise(*make_run(GRID))
-    for text in (markdown(report, {}), page(report, {}), to_json(report).decode()):
+    for text in (
+        markdown(report, {}),
+        page(report, {}, draw(report, ())),
+        to_json(report).decode(),
+    ):
         words = {*re.findall(r"[a-z_]+", text.lower())}
         assert "accuracy" in words
         assert not words & {"ccc", "rmse", "pearson", "affect_mean", "of_ccc"}

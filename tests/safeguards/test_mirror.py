@@ -11,6 +11,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "pricon/spec/base.py": "tests/spec/test_job.py",
     "pricon/spec/corpus.py": "tests/spec/test_job.py",
     "pricon/spec/folds.py": "tests/spec/test_job.py",
+    "pricon/spec/report.py": "tests/spec/test_job.py",
     "pricon/spec/resources.py": "tests/spec/test_job.py",
     "pricon/spec/statistics.py": "tests/spec/test_job.py",
     "pricon/spec/training.py": "tests/spec/test_job.py",

@@ -223,6 +223,18 @@ def test_a_deleted_experiment_is_explained(job: Job) -> None:
     assert "mlflow experiments restore" in (err.value.hint or "")
 
 
+def test_figures_lie_in_a_folder_of_the_run(job: Job, tmp_path: Path) -> None:
+    figures = {"figures/fps-arousal-frames-participants.svg": b"<svg/>", "report.md": b"# r"}
+    recorder = job.recorder()
+    recorder.apply(job.run_record)
+    for _ in range(2):  # a second submission writes them over
+        recorder.apply(job.finish(artifacts=figures))
+    listed = job.client.list_artifacts(job.parent().info.run_id, "figures")
+    assert [one.path for one in listed] == ["figures/fps-arousal-frames-participants.svg"]
+    (file,) = (tmp_path / "artifacts").rglob("*.svg")
+    assert file.read_bytes() == b"<svg/>"
+
+
 def test_a_record_that_mlflow_calls_invalid_is_refused(job: Job) -> None:
     bad = job.finish(metrics={"not a $ key": 1.0})
     with pytest.raises(RecordRefusedError, match=r"not a \$ key"):
@@ -283,6 +295,22 @@ def test_results_survive_an_outage_and_are_recorded_once(
     for child in job.children().values():
         assert child.info.status == "FINISHED"
         assert job.curve(child, "student/training_loss") == LOSSES
+
+
+@pytest.mark.tracking
+def test_a_server_hands_figures_out_as_pictures(server: MlflowServer, tmp_path: Path) -> None:
+    """Its pages show a file of this ending inside them, if it comes as this type."""
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    tracker = open_tracker(server.uri, tmp_path, tmp_path / "tracking.jsonl")
+    job = Job(server.uri, "figures", tmp_path)
+    tracker.start(job.run_record)
+    tracker.finish("FINISHED", {}, {"figures/fps-participants.svg": svg})
+    tracker.close()
+    run = job.parent().info.run_id
+    query = f"run_uuid={run}&path=figures/fps-participants.svg"
+    with urllib.request.urlopen(f"{server.uri}/get-artifact?{query}", timeout=30) as answer:
+        assert answer.headers.get_content_type() == "image/svg+xml"
+        assert answer.read() == svg
 
 
 @pytest.mark.tracking

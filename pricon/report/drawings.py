@@ -1,0 +1,100 @@
+"""Every figure of a report, drawn once: for its page, and as files for papers and MLflow."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pricon.report import figures, sensitivity
+from pricon.report.embeddings import EmbeddingMap
+from pricon.report.results import TrialResult
+from pricon.report.summary import Block, Report
+from pricon.report.surface import Surface
+from pricon.report.yardstick import Yardstick
+
+_CURVES = "learning-curve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawings:
+    """Figures as `<svg>` elements; where there is nothing to show, there is none.
+
+    Args:
+        report: whose.
+        of_blocks: kind (`participants`, `gap-closed`, `calibration`) -> figure, for each block.
+        of_surfaces: tau in words, or `settings` -> heat map, for each surface.
+        curves: kind of stage, such as `pricon teacher` -> figure; none of a grid, which has
+            thousands (which stages ran out of epochs is told all the same).
+        maps: of embeddings, each with its figure.
+    """
+
+    report: Report
+    of_blocks: tuple[Mapping[str, str], ...]
+    of_surfaces: tuple[Mapping[str, str], ...]
+    curves: Mapping[str, str]
+    maps: tuple[tuple[EmbeddingMap, str], ...]
+
+    def files(self) -> dict[str, bytes]:
+        """File name, such as `heist-arousal-frames-participants.svg` -> bytes."""
+        named = {
+            _name(block.stimulus, block.affect, block.available, kind): svg
+            for block, drawn in zip(self.report.blocks, self.of_blocks, strict=True)
+            for kind, svg in drawn.items()
+        }
+        named |= {
+            _name(one.stimulus, one.affect, one.available, one.arm, which): svg
+            for one, drawn in zip(self.report.surfaces, self.of_surfaces, strict=True)
+            for which, svg in drawn.items()
+        }
+        named |= {_name(_CURVES, kind): svg for kind, svg in self.curves.items()}
+        named |= {_name(one.place, "map", one.title): svg for one, svg in self.maps}
+        return {name: svg.encode() for name, svg in named.items()}
+
+
+def draw(report: Report, maps: Sequence[EmbeddingMap]) -> Drawings:
+    """All figures; the same report and maps give the same bytes."""
+    results = [row.result for row in report.trials]
+    return Drawings(
+        report=report,
+        of_blocks=tuple(_of_block(block, results, report.yardstick) for block in report.blocks),
+        of_surfaces=_of_surfaces(report.surfaces),
+        curves=figures.learning_curves(() if report.surfaces else results),
+        maps=tuple((one, figures.embedding_map(one)) for one in maps),
+    )
+
+
+def _of_surfaces(surfaces: Sequence[Surface]) -> tuple[dict[str, str], ...]:
+    """All heat maps of a report have one colour scale, so that arms can be compared."""
+    seen = [p.minus_e2e.value for s in surfaces for p in s.points if p.minus_e2e is not None]
+    limit = max(map(abs, seen), default=0.0)
+    return tuple(
+        {
+            panel.title or "settings": figures.heat_map(panel, surface.own, limit)
+            for panel in sensitivity.panels(surface)
+        }
+        for surface in surfaces
+    )
+
+
+def _of_block(block: Block, results: Sequence[TrialResult], yardstick: Yardstick) -> dict[str, str]:
+    place = block.stimulus, block.affect
+    students = {block.available, *(row.modality for row in block.arms)}
+    own = [
+        result
+        for result in results
+        if (result.cell.stimulus, result.cell.affect) == place and result.trial.modality in students
+    ]
+    drawn = {
+        "participants": figures.participants(block, yardstick.name),
+        "gap-closed": figures.gap_closed(block),
+        "calibration": figures.calibration(own, yardstick),
+    }
+    return {kind: svg for kind, svg in drawn.items() if svg is not None}
+
+
+def _name(*words: str) -> str:
+    """A file name that every store and every shell takes.
+
+    >>> _name("macro average over stimuli", "arousal", "frames+sound", "participants")
+    'macro-average-over-stimuli-arousal-frames-sound-participants.svg'
+    """
+    return re.sub(r"[^a-z0-9_]+", "-", " ".join(words).lower()).strip("-") + ".svg"
