@@ -111,7 +111,8 @@ def build(
     source = _source(spec)
     storage = open_storage(spec.uri, storage_spec)
 
-    storage.check_writable()
+    if not storage.exists(MANIFEST_PATH):
+        storage.check_writable()
 
     def look(folder: Path) -> None:
         found = _survey(spec, folder)

@@ -54,7 +54,7 @@ def cut(session: Session, windows: WindowSpec) -> SessionWindows:
     over the multiples of `hop_s`. A window is left out if its input would start before 0, if it
     is not inside every trace and channel (half a tick of slack, as stamps of real recordings
     jitter), if some trace or channel has no tick in it, or if nothing in it was annotated. A frame
-    in which a slower channel has no tick holds the tick before.
+    in which a slower channel has no tick holds the tick before, but none from before a gap.
     """
     starts = _full_starts(session, windows)
     affect_ticks = {
@@ -129,7 +129,7 @@ def _spans(session: Session, lag_s: float) -> Iterator[tuple[float, float]]:
         if len(times_s) == 0:
             yield np.inf, -np.inf
             continue
-        tick_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+        tick_s = _usual_tick_s(clock)
         yield times_s[0] - tick_s / 2 + shift_s, times_s[-1] + 1.5 * tick_s + shift_s
 
 
@@ -146,11 +146,22 @@ def _frames(
 ) -> NDArray[np.float64]:
     """Features of a channel in the frames of windows that start then, shape (n, frames, f)."""
     frame_starts_s = starts_s[:, None] + np.arange(windows.frames) * windows.frame_s
+    shape = *frame_starts_s.shape, len(channel.features)
+    if len(starts_s) == 0:
+        return np.empty(shape)
     ticks = _ticks_inside(channel.times_s, frame_starts_s.ravel(), windows.frame_s)
+    is_empty = ticks[:, 0] == ticks[:, 1]
     held = np.maximum(ticks[:, :1] - 1, 0) + np.arange(2)
-    ticks = np.where(ticks[:, :1] < ticks[:, 1:], ticks, held)
     pool = _mean if windows.pooling == "mean" else _last
-    return pool(channel.values, ticks).reshape(*frame_starts_s.shape, len(channel.features))
+    pooled = pool(channel.values, np.where(is_empty[:, None], held, ticks))
+    age_s = frame_starts_s.ravel() - channel.times_s[held[:, 0]]
+    pooled[is_empty & (age_s > _GAP_TICKS * _usual_tick_s(channel))] = np.nan
+    return pooled.reshape(shape)
+
+
+def _usual_tick_s(clock: Trace | Channel) -> float:
+    """Time between two ticks; 0 with fewer than two."""
+    return float(np.median(np.diff(clock.times_s))) if len(clock.times_s) > 1 else 0.0
 
 
 def _last(values: NDArray[np.float32], ticks: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from pricon.plan.plan import Cell, Plan, Stage
 from pricon.report.embeddings import EmbeddingMap, project
 from pricon.spec.job import Arm, JobSpec
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import PackWork, evaluate, recipe_for
+from pricon.train.recipes import PackWork, encoder_of, evaluate, recipe_for
 from pricon.train.records import Records, StageRecord
 from pricon.train.windows import GroupWindows
 
@@ -38,7 +38,8 @@ def embedding_maps(
 ) -> tuple[EmbeddingMap, ...]:
     """A map of each stage in `MAPPED` that has finished, in each mapped cell.
 
-    What cannot be read has no map: a report must not fail for want of a picture.
+    What cannot be read, or is too little for a picture, has no map: a report must not fail for want
+    of one.
     """
     maps = []
     groups: dict[tuple[str, ...], GroupWindows] = {}  # affects of one group share its features
@@ -49,12 +50,18 @@ def embedding_maps(
             windows = groups[cell.stimuli]
             for arm, stage in _stages(plan, index):
                 record = records.load(stage.id)
-                if record is not None:
+                if record is not None and _has_a_map(stage, cell, windows):
                     title = f"{arm} {stage.role} ({'+'.join(stage.modalities)})"
                     maps.append(_map(title, stage, record, cell, windows))
         except CorpusError as err:
             _log.warning("no map of embeddings  cell=%s: %s", cell, err.message.splitlines()[0])
     return tuple(maps)
+
+
+def _has_a_map(stage: Stage, cell: Cell, windows: GroupWindows) -> bool:
+    """Whether there are points enough, and directions enough, for a picture."""
+    width = encoder_of(windows.job, stage.role).width
+    return min(len(windows.rows(cell, "test")) - 1, width) >= 2
 
 
 def _first_cells(plan: Plan) -> Iterator[tuple[int, Cell]]:

@@ -122,14 +122,14 @@ def _records(job: JobSpec) -> Records:
 
 def _forget(prepared: Prepared) -> None:
     """Remove records and checkpoints of a plan, so that everything trains from its beginning."""
-    from pricon.launch.worker import checkpoints_of, packs_of  # imports torch
+    from pricon.launch.worker import checkpoints_of, members_at_most, packs_of  # imports torch
 
     job = prepared.job
     output, records = open_storage(job.output, job.storage), _records(job)
     for stage in prepared.plan.stages:
         records.forget(stage.id)
     for lane in prepared.plan.lanes:
-        for pack in packs_of(prepared.plan, lane, job.resources.pack_members):
+        for pack in packs_of(prepared.plan, lane, members_at_most(job)):
             checkpoints = checkpoints_of(pack, output)
             for path in checkpoints.list():
                 checkpoints.delete(path)

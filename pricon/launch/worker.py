@@ -14,12 +14,13 @@ from pricon.launch.environment import environment
 from pricon.launch.events import EpochDone, Listen, StagesDone
 from pricon.launch.lanes import Assignment
 from pricon.plan.identity import identity
-from pricon.plan.plan import Cell, Lane, Plan, Stage
+from pricon.plan.plan import Cell, Lane, Plan, Role, Stage
+from pricon.spec.job import JobSpec
 from pricon.storage import Storage, open_storage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import PackWork
+from pricon.train.recipes import PackWork, encoder_of
 from pricon.train.records import Records, StageRecord
 from pricon.train.stages import count_majority, train_pack
 from pricon.train.windows import GroupWindows
@@ -40,7 +41,7 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
     """
     worker = _Worker(assignment, ranks, device, listen)
     unreadable: CorpusError | None = None
-    for pack in packs_of(assignment.plan, worker.lane, assignment.job.resources.pack_members):
+    for pack in packs_of(assignment.plan, worker.lane, members_at_most(assignment.job)):
         try:
             worker.run(pack)
         except StorageError:
@@ -54,16 +55,34 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
         raise unreadable
 
 
-def packs_of(plan: Plan, lane: Lane, most_members: int) -> Iterator[tuple[Stage, ...]]:
-    """Stages of a lane by stimuli, role, objective and modalities; teachers before students."""
+def members_at_most(job: JobSpec) -> Callable[[Role], int]:
+    """How many stages of a role fit into a pack: sequences take as much room as their frames."""
+
+    def limit(role: Role) -> int:
+        reads_frames = role != "probe" and encoder_of(job, role).reads_frames
+        frames = job.corpus.windows.frames if reads_frames else 1
+        return max(job.resources.pack_members // frames, 1)
+
+    return limit
+
+
+def packs_of(plan: Plan, lane: Lane, limit: Callable[[Role], int]) -> Iterator[tuple[Stage, ...]]:
+    """Stages of a lane by stimuli, role, objective and modalities; teachers before students.
+
+    Args:
+        plan: what runs.
+        lane: of the plan.
+        limit: most members of a pack, by role.
+    """
     kinds: dict[tuple[tuple[str, ...], int, str, tuple[str, ...]], list[Stage]] = {}
     for stage in plan.stages_of(lane):
         stimuli = plan.cells[stage.cell].stimuli
         kind = (stimuli, _ORDER.index(stage.role), stage.objective, stage.modalities)
         kinds.setdefault(kind, []).append(stage)
     for _, stages in sorted(kinds.items()):
-        for start in range(0, len(stages), most_members):
-            yield tuple(stages[start : start + most_members])
+        most = limit(stages[0].role)
+        for start in range(0, len(stages), most):
+            yield tuple(stages[start : start + most])
 
 
 def checkpoints_of(pack: Sequence[Stage], output: Storage) -> Storage:

@@ -1,7 +1,8 @@
 """Every figure of a report, drawn once: for its page, and as files for papers and MLflow."""
 
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pricon.report import figures, sensitivity
@@ -11,7 +12,8 @@ from pricon.report.summary import Block, Report
 from pricon.report.surface import Surface
 from pricon.report.yardstick import Yardstick
 
-_CURVES = "learning-curve"
+_LONGEST_NAME = 120
+"""Characters; many stimuli in one model make a long word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +37,26 @@ class Drawings:
 
     def files(self) -> dict[str, bytes]:
         """File name, such as `heist-arousal-frames-participants.svg` -> bytes."""
-        named = {
-            _name(block.stimulus, block.affect, block.available, kind): svg
-            for block, drawn in zip(self.report.blocks, self.of_blocks, strict=True)
-            for kind, svg in drawn.items()
-        }
-        named |= {
-            _name(one.stimulus, one.affect, one.available, one.arm, which): svg
-            for one, drawn in zip(self.report.surfaces, self.of_surfaces, strict=True)
-            for which, svg in drawn.items()
-        }
-        named |= {_name(_CURVES, kind): svg for kind, svg in self.curves.items()}
-        named |= {_name(one.place, "map", one.title): svg for one, svg in self.maps}
-        return {name: svg.encode() for name, svg in named.items()}
+        files: dict[str, bytes] = {}
+        for words, svg in self._titled():
+            name = _name(*words)
+            if f"{name}.svg" in files:  # letters that a file name does not keep told them apart
+                name += f"-{_hash(' '.join(words))}"
+            files[f"{name}.svg"] = svg.encode()
+        return files
+
+    def _titled(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Words that tell a figure from all others, and the figure."""
+        for block, drawn in zip(self.report.blocks, self.of_blocks, strict=True):
+            for kind, svg in drawn.items():
+                yield (block.stimulus, block.affect, block.available, kind), svg
+        for one, maps in zip(self.report.surfaces, self.of_surfaces, strict=True):
+            for which, svg in maps.items():
+                yield (one.stimulus, one.affect, one.available, one.arm, which), svg
+        for kind, svg in self.curves.items():
+            yield ("learning-curve", kind), svg
+        for of, svg in self.maps:
+            yield (of.place, "map", of.title), svg
 
 
 def draw(report: Report, maps: Sequence[EmbeddingMap]) -> Drawings:
@@ -92,9 +101,17 @@ def _of_block(block: Block, results: Sequence[TrialResult], yardstick: Yardstick
 
 
 def _name(*words: str) -> str:
-    """A file name that every store and every shell takes.
+    """A file name, without its ending, that every store and every shell takes.
 
     >>> _name("macro average over stimuli", "arousal", "frames+sound", "participants")
-    'macro-average-over-stimuli-arousal-frames-sound-participants.svg'
+    'macro-average-over-stimuli-arousal-frames-sound-participants'
     """
-    return re.sub(r"[^a-z0-9_]+", "-", " ".join(words).lower()).strip("-") + ".svg"
+    first, *rest = (re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-") for word in words)
+    room = _LONGEST_NAME - len("-".join(rest))
+    if len(first) > room:
+        first = f"{first[: room - 9]}-{_hash(words[0])}"
+    return "-".join([first, *rest]).strip("-")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

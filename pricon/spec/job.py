@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pricon.spec.base import Spec
+from pricon.spec.base import ContradictionError, Spec
 from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.folds import FoldSpec, Seed
 from pricon.spec.label import LabelSpec, customary_label
@@ -226,9 +226,11 @@ class JobSpec(Spec):
         frames = self.corpus.windows.frames
         for who, encoder in (("teacher", self.teacher.encoder), ("student", self.student.encoder)):
             if encoder.reads_frames and frames == 1:
-                raise ValueError(
+                raise ContradictionError(
                     f"`{who}.encoder.kind: {encoder.kind}` reads the frames of a window, and "
-                    "`corpus.windows.frames` is 1"
+                    "`corpus.windows.frames` is 1",
+                    "set `corpus.windows.frames: 12`, for example, and give `corpus.uri` a new "
+                    "place; or remove `kind`",
                 )
         return self
 
@@ -248,14 +250,15 @@ class JobSpec(Spec):
         idle = [entry for entry in self.modalities.available if everything <= {*entry}]
         for arm in self.arms:
             if idle and arm not in SELF_SUFFICIENT:
-                raise ValueError(
+                raise ContradictionError(
                     f"arm `{arm}` learns from privileged modalities, and nothing is privileged for "
-                    f"the student of `{'+'.join(idle[0])}`; name what only the lab has in "
-                    "`modalities.privileged`, or leave the arm out"
+                    f"the student of `{'+'.join(idle[0])}`",
+                    "name what only the lab has in `modalities.privileged`, or leave the arm out",
                 )
             if arm in PARENTS and PARENTS[arm] not in self.arms:
-                raise ValueError(
-                    f"`arms` names `{arm}`, a control of `{PARENTS[arm]}`, which is not among them"
+                raise ContradictionError(
+                    f"`arms` names `{arm}`, a control of `{PARENTS[arm]}`, which is not among them",
+                    f"add `{PARENTS[arm]}` to `arms`",
                 )
         return self
 

@@ -118,7 +118,9 @@ class _Problem:
         self.details = details
         self.line, self.path = _locate(document, details["loc"])
         if details["type"] == "value_error":
-            self.line = _first_named(document, self.path, str(details["ctx"]["error"])) or self.line
+            error = details["ctx"]["error"]
+            said = f"{error} {getattr(error, 'hint', '')}"
+            self.line = _first_named(document, self.path, said) or self.line
         self.allowed = tuple(_allowed(details))
 
     @property

@@ -36,7 +36,8 @@ class ResourcesSpec(Spec):
     """Seconds between two checkpoints of a pack: the most work that a crash can lose."""
 
     pack_members: PositiveInt = 256
-    """Most models in one pack; bounds memory."""
+    """Most models in one pack; bounds memory. Encoders over time take as much room as windows have
+    frames, so their packs have so many times fewer."""
 
 
 class StorageSpec(Spec):

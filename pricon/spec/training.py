@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from pricon.spec.base import Spec
+from pricon.spec.base import ContradictionError, Spec
 from pricon.spec.corpus import Affect
 
 
@@ -57,13 +57,18 @@ class EncoderSpec(Spec):
     def _fields_of_a_transformer(self) -> "EncoderSpec":
         if self.kind == "transformer":
             if self.width % self.heads:
-                raise ValueError(
-                    f"`heads` share the width: {self.width} is not divisible by {self.heads}"
+                raise ContradictionError(
+                    f"`heads` share the width: {self.width} is not divisible by {self.heads}",
+                    f"set `width` to a multiple of {self.heads}, or `heads` to a divisor of "
+                    f"{self.width}",
                 )
             return self
         for name in ("heads", "expansion"):
             if getattr(self, name) != EncoderSpec.model_fields[name].default:
-                raise ValueError(f"`{name}` belongs to `kind: transformer`, `kind` is {self.kind}")
+                raise ContradictionError(
+                    f"`{name}` belongs to `kind: transformer`, `kind` is {self.kind}",
+                    f"remove `{name}`, or set `kind: transformer`",
+                )
         return self
 
 
@@ -208,5 +213,8 @@ class OptimisationSpec(Spec):
     @model_validator(mode="after")
     def _decay_of_adamw(self) -> "OptimisationSpec":
         if self.optimiser == "adamw" and not self.weight_decay:
-            raise ValueError("`optimiser: adamw` without `weight_decay` is adam")
+            raise ContradictionError(
+                "`optimiser: adamw` without `weight_decay` is adam",
+                "set `weight_decay: 0.01`, for example, or remove `optimiser`",
+            )
         return self

@@ -94,7 +94,9 @@ class FolderStorage:
     def check_writable(self) -> None:
         """See Storage. Asks the nearest folder that is there."""
         with self._translated(""):
-            nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+            nearest = next(
+                folder for folder in (self.root, *self.root.parents) if os.path.lexists(folder)
+            )
             if not nearest.is_dir():
                 raise _no_folder(self.root)
             if not os.access(nearest, os.W_OK | os.X_OK):

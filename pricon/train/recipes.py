@@ -194,7 +194,8 @@ def _by_member(work: PackWork, name: str, absent: float) -> Tensor:
 
 
 def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:
-    return tuple((name, work.windows.raw(name).shape[1]) for name in work.modalities)
+    as_sequence = work.encoder.reads_frames
+    return tuple((name, work.windows.raw(name, as_sequence).shape[-1]) for name in work.modalities)
 
 
 def _predicting_layout(work: PackWork) -> Layout:

@@ -158,6 +158,7 @@ class GroupWindows(LabelledWindows):
         self.corpus = corpus
         self.stimuli = stimuli
         self._incomplete: Incomplete = job.incomplete_features or "drop"
+        self._frames = lru_cache(maxsize=None)(self._read_frames)
         self.raw = lru_cache(maxsize=None)(self._raw)
         self.standardiser = lru_cache(maxsize=None)(self._standardiser)
 
@@ -167,7 +168,7 @@ class GroupWindows(LabelledWindows):
         if self.job.task == "classification":
             return self
         view = GroupWindows(self.corpus, _classifying(self.job), self.stimuli)
-        view.raw = self.raw
+        view._frames, view.raw = self._frames, self.raw
         return view
 
     def _raw(self, modality: str, as_sequence: bool = False) -> NDArray[np.float32]:
@@ -186,7 +187,7 @@ class GroupWindows(LabelledWindows):
         standardised = standardise_sessions(rows, session, self._incomplete)
         return standardised.reshape(features.shape)
 
-    def _frames(self, modality: str) -> NDArray[np.float32]:
+    def _read_frames(self, modality: str) -> NDArray[np.float32]:
         if modality != POSITION:
             return self.corpus.features(modality, self.stimuli)
         windows = self.corpus.manifest.windows

@@ -278,3 +278,13 @@ def test_a_window_of_one_tick_has_one_frame() -> None:
     with pytest.raises(CorpusError, match="expected 3 s or more") as error:
         check_frames(WindowSpec(window_s=3, hop_s=3, frames=2), 3)
     assert error.value.hint == "leave `windows.frames` out"
+
+
+def test_nothing_is_held_from_before_a_gap() -> None:
+    """Ticks every second, and 96 s without: a frame in the gap is not recorded."""
+    times_s = np.array([0.0, 1, 2, 3, 100, 101, 102])
+    values = times_s[:, None]
+    gapped = session((times_s, values), trace=(np.arange(120.0), np.ones(120)))
+    windows = cut(gapped, WindowSpec(window_s=3, hop_s=3, frames=3))
+    row = windows.t_start_s.tolist().index(99)
+    np.testing.assert_array_equal(windows.features[row, :, 0], [np.nan, 100, 101])

@@ -41,7 +41,7 @@ def test_a_run_leaves_everything_that_was_promised(job: JobSpec) -> None:
     assert folder.name == report.run_id
     assert {file.name for file in folder.iterdir()} == {
         "job.yaml", "plan.json", "environment.json", "report.md", "report.html", "report.tex",
-        "results.json", "trials.parquet", "predictions.parquet",
+        "results.json", "trials.parquet", "predictions.parquet", "figures",
     }  # fmt: skip
     assert not (Path(job.output) / "checkpoints").exists() or not list(
         (Path(job.output) / "checkpoints").rglob("*.pt")

@@ -78,3 +78,10 @@ def test_maps_of_a_regression_job_show_affect(tmp_path: Path) -> None:
         assert one.label.dtype == np.float32
         assert np.isin(one.label, affect.astype(np.float32)).all()
         assert len(np.unique(one.label)) > 10
+
+
+def test_an_embedding_of_one_width_has_no_map_and_costs_no_report(tmp_path: Path) -> None:
+    narrow = {"encoder": {"width": 1}}
+    job = build(tiny_job(tmp_path, arms=["e2e", "all_modalities"], teacher=narrow, student=narrow))
+    assert rehearse(job).complete
+    assert maps_of(job) == ()

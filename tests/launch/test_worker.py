@@ -11,7 +11,7 @@ import torch
 from pricon.corpus.reader import open_corpus
 from pricon.launch.events import EpochDone, Event, StagesDone
 from pricon.launch.lanes import Assignment
-from pricon.launch.worker import packs_of, run_lane
+from pricon.launch.worker import members_at_most, packs_of, run_lane
 from pricon.plan.plan import Plan, Stage, Trial
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
@@ -46,7 +46,7 @@ def wide_plan() -> Plan:
 def test_packs_hold_every_stage_of_the_lane_once_and_are_no_larger_than_allowed(most: int) -> None:
     plan = wide_plan()
     for lane in plan.lanes:
-        packs = list(packs_of(plan, lane, most))
+        packs = list(packs_of(plan, lane, lambda _: most))
         assert max(map(len, packs)) <= most
         seen = [stage.id for pack in packs for stage in pack]
         assert sorted(seen) == sorted(stage.id for stage in plan.stages_of(lane))
@@ -61,7 +61,7 @@ def test_what_a_stage_builds_on_comes_in_an_earlier_pack(most: int) -> None:
     for lane in plan.lanes:
         place = {
             stage.id: number
-            for number, pack in enumerate(packs_of(plan, lane, most))
+            for number, pack in enumerate(packs_of(plan, lane, lambda _: most))
             for stage in pack
         }
         built_on = [stage for stage in plan.stages_of(lane) if stage.source is not None]
@@ -69,16 +69,29 @@ def test_what_a_stage_builds_on_comes_in_an_earlier_pack(most: int) -> None:
         for stage in built_on:
             assert stage.source is not None
             assert place[stage.source] < place[stage.id]
-        packs = list(packs_of(plan, lane, most))
+        packs = list(packs_of(plan, lane, lambda _: most))
         order = [(plan.cells[p[0].cell].stimuli, ORDER.index(p[0].role)) for p in packs]
         assert order == sorted(order), "one stimulus is finished before the next begins"
 
 
 def test_a_pack_is_of_one_kind() -> None:
     plan = wide_plan()
-    for pack in packs_of(plan, plan.lanes[0], 256):
+    for pack in packs_of(plan, plan.lanes[0], lambda _: 256):
         kinds = {(s.role, s.objective, s.modalities, plan.cells[s.cell].stimuli) for s in pack}
         assert len(kinds) == 1
+
+
+def test_packs_of_sequences_hold_fewer_members() -> None:
+    spec = planned_job(
+        corpus={
+            "adapter": "again",
+            "uri": "x",
+            "windows": {"window_s": 3, "hop_s": 3, "frames": 12},
+        },
+        student={"encoder": {"kind": "gru"}},
+    )
+    limit = members_at_most(spec)
+    assert [limit(role) for role in ("teacher", "probe", "student")] == [256, 256, 21]
 
 
 def planned(job: JobSpec, *arms: str, lanes: int = 1) -> tuple[JobSpec, Plan]:

@@ -53,3 +53,12 @@ def test_where_there_is_nothing_to_show_there_is_no_file() -> None:
 
 def test_the_same_report_gives_the_same_files() -> None:
     assert drawn("heist").files() == drawn("heist").files()
+
+
+def test_long_and_strange_names_lose_no_figure() -> None:
+    many = drawn(*(f"a rather long name of a video {number}" for number in range(9)))
+    assert max(map(len, many.files())) < 130
+    files = drawn("驚", "喜", f"x{'y' * 400}", f"x{'y' * 400}z").files()
+    assert len([name for name in files if name.endswith(".svg")]) == len(files)
+    assert len({name for name in files if "participants" in name}) == 5, "four and their average"
+    assert max(map(len, files)) < 130

@@ -143,9 +143,11 @@ def test_a_modality_named_twice(available: str, privileged: str, expected: str) 
 @pytest.mark.parametrize("available", ["[frames]", "[frames, [frames, sound]]"])
 def test_nothing_privileged_for_a_student(available: str) -> None:
     text = JOB.replace("[frames]", available).replace("privileged: [telemetry]", "privileged: []")
-    error = refused(text).message
-    assert error.startswith("job.yaml:7: arm `lupi` learns from privileged modalities, and nothing")
-    assert "for the student of `frames" in error
+    error = refused(text)
+    told = "job.yaml:7: arm `lupi` learns from privileged modalities, and nothing is privileged"
+    assert error.message.startswith(told)
+    assert "for the student of `frames" in error.message
+    assert "name what only the lab has in `modalities.privileged`" in (error.hint or "")
     alone = parse_job(text + "arms: [majority, e2e, scl]\n", "job.yaml")
     assert alone.modalities.privileged == (), "these arms have no use for any"
 

@@ -24,7 +24,12 @@ from pricon.train.ranks import Ranks
 NUM_WINDOWS = 600
 WIDTHS = {"player": 7, "hud": 5}
 ENCODER = EncoderSpec(width=16)
+OVER_TIME = {
+    kind: EncoderSpec.model_validate({"kind": kind, "width": 16}) for kind in ("gru", "transformer")
+}
 OPTIMISATION = OptimisationSpec()
+DECAYING = OptimisationSpec(optimiser="adamw", weight_decay=0.1)
+"""How packs of encoders over time are optimised, all others by `OPTIMISATION`."""
 STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
 
 
@@ -32,13 +37,14 @@ def layout(kind: str) -> Layout:
     modalities = ("player",) if kind in ("distillation", "regression") else ("hud", "player")
     widths = tuple((name, WIDTHS[name]) for name in modalities)
     heads: dict[str, Head] = {"contrastive": "none", "regression": "value"}
-    return Layout(widths=widths, encoder=ENCODER, head=heads.get(kind, "classes"))
+    encoder = OVER_TIME.get(kind, ENCODER)
+    return Layout(widths=widths, encoder=encoder, head=heads.get(kind, "classes"))
 
 
 def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
     if kind == "contrastive":
         return Contrastive(ContrastiveSpec(), torch.full((len(members),), 0.1), ranks)
-    if kind == "cross_entropy":
+    if kind == "cross_entropy" or kind in OVER_TIME:
         return Supervised(cross_entropy)
     weights = torch.tensor([0.25 if member % 2 else 0.0 for member in members])
     temperatures = torch.full((len(members),), 0.5)
@@ -68,6 +74,8 @@ def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 
             torch.isin(person, people[num_train : num_train + 3]).nonzero()[:, 0]
         )
     shown = {name: raw[name] for name, _ in layout(kind).widths}
+    if kind in OVER_TIME:  # three frames: windows fade out
+        shown = {name: torch.stack([one, one / 2, one / 4], dim=1) for name, one in shown.items()}
     scale = torch.tensor([[1 / 3 + member / 1000] for member in members])
     width = ENCODER.width if kind == "regression" else 2
     teacher = torch.randn(50, NUM_WINDOWS, width, generator=generator)[list(members)]
@@ -100,7 +108,8 @@ def train(
 ) -> Pack:
     ranks = ranks or Ranks()
     data = examples(kind, members, ranks)
-    pack = Pack(layout(kind), data.keys, stage, OPTIMISATION, ranks)
+    optimisation = DECAYING if kind in OVER_TIME else OPTIMISATION
+    pack = Pack(layout(kind), data.keys, stage, optimisation, ranks)
     none = Checkpoints(None, [str(member) for member in members], 1e9)
     fit(pack, data, objective(kind, members, ranks), checkpoints or none, lambda _: None)
     return pack

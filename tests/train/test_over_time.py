@@ -1,5 +1,6 @@
 """Windows of several frames: what reads them in order, what reads their mean, what that buys."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pricon.train.objectives import Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 from pricon.train.recipes import evaluate, recipe_for
-from pricon.train.windows import _mean_of_frames
+from pricon.train.windows import GroupWindows, _mean_of_frames
 from tests.launch.rehearsal import rehearse
 from tests.tiny import build, tiny_document, tiny_job
 from tests.train.test_recipes import Bench
@@ -119,6 +120,29 @@ def test_encoders_of_means_do_not_see_into_how_many_frames_a_window_is_cut(folde
         np.testing.assert_allclose(
             one.arrays["test_probability_high"], other.arrays["test_probability_high"], atol=1e-4
         )
+
+
+def test_features_are_read_once_whoever_asks(bench: Bench) -> None:
+    """A recurrent teacher, a transformer and a mean of frames: one fetch a modality."""
+    asked: list[str] = []
+
+    class Counting:
+        manifest = bench.windows.corpus.manifest
+
+        def index(self, stimuli: tuple[str, ...]) -> Any:
+            return bench.windows.index
+
+        def features(self, modality: str, stimuli: tuple[str, ...]) -> Any:
+            asked.append(modality)
+            return bench.windows.corpus.features(modality, stimuli)
+
+    counting: Any = Counting()
+    windows = GroupWindows(counting, bench.job, bench.windows.stimuli)
+    stages = (*bench.stages("teacher", "contrastive"), *bench.last_stages("e2e"))
+    for stage in stages:
+        recipe_for(replace(bench.work([stage]), windows=windows))
+    windows.raw("frames")
+    assert sorted(asked) == ["frames", "telemetry"]
 
 
 def test_a_frame_that_was_not_recorded_is_left_out_of_the_mean() -> None:
