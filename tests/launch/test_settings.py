@@ -119,8 +119,8 @@ def test_mlflow_finds_trials_by_their_setting(report: Report, sink: InMemorySink
     assert {*last.artifacts} == {
         "report.md", "report.html", "report.tex", "results.json",
         "figures/fps-arousal-frames-lupi-settings.svg",
-        "figures/fps-arousal-frames-pricon-tau-0.1.svg",
-        "figures/fps-arousal-frames-pricon-tau-0.4.svg",
+        "figures/fps-arousal-frames-pricon-tau-0-1.svg",
+        "figures/fps-arousal-frames-pricon-tau-0-4.svg",
     }  # fmt: skip
     tau = [
         trial for trial in trials
