@@ -17,7 +17,7 @@ from pricon.corpus.ensure import open_built
 from pricon.errors import CorpusError, PlanError, SpecError
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submit import View, run, run_storage
-from pricon.plan.plan import Plan, Trial
+from pricon.plan.plan import Plan, Setting, Trial
 from pricon.report.summary import Report
 from pricon.report.write import PREDICTIONS, RESULTS
 from pricon.report.yardstick import YARDSTICKS
@@ -188,6 +188,7 @@ def _compare(
     bound = _SAME if largest <= _SAME else _TABLES
     primary = YARDSTICKS[before.plan.task].primary
     off += [f"{RESULTS}: {line}" for line in _tables_off(before.results, results, primary, bound)]
+    off += [f"{RESULTS}: {line}" for line in surfaces_off(before.results, results, bound)]
     return Reproduction(
         run_id=before.plan.run_id,
         num_trials=num_trials,
@@ -221,8 +222,46 @@ def _tables_off(before: Any, after: Any, primary: str, bound: float) -> Iterator
             lambda row: row["metrics"][primary]["mean"],
         ),
     ):
-        if (one is None) != (other is None) or (one is not None and abs(one - other) > bound):
+        if _is_off(one, other, bound):
             yield f"{place} has {primary} {one}, its predictions give {other}"
+
+
+def surfaces_off(before: Any, after: Any, bound: float) -> Iterator[str]:
+    """A line for each point and choice of a grid that is not what the predictions give.
+
+    What was chosen, and what it is worth elsewhere, may leap from one of two close settings to the
+    other, so that is compared under the bound of equal predictions alone.
+
+    Args:
+        before: results.json of the recorded run.
+        after: that of the new one.
+        bound: largest difference of numbers.
+    """
+    names = ("stimulus", "affect", "available", "arm")
+    for place, one, other in _pairs(before, after, "surfaces", names, _numbers_of_surface):
+        leaps = {"best", "by_fold", "held_out_gain"} if bound > _SAME else set[str]()
+        for name in sorted({*(one or {}), *(other or {})} - leaps):
+            was, given = (one or {}).get(name), (other or {}).get(name)
+            if _is_off(was, given, bound):
+                yield f"{place} has {name} {was}, its predictions give {given}"
+
+
+def _numbers_of_surface(surface: Any) -> dict[str, Any]:
+    choice = surface["choice"] or {}
+    numbers = choice | ({"gain": choice["gain"]["mean"]} if choice else {})
+    for point in surface["points"]:
+        at = str(Setting(**point["setting"]))
+        numbers[f"score at {at}"] = point["score"]["mean"]
+        minus_e2e = point["minus_e2e"]
+        numbers[f"difference to e2e at {at}"] = minus_e2e and minus_e2e["mean"]
+    return numbers
+
+
+def _is_off(one: Any, other: Any, bound: float) -> bool:
+    """Whether two numbers differ by more than the bound, or two of anything else at all."""
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return abs(one - other) > bound
+    return bool(one != other)
 
 
 def _pairs(

@@ -169,7 +169,8 @@ class Plan:
     """Everything that will run, as data.
 
     Args:
-        run_id: hash of all trial ids: the same job on the same corpus is the same run.
+        run_id: hash of all trial ids, and of a grid's own point: the same job on the same corpus is
+            the same run.
         job_name: the job's name.
         corpus_digest: SHA-256 of the corpus' manifest.
         generated: whether the recordings were written by a generator.

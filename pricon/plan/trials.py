@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import product
+from typing import Any
 
 from pricon.errors import PlanError
 from pricon.plan.folds import split_participants
@@ -42,7 +43,7 @@ def plan_trials(
     ]
     _check_label_rule(job, stages.values())
     return Plan(
-        run_id=identity([job.name, sorted(trial.id for trial in trials)]),
+        run_id=_run_id(job, trials, grid),
         job_name=job.name,
         corpus_digest=corpus.digest,
         generated=corpus.generated,
@@ -54,6 +55,12 @@ def plan_trials(
         grid=grid,
         task=job.task,
     )
+
+
+def _run_id(job: JobSpec, trials: Iterable[Trial], grid: Sequence[Setting]) -> str:
+    """Of everything that a report depends on: a grid's also on the point that others lead by."""
+    content: list[Any] = [job.name, sorted(trial.id for trial in trials)]
+    return identity([*content, grid[0].to_dict()] if grid else content)
 
 
 def _check_label_rule(job: JobSpec, stages: Iterable[Stage]) -> None:

@@ -31,8 +31,8 @@ Keys (every number may be null: not defined by these trials):
         own          a setting: the job's own, as far as it touches the arm
         points       one entry a setting, the job's own first: setting, num_finished, num_planned,
                      score {mean, low, high}: primary metric, minus_e2e (null, or {mean, low, high})
-        choice       null, or best (a setting), gain {mean, low, high}, held_out_gain, sd_settings,
-                     sd_seeds (see `surface.Choice`)
+        choice       null, or best (a setting), by_fold {fold: a setting}, gain {mean, low, high},
+                     held_out_gain, sd_settings, sd_chance (see `surface.Choice`)
     equivalence_margin  arms whose primary metric differs by less are comparable (TOST)
     folds            one entry a stimulus, affect and fold, means over seeds:
         stimulus, affect, fold

@@ -131,8 +131,7 @@ def _surface(surface: Surface) -> Iterator[str]:
             yield ""
         headings, *rows = panel.rows()
         yield from _table(headings, rows)
-    yield f"The job's own setting: {surface.own}."
-    yield ""
+    yield from _bullets(sensitivity.remarks(surface))
 
 
 def metric_headings(yardstick: Yardstick) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def _block(block: Block, drawn: Mapping[str, str], report: Report) -> dict[str, 
 def _surface(surface: Surface, drawn: Mapping[str, str]) -> dict[str, Any]:
     return {
         "caption": sensitivity.caption(surface),
-        "own": str(surface.own),
+        "remarks": [*map(_with_code, sensitivity.remarks(surface))],
         "maps": [*map(Markup, drawn.values())],
         "panels": [(panel.title, panel.rows()) for panel in sensitivity.panels(surface)],
     }

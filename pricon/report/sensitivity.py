@@ -3,28 +3,31 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isnan, nan
+from math import isnan
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pricon.plan.plan import UNTOUCHED, Plan, Setting
 from pricon.report import tables
+from pricon.report.choice import choose
 from pricon.report.estimate import Estimate
-from pricon.report.scores import Grid, Scores, average, make_grid, score
+from pricon.report.scores import Scores, average, make_grid, score
 from pricon.report.significance import DECIMALS
 from pricon.report.summary import MACRO_AVERAGE, TrialRow
 from pricon.report.surface import Choice, Point, Surface
 from pricon.report.verdict import GENERATED, PARTICIPANTS_ARE_THE_UNIT
-from pricon.report.weighted import mean_present
 from pricon.report.yardstick import YARDSTICKS, Yardstick
 from pricon.spec.corpus import Affect
 from pricon.spec.sensitivity import TAUGHT
 
 METHOD = """\
-Every number is made from validation participants. No test participant was evaluated, so what is
-chosen here can still be judged on test participants, in a job of its own without `sensitivity`.
-None of PriCon's claims is judged here.
+Every number is made from validation participants. No model met the test participants of its own
+fold, and none was evaluated on them. But who validates in one fold is tested in another, so a
+setting chosen over all folds has seen most people, and test scores flatter it. The best of each
+fold is clean: it was chosen by that fold's own validation participants under all seeds, never by
+its test participants, so a job without `sensitivity` that has this setting as its own, and is
+otherwise the same, may judge it on them with `--only-folds`. None of PriCon's claims is judged
+here.
 
 {definition} of a fold's validation split minus that of e2e on the
 same windows, mean over folds, then over seeds. Intervals in brackets are 95 % percentile intervals
@@ -38,9 +41,11 @@ many settings is partly the luckiest: its lead is an upper estimate, and the int
 does not know of the choice. Chosen on all seeds but one, and seen on that one, the lead is free of
 the luck of a seed, but not of that of participants who validate under several seeds.
 
-How much settings differ is the standard deviation over settings of the mean over all seeds; how
-much seeds differ, that over single seeds, which move validation participants, initial weights and
-batches at once.
+How much settings differ is the standard deviation over settings of the mean over seeds. How much
+the luck of seeds would make them differ, if settings did nothing, is the standard error of such a
+mean: of what is left of differences to e2e (settings x seeds) without the means of settings and of
+seeds, because all settings share their seeds. Where settings do nothing, the first still exceeds
+the second about every other time. The luck of participants is in neither.
 """
 
 TEMPERATURE = """
@@ -66,26 +71,26 @@ def method(found: Sequence[Surface], yardstick: Yardstick, num_resamples: int) -
 
 
 def surfaces(plan: Plan, rows: Sequence[TrialRow], num_resamples: int) -> tuple[Surface, ...]:
-    """Every taught arm over the grid of a plan, in every place; after them averages over stimuli.
+    """Every taught arm over the grid of a plan, in every place; averages over stimuli first.
 
     Args:
         plan: of a job with a grid.
         rows: its trials.
         num_resamples: draws of the bootstrap.
     """
-    grid = make_grid([row.result for row in rows], num_resamples)
+    resampling = make_grid([row.result for row in rows], num_resamples)
     yardstick = YARDSTICKS[plan.task]
     scored: dict[_Place, dict[Setting, Scores]] = {}
     for (place, _), found in groupby(sorted(rows, key=_order), key=_order):
         results = [row.result for row in found]
         by_setting = scored.setdefault(place, {})
-        by_setting[results[0].trial.setting] = score(results, grid, yardstick)
+        by_setting[results[0].trial.setting] = score(results, resampling, yardstick)
     if len({place[0] for place in scored}) > 1:
         scored |= _averages(scored)
     e2e = {place[:3]: scored.pop(place) for place in [*scored] if place[3] == "e2e"}
-    ordered = sorted(scored, key=lambda at: (at[0] == MACRO_AVERAGE, at[:3], TAUGHT.index(at[3])))
+    ordered = sorted(scored, key=lambda at: (at[0] != MACRO_AVERAGE, at[:3], TAUGHT.index(at[3])))
     return tuple(
-        _surface(place, scored[place], e2e[place[:3]][UNTOUCHED], plan.grid[0], grid)
+        _surface(place, scored[place], e2e[place[:3]][UNTOUCHED], plan.grid[0], resampling.folds)
         for place in ordered
     )
 
@@ -113,7 +118,11 @@ def _averages(
 
 
 def _surface(
-    place: _Place, scored: Mapping[Setting, Scores], e2e: Scores, own: Setting, grid: Grid
+    place: _Place,
+    scored: Mapping[Setting, Scores],
+    e2e: Scores,
+    own: Setting,
+    folds: Sequence[int],
 ) -> Surface:
     stimulus, affect, available, arm = place
     settings = sorted(scored, key=lambda setting: not setting.agrees(own))
@@ -126,7 +135,7 @@ def _surface(
         num_participants=int(judged.any(axis=0).sum()),
         own=settings[0],
         points=tuple(_point(setting, scored[setting], e2e) for setting in settings),
-        choice=_choose(settings, [scored[setting] for setting in settings], e2e, grid),
+        choice=choose(settings, [scored[setting] for setting in settings], e2e, folds),
     )
 
 
@@ -141,49 +150,22 @@ def _point(setting: Setting, scores: Scores, e2e: Scores) -> Point:
     )
 
 
-def _choose(
-    settings: Sequence[Setting], scored: Sequence[Scores], e2e: Scores, grid: Grid
-) -> Choice | None:
-    """The best point and what it is worth; the job's own, which comes first, wins ties."""
-    is_whole = all(scores.cells == e2e.cells for scores in scored)
-    if not is_whole or len(e2e.cells) < e2e.num_planned:
-        return None
-    draws = [scores.primary for scores in scored]
-    values = np.round([drawn[0] for drawn in draws], DECIMALS)
-    best = int(values.argmax())
-    by_seed = np.array([mean_present(s.by_fold - e2e.by_fold, axis=1) for s in scored])
-    has_several = len(grid.seeds) > 1
-    return Choice(
-        best=settings[best],
-        gain=Estimate.of(draws[best] - draws[0]),
-        held_out_gain=_held_out_gain(by_seed) if has_several else nan,
-        sd_settings=float(values.std(ddof=1)),
-        sd_seeds=float(np.sqrt(by_seed.var(axis=1, ddof=1).mean())) if has_several else nan,
-    )
-
-
-def _held_out_gain(by_seed: NDArray[np.float64]) -> float:
-    """Shape (points, seeds), the job's own point first -> lead of the point chosen elsewhere."""
-    gains = []
-    for seed in range(by_seed.shape[1]):
-        elsewhere = np.round(np.delete(by_seed, seed, axis=1).mean(axis=1), DECIMALS)
-        gains.append(by_seed[elsewhere.argmax(), seed] - by_seed[0, seed])
-    return float(np.mean(gains))
-
-
 def sentences(found: Sequence[Surface], generated: bool) -> tuple[str, ...]:
     """What complete surfaces allow to be said, one sentence a surface.
 
     With several stimuli only their average is spoken of: the best of several is one more choice.
+    An arm that the grid does not touch has a single setting, of which nothing is said.
     """
     averages = [surface for surface in found if surface.stimulus == MACRO_AVERAGE]
-    told = [_sentence(surface) for surface in averages or found]
+    told = [
+        _sentence(surface, surface.choice)
+        for surface in averages or found
+        if surface.choice is not None
+    ]
     return (*told, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if generated else []))
 
 
-def _sentence(surface: Surface) -> str:
-    choice = surface.choice
-    assert choice is not None, "of complete surfaces"
+def _sentence(surface: Surface, choice: Choice) -> str:
     seen = [point.minus_e2e.value for point in surface.points if point.minus_e2e is not None]
     place = f"{surface.arm} ({surface.stimulus}, {surface.affect}, {surface.available} available)"
     return (
@@ -209,10 +191,11 @@ def _best(surface: Surface, choice: Choice) -> str:
 
 def _spread(choice: Choice) -> str:
     settings = f"Settings differ by {choice.sd_settings:.3f}"
-    if isnan(choice.sd_seeds):
+    if isnan(choice.sd_chance):
         return f"{settings}; with a single seed nobody knows whether that is much."
-    what = "more" if choice.sd_settings > choice.sd_seeds else "no more"
-    return f"{settings}, {what} than seeds do ({choice.sd_seeds:.3f})."
+    is_more = round(choice.sd_settings, DECIMALS) > round(choice.sd_chance, DECIMALS)
+    what = "more" if is_more else "no more"
+    return f"{settings}, {what} than by the luck of seeds alone ({choice.sd_chance:.3f})."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +249,18 @@ def _cell(point: Point) -> str:
     if point.minus_e2e is None:
         return f"{tables.NOTHING} ({point.num_finished}/{point.num_planned})"
     return tables.estimate(point.minus_e2e, sign="+")
+
+
+def remarks(surface: Surface) -> Iterator[str]:
+    """The job's own setting and, of a complete surface, what each fold would choose."""
+    yield f"The job's own setting: {surface.own}."
+    if surface.choice is None:
+        return
+    folds: dict[Setting, list[int]] = {}
+    for fold, setting in surface.choice.by_fold.items():
+        folds.setdefault(setting, []).append(fold)
+    chosen = [f"{s} (`--only-folds {','.join(map(str, of))}`)" for s, of in folds.items()]
+    yield f"Best by each fold's own validation participants: {'; '.join(chosen)}."
 
 
 def caption(surface: Surface) -> str:

@@ -1,5 +1,6 @@
 """How one arm depends on settings, as frozen data; NaN means what it means in `summary`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pricon.plan.plan import Setting
@@ -32,19 +33,23 @@ class Choice:
 
     Args:
         best: its setting; the job's own where no other is better.
+        by_fold: fold -> the setting that is best by the fold's own validation participants, mean
+            over seeds; chosen without the fold's test participants, as `best` is not.
         gain: that metric there minus at the job's own; optimistic, because it was chosen by it.
         held_out_gain: the same, chosen on all seeds but one and seen on that one, mean over seeds;
             NaN with a single seed.
-        sd_settings: standard deviation over points of that metric.
-        sd_seeds: that of the seeds' differences to e2e at one point, root mean square over points;
-            NaN with a single seed.
+        sd_settings: standard deviation over points of that metric, mean over seeds.
+        sd_chance: the same as it would be by the luck of seeds alone, if settings made no
+            difference: standard error of a point's mean, without what a seed does to all points
+            alike; NaN with a single seed.
     """
 
     best: Setting
+    by_fold: Mapping[int, Setting]
     gain: Estimate
     held_out_gain: float
     sd_settings: float
-    sd_seeds: float
+    sd_chance: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,7 @@ class Surface:
         num_participants: who judged it.
         own: the job's own setting, as far as it touches the arm.
         points: the job's own first.
-        choice: None unless every point and e2e finished the same cells.
+        choice: None unless every point and e2e finished all cells, and there are two points.
     """
 
     stimulus: str

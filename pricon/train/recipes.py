@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pricon.corpus.labels import Classes, Values
+from pricon.errors import TrainingError
 from pricon.model.network import EMBEDDING, Head, Layout, PackedNetwork
 from pricon.plan.plan import CLASS_STAGES, Cell, Role, Stage
 from pricon.spec.job import JobSpec
@@ -128,7 +129,7 @@ def contrastive_teacher(work: PackWork) -> Recipe:
         inputs=_features(work),
         objective=Contrastive(
             work.job.teacher.contrastive,
-            _by_member(work, "contrastive_temperature", absent=1.0),
+            _by_member(work, "contrastive_temperature", lambda one: one.objective == "random", 1),
             work.ranks,
         ),
         training=work.job.optimisation.contrastive,
@@ -171,13 +172,19 @@ def probe(work: PackWork) -> Recipe:
 
 def student(work: PackWork) -> Recipe:
     """Encoder of the available modalities and head; a member without teacher has a = 0."""
+    spec = work.job.student.distillation
     return Recipe(
         layout=_predicting_layout(work),
         inputs=_features(work),
         objective=Distillation(
-            work.job.student.distillation,
-            weight=_by_member(work, "distillation_weight", absent=0.0),
-            temperature=_by_member(work, "distillation_temperature", absent=1.0),
+            spec,
+            weight=_by_member(work, "distillation_weight", _is_untaught, 0),
+            temperature=_by_member(
+                work,
+                "distillation_temperature",
+                lambda one: _is_untaught(one) or spec.imitate == "embedding",
+                1,
+            ),
             loss=_LOSSES[work.job.task],
         ),
         training=work.job.optimisation.supervised,
@@ -186,11 +193,35 @@ def student(work: PackWork) -> Recipe:
     )
 
 
-def _by_member(work: PackWork, name: str, absent: float) -> Tensor:
-    """One value of each member's setting, float32, shape (members,); `absent` where it has none."""
-    values = [stage.setting.to_dict()[name] for stage in work.stages]
-    filled = [absent if value is None else value for value in values]
-    return torch.tensor(filled, dtype=torch.float32, device=work.device)
+def _is_untaught(stage: Stage) -> bool:
+    return stage.source is None
+
+
+def _by_member(
+    work: PackWork, name: str, has_none: Callable[[Stage], bool], unused: float
+) -> Tensor:
+    """One value of each member's setting, float32, shape (members,).
+
+    Args:
+        work: the pack.
+        name: which value.
+        has_none: whether it cannot touch a stage, which then gets `unused`.
+        unused: keeps the tensor whole, and its loss finite.
+
+    Raises:
+        TrainingError: a stage that it touches lacks it.
+    """
+    values = []
+    for stage in work.stages:
+        value = unused if has_none(stage) else stage.setting.to_dict()[name]
+        if value is None:
+            raise TrainingError(
+                f"stage {stage.id} has no `{name}` in its setting, and would train with a made-up "
+                "one",
+                "submit the job again: a plan of this version of pricon has it",
+            )
+        values.append(value)
+    return torch.tensor(values, dtype=torch.float32, device=work.device)
 
 
 def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:

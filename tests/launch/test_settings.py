@@ -1,7 +1,10 @@
 """A job with a grid from its corpus to its report: nobody of a test split is looked at."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +13,7 @@ from pricon.corpus.reader import open_corpus
 from pricon.errors import TrainingError
 from pricon.launch.events import StagesDone
 from pricon.launch.preflight import prepare
-from pricon.launch.reproduce import reproduce
+from pricon.launch.reproduce import reproduce, surfaces_off
 from pricon.launch.submit import run
 from pricon.plan.plan import Plan
 from pricon.report.summary import Report
@@ -113,7 +116,12 @@ def test_mlflow_finds_trials_by_their_setting(report: Report, sink: InMemorySink
     assert isinstance(last, FinishRecord)
     assert first.tags["pricon.judged_on"] == "validation"
     assert first.params["sensitivity.distillation_weight"] == "0.25, 1.0"
-    assert {*last.artifacts} == {"report.md", "report.html", "report.tex", "results.json"}
+    assert {*last.artifacts} == {
+        "report.md", "report.html", "report.tex", "results.json",
+        "figures/fps-arousal-frames-lupi-settings.svg",
+        "figures/fps-arousal-frames-pricon-tau-0-1.svg",
+        "figures/fps-arousal-frames-pricon-tau-0-4.svg",
+    }  # fmt: skip
     tau = [
         trial for trial in trials
         if isinstance(trial, TrialRecord)
@@ -134,6 +142,55 @@ def test_it_can_be_reproduced(asked: JobSpec, report: Report, tmp_path: Path) ->
     recorded = open_storage(str(folder_of(asked, report)))
     found = reproduce(recorded, tmp_path, "inprocess", 1e-3, lambda prepared: Listener())
     assert (found.num_trials, found.num_planned, found.off) == (NUM_TRIALS, NUM_TRIALS, ())
+
+
+def test_a_gain_that_its_predictions_do_not_give_is_found(
+    asked: JobSpec, report: Report, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(folder_of(asked, report), tmp_path / "run"))
+    document = json.loads((copy / "results.json").read_text(encoding="utf-8"))
+    document["surfaces"][1]["choice"]["gain"]["mean"] = 0.75
+    (copy / "results.json").write_text(json.dumps(document), encoding="utf-8")
+    recorded = open_storage(str(copy))
+    found = reproduce(recorded, tmp_path / "again", "inprocess", 1e-3, lambda prepared: Listener())
+    (line,) = found.off
+    assert line.startswith("results.json: fps arousal frames pricon has gain 0.75, its predictions")
+
+
+Tampering = Callable[[dict[str, Any]], None]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        (lambda one: one["choice"]["gain"].update(mean=0.5), "has gain 0.5, its predictions"),
+        (lambda one: one["choice"].update(sd_chance=0.5), "has sd_chance 0.5, its predictions"),
+        (lambda one: one["choice"]["best"].update(distillation_weight=7), "has best {"),
+        (lambda one: one["choice"]["by_fold"]["0"].update(distillation_weight=7), "has by_fold {"),
+        (lambda one: one["points"][1]["score"].update(mean=2), "has score at a 0.25, T 0.5, tau 0"),
+        (lambda one: one["points"][0]["minus_e2e"].update(mean=2), "has difference to e2e at a 0."),
+        (lambda one: one.update(choice=None), "has best None, its predictions give {"),
+        (lambda one: one.update(arm="lupi_privileged"), "frames lupi_privileged has best {"),
+    ],
+)
+def test_a_surface_that_its_predictions_do_not_give_is_found(
+    tamper: Tampering, found: str, asked: JobSpec, report: Report
+) -> None:
+    text = (folder_of(asked, report) / "results.json").read_text(encoding="utf-8")
+    after, before = json.loads(text), json.loads(text)
+    assert [*surfaces_off(before, after, 1e-6)] == []
+    tamper(before["surfaces"][-1])
+    assert found in "\n".join(surfaces_off(before, after, 1e-6))
+
+
+def test_another_choice_among_close_ones_is_no_difference(asked: JobSpec, report: Report) -> None:
+    text = (folder_of(asked, report) / "results.json").read_text(encoding="utf-8")
+    after, before = json.loads(text), json.loads(text)
+    choice = before["surfaces"][0]["choice"]
+    choice["best"], choice["by_fold"] = {}, {}
+    choice["gain"]["mean"] += 0.009
+    assert [*surfaces_off(before, after, 0.01)] == []
+    assert len([*surfaces_off(before, after, 1e-6)]) == 3
 
 
 def test_an_ordinary_job_takes_over_the_encoders_and_nothing_else(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pricon.plan.grid import job_at, points_of
+from pricon.plan.identity import identity
 from pricon.plan.plan import UNTOUCHED, Plan, Setting
 from pricon.plan.trials import plan_trials
 from tests.plan.problem import job, summary
@@ -123,6 +124,36 @@ def test_an_ordinary_job_has_no_settings() -> None:
     plan = plan_trials(job(), summary())
     assert plan.grid == ()
     assert {trial.setting for trial in plan.trials} == {UNTOUCHED}
+
+
+def test_the_same_grid_around_another_own_point_is_another_run() -> None:
+    plan = planned()
+    other = planned(student={"distillation": {"temperature": 2}})
+    assert [{trial.id for trial in p.trials} for p in (plan, other)] == [
+        {trial.id for trial in plan.trials}
+    ] * 2
+    assert plan.run_id != other.run_id
+    assert planned().run_id == plan.run_id
+
+
+def test_the_identity_of_an_ordinary_run_is_that_of_its_trials() -> None:
+    plan = plan_trials(job(), summary())
+    assert plan.run_id == identity([plan.job_name, sorted(trial.id for trial in plan.trials)])
+
+
+def test_the_judges_of_a_fold_are_never_its_test_participants_but_those_of_others() -> None:
+    """What makes a choice within a fold clean, under all seeds, and one over all folds not."""
+    plan = planned()
+    folds = {cell.fold for cell in plan.cells}
+    tested: set[str] = set()
+    for fold in folds:
+        splits = [cell.split for cell in plan.cells if cell.fold == fold]
+        judges = {person for split in splits for person in split.validation}
+        (test,) = {split.test for split in splits}
+        assert judges.isdisjoint(test)
+        tested |= {*test}
+    assert len(folds) > 1
+    assert {person for cell in plan.cells for person in cell.split.validation} <= tested
 
 
 def test_the_plan_of_a_grid_is_data() -> None:

@@ -101,10 +101,10 @@ def test_every_key_is_documented() -> None:
 
     reports = [summarise(*make_run(LARGE)), summarise(*make_surfaces(PLAIN))]
     found = set().union(*(keys(json.loads(to_json(report))) for report in reports))
-    people = {f"p{i:02}" for i in range(8)}
+    people_and_folds = {*(f"p{i:02}" for i in range(8)), "0", "1", "2"}
     assert module.__doc__ is not None
     words = set(re.findall(r"\w+", module.__doc__))
-    assert found - people - words == set()
+    assert found - people_and_folds - words == set()
 
 
 def test_a_grid_has_surfaces_in_place_of_arms() -> None:
@@ -123,7 +123,9 @@ def test_a_grid_has_surfaces_in_place_of_arms() -> None:
     assert pricon["points"][0]["minus_e2e"] == pytest.approx({"mean": 0.2, "low": 0.2, "high": 0.2})
     assert pricon["points"][0]["score"]["mean"] == pytest.approx(0.8)
     assert pricon["choice"]["best"] == pricon["own"]
+    assert pricon["choice"]["by_fold"] == dict.fromkeys("012", pricon["own"])
     assert pricon["choice"]["gain"] == {"mean": 0, "low": 0, "high": 0}
+    assert pricon["choice"]["sd_chance"] == pytest.approx(0, abs=1e-12)
     settings = {row["distillation_weight"] for row in document["trials"] if row["arm"] == "e2e"}
     assert settings == {None}
     plan, _ = make_surfaces(PLAIN)

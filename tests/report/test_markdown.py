@@ -90,9 +90,14 @@ def test_a_grid_has_a_table_for_each_tau_and_says_who_judged() -> None:
         "| 0.1  | +0.100 [+0.100, +0.100] | +0.000 [+0.000, +0.000] |\n"
         "| 0.25 | +0.200 [+0.200, +0.200] | +0.100 [+0.100, +0.100] |\n"
     ) in page
-    assert "The job's own setting: a 0.25, T 0.5." in page
-    assert "The job's own setting: a 0.25, T 0.5, tau 0.1." in page
-    assert "No test participant was evaluated" in page
+    assert "- The job's own setting: a 0.25, T 0.5.\n" in page
+    assert "- The job's own setting: a 0.25, T 0.5, tau 0.1.\n" in page
+    assert (
+        "- Best by each fold's own validation participants: a 0.25, T 0.5, tau 0.1 "
+        "(`--only-folds 0,1,2`).\n"
+    ) in page
+    assert "a\nsetting chosen over all folds has seen most people" in page
+    assert "The best of each\nfold is clean" in page
     assert page.count("\n| 0.25 |") == 3, "lupi depends on no tau"
 
 

@@ -119,8 +119,9 @@ def test_a_grid_is_a_page_of_maps() -> None:
     for words in (
         "judged on validation participants", "What the data show", "Settings", "tau 0.05",
         "lupi minus e2e: heist, arousal, available: audio, 5 validation participants",
-        "pricon minus e2e: macro average over stimuli", "No test participant was evaluated",
-        "the job's own setting: a 0.25, T 0.5, tau 0.1",
+        "pricon minus e2e: macro average over stimuli", "has seen most people",
+        "The job's own setting: a 0.25, T 0.5, tau 0.1",
+        "Best by each fold's own validation participants: a 0.25, T 0.5, tau 0.1",
     ):  # fmt: skip
         assert words in seen, words
     assert text.count("<svg") == 3 * (1 + 2)

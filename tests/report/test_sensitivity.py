@@ -9,7 +9,7 @@ import pytest
 from pricon.plan.plan import UNTOUCHED, Setting
 from pricon.report.results import Predictions
 from pricon.report.scores import make_grid, score
-from pricon.report.sensitivity import caption, panels
+from pricon.report.sensitivity import caption, panels, remarks
 from pricon.report.statistics import summarise
 from pricon.report.summary import MACRO_AVERAGE, Report
 from pricon.report.surface import Surface
@@ -96,8 +96,10 @@ def test_what_a_choice_is_worth_by_hand() -> None:
     assert choice.gain.value == pytest.approx(0.05)
     assert choice.held_out_gain == pytest.approx((0 - 0.1) / 2)
     assert choice.sd_settings == pytest.approx(0.025 * sqrt(8 / 7))
-    # Half of the points has differences .4 and .1, whose variance is .045, the others .2 and .2.
-    assert choice.sd_seeds == pytest.approx(sqrt(0.045 / 2))
+    # Half of the points has differences .4 and .1, the others .2 and .2. Without the means of
+    # points (.25, .2) and seeds (.3, .15) each is .075 off: 16 squares on (8 - 1) x (2 - 1)
+    # degrees of freedom, and a mean over two seeds.
+    assert choice.sd_chance == pytest.approx(sqrt(16 * 0.075**2 / 7 / 2))
 
 
 def test_the_jobs_own_setting_wins_ties() -> None:
@@ -107,7 +109,10 @@ def test_the_jobs_own_setting_wins_ties() -> None:
     assert choice.best == OWN
     assert choice.gain.value == choice.held_out_gain == choice.sd_settings == 0
     assert "No setting is better than the job's own." in report.verdict[1]
-    assert "Settings differ by 0.000, no more than seeds do (0.000)." in report.verdict[1]
+    assert (
+        "Settings differ by 0.000, no more than by the luck of seeds alone (0.000)."
+        in report.verdict[1]
+    )
 
 
 def test_sentences_say_the_range_the_lead_and_what_it_is_worth() -> None:
@@ -117,9 +122,61 @@ def test_sentences_say_the_range_the_lead_and_what_it_is_worth() -> None:
         "difference to e2e runs from +0.200 to +0.250, with the job's own (a 0.25, T 0.5, tau 0.1) "
         "+0.200. The best (a 0.1, T 0.5, tau 0.05) leads by +0.050 [+0.050, +0.050], which is "
         "optimistic, as the largest of 8 is; chosen without the seed it is seen on, it leads by "
-        "-0.050. Settings differ by 0.027, no more than seeds do (0.150)."
+        "-0.050. Settings differ by 0.027, no more than by the luck of seeds alone (0.080)."
     )
     assert sentences[0].startswith("lupi (heist, arousal, audio available)")
+
+
+def by_person(setting: Setting, participant: int, seed: int) -> int:
+    """a 0.1 is better for the first two people, worse from the fourth on."""
+    if setting.distillation_weight != 0.1 or participant == 2:
+        return 2
+    return 1 if participant < 2 else 4
+
+
+def test_every_fold_chooses_by_its_own_people_under_all_seeds() -> None:
+    """Fold 0 is judged by people 0 to 2, fold 1 by 1 to 3, fold 2 by 2 to 4."""
+    found = surface(of_grid(replace(PLAIN, wrong=by_person)))
+    assert found.choice is not None
+    other = Setting(
+        distillation_weight=0.1, distillation_temperature=0.5, contrastive_temperature=0.05
+    )
+    assert found.choice.by_fold == {0: other, 1: OWN, 2: OWN}
+    assert found.choice.best == OWN, "over all folds"
+    assert [*remarks(found)] == [
+        "The job's own setting: a 0.25, T 0.5, tau 0.1.",
+        "Best by each fold's own validation participants: a 0.1, T 0.5, tau 0.05 "
+        "(`--only-folds 0`); a 0.25, T 0.5, tau 0.1 (`--only-folds 1,2`).",
+    ]
+
+
+def test_what_a_fold_chooses_does_not_depend_on_people_who_do_not_judge_it() -> None:
+    def elsewhere(setting: Setting, participant: int, seed: int) -> int:
+        is_elsewhere = participant > 2 and setting.distillation_weight == 0.1
+        return 0 if is_elsewhere else by_person(setting, participant, seed)
+
+    one = surface(of_grid(replace(PLAIN, wrong=by_person))).choice
+    other = surface(of_grid(replace(PLAIN, wrong=elsewhere))).choice
+    assert one is not None
+    assert other is not None
+    assert one.best != other.best
+    assert one.by_fold[0] == other.by_fold[0]
+    assert one.by_fold[2] != other.by_fold[2]
+
+
+def test_of_an_arm_that_the_grid_does_not_touch_nothing_is_said() -> None:
+    plan, results = make_surfaces(PLAIN)
+    tau_alone = Setting(distillation_weight=0.25, distillation_temperature=0.5)
+    kept = [r for r in results if r.trial.setting.agrees(tau_alone)]
+    grid = tuple(point for point in plan.grid if point.agrees(tau_alone))
+    plan = replace(plan, grid=grid, trials=tuple(r.trial for r in kept))
+    report = summarise(plan, kept)
+    assert report.complete
+    assert [len(one.points) for one in report.surfaces] == [1, 2]
+    assert surface(report, "lupi").choice is None
+    assert len([*remarks(surface(report, "lupi"))]) == 1
+    (told,) = (s for s in report.verdict if "settings" in s)
+    assert told.startswith("pricon (heist")
 
 
 def test_with_one_seed_nothing_is_known_of_seeds() -> None:
@@ -127,7 +184,7 @@ def test_with_one_seed_nothing_is_known_of_seeds() -> None:
     choice = surface(report).choice
     assert choice is not None
     assert isnan(choice.held_out_gain)
-    assert isnan(choice.sd_seeds)
+    assert isnan(choice.sd_chance)
     assert "as the largest of 8 is. Settings differ by" in report.verdict[1]
     assert report.verdict[1].endswith("with a single seed nobody knows whether that is much.")
 
@@ -163,11 +220,11 @@ def test_stimuli_are_averaged_and_only_the_average_is_spoken_of() -> None:
     report = summarise(plan, results)
     places = [(one.stimulus, one.arm) for one in report.surfaces]
     assert places == [
-        (stimulus, arm) for stimulus in ("heist", "solid", MACRO_AVERAGE)
+        (stimulus, arm) for stimulus in (MACRO_AVERAGE, "heist", "solid")
         for arm in ("lupi", "pricon")
     ]  # fmt: skip
-    assert [point.num_planned for point in report.surfaces[-1].points] == [12] * 8
-    assert report.surfaces[-1].points[0].score.value == pytest.approx(0.8)
+    assert [point.num_planned for point in report.surfaces[1].points] == [12] * 8
+    assert report.surfaces[1].points[0].score.value == pytest.approx(0.8)
     told = [s for s in report.verdict if "settings" in s]
     assert len(told) == 2
     assert all(MACRO_AVERAGE in sentence for sentence in told)

@@ -1,7 +1,7 @@
 """How kinds of stage differ: network, inputs, loss, schedule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from pricon.corpus.reader import open_corpus
+from pricon.errors import TrainingError
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout, PackedNetwork, initial_parameters
-from pricon.plan.plan import Plan, Stage
+from pricon.plan.plan import UNTOUCHED, Plan, Stage
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
@@ -189,6 +190,40 @@ def test_students_see_available_modalities_and_listen_by_weight(bench: Bench) ->
     assert recipe.training == bench.job.optimisation.supervised
     assert isinstance(recipe.inputs, Features)
     assert {*recipe.inputs.raw} == {"frames"}
+
+
+@pytest.mark.parametrize(
+    ("role", "objective", "name"),
+    [
+        ("teacher", "contrastive", "contrastive_temperature"),
+        ("student", "distillation", "distillation_weight"),
+        ("student", "distillation", "distillation_temperature"),
+    ],
+)
+def test_no_stage_trains_with_a_value_that_nobody_gave(
+    bench: Bench, role: str, objective: str, name: str
+) -> None:
+    stage = next(s for s in bench.stages(role, objective) if s.setting != UNTOUCHED)
+    lacking = replace(stage, setting=replace(stage.setting, **{name: None}))
+    with pytest.raises(TrainingError, match=f"stage {stage.id} has no `{name}`") as caught:
+        recipe_for(bench.work([lacking]))
+    assert caught.value.hint == "submit the job again: a plan of this version of pricon has it"
+
+
+def test_what_touches_no_member_is_not_asked_for(built: JobSpec, bench: Bench) -> None:
+    encoder = replace(bench.stages("teacher", "contrastive")[0], objective="random")
+    untold = recipe_for(bench.work([replace(encoder, setting=UNTOUCHED)])).objective
+    assert isinstance(untold, Contrastive)
+    assert untold.temperature.tolist() == [1]
+    imitate = built.student.distillation.model_copy(update={"imitate": "embedding"})
+    widths = {"distillation": imitate, "encoder": built.teacher.encoder}
+    student = built.student.model_copy(update=widths)
+    embedding = Bench.of(built.model_copy(update={"student": student, "arms": ("e2e", "lupi")}))
+    members = embedding.last_stages("e2e", "lupi")
+    objective = recipe_for(embedding.work(members)).objective
+    assert isinstance(objective, Distillation)
+    assert objective.weight.tolist() == [0, 0, 0.25, 0.25]
+    assert objective.temperature.tolist() == [1] * 4
 
 
 def test_features_are_standardised_by_each_members_own_fold(bench: Bench) -> None:
