@@ -1,9 +1,10 @@
 """The vectorised bootstrap against a slow loop, and the rule of the mean by hand."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -11,6 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from pricon.report.estimate import Estimate
 from pricon.report.metrics import measure, predicted_class
 from pricon.report.results import Predictions, TrialResult, ValuePredictions
 from pricon.report.scores import average, make_grid, score
@@ -124,11 +126,11 @@ def test_stimuli_count_the_same_in_their_average() -> None:
 
 
 def test_bootstrap_of_values_equals_a_slow_loop() -> None:
-    """Windows copied out as often as their person was drawn, metrics of the windows, then means."""
+    """CCC of one person after the other, as often as they were drawn; the rest of copied windows."""
     _, results = make_value_run(Grid(arms={"e2e": uneven}, num_folds=3, per_fold=2))
     grid = make_grid(results, num_resamples=40)
     scores = score(results, grid, VALUES)
-    assert [*scores.draws] == ["ccc", "rmse", "pearson"]
+    assert [*scores.draws] == ["ccc", "ccc_pooled", "rmse", "pearson"]
     for i, weights in enumerate(grid.weights.astype(int)):
         drawn = np.repeat(grid.participants, weights)
         over_seeds = []
@@ -137,15 +139,28 @@ def test_bootstrap_of_values_equals_a_slow_loop() -> None:
             for result in (r for r in results if r.cell.seed == seed):
                 seen = result.predictions
                 assert isinstance(seen, ValuePredictions)
-                rows = [j for who in drawn for j in np.flatnonzero(seen.participant == who)]
-                if rows:
-                    metrics = measure(
-                        replace(seen, target=seen.target[rows], prediction=seen.prediction[rows])
+                whose = [np.flatnonzero(seen.participant == who) for who in drawn]
+                rows = np.concatenate(whose)
+                if rows.size:
+                    own = [lin(seen.label[of], seen.prediction[of]) for of in whose if of.size]
+                    label, said = seen.label[rows], seen.prediction[rows]
+                    over_folds.append(
+                        (
+                            np.mean(own),
+                            lin(label, said),
+                            np.sqrt(np.mean((label.astype(float) - said) ** 2)),
+                            np.corrcoef(label, said)[0, 1],
+                        )
                     )
-                    over_folds.append((metrics.ccc, metrics.rmse, metrics.pearson))
             over_seeds.append(np.mean(over_folds, axis=0))
         got = [draws[i] for draws in scores.draws.values()]
         assert got == pytest.approx(np.mean(over_seeds, axis=0).tolist(), abs=1e-9), i
+
+
+def lin(label: NDArray[np.float32], said: NDArray[np.float32]) -> float:
+    """CCC as 1 - mean squared error over what it would be without correlation, in float64."""
+    y, p = label.astype(float), said.astype(float)
+    return float(1 - np.mean((y - p) ** 2) / (y.var() + p.var() + (y.mean() - p.mean()) ** 2))
 
 
 def plan_seeds(results: list[TrialResult]) -> list[int]:
@@ -161,14 +176,15 @@ def test_participants_have_a_ccc_of_their_own_windows() -> None:
         assert isinstance(seen, ValuePredictions)
         for who in np.unique(seen.participant).tolist():
             own = seen.participant == who
-            parts = replace(seen, target=seen.target[own], prediction=seen.prediction[own])
-            expected.setdefault(who, []).append(measure(parts).ccc)
+            expected.setdefault(who, []).append(lin(seen.label[own], seen.prediction[own]))
     means = [float(np.mean(expected[who])) for who in sorted(expected)]
     assert scores.by_participant == pytest.approx(means, abs=1e-9)
     assert scores.by_fold.shape == (2, 2)
+    assert scores.primary[0] == pytest.approx(np.mean(means), abs=1e-9), "folds of the same size"
+    assert scores.by_fold.mean() == pytest.approx(scores.primary[0], abs=1e-12)
 
 
-def test_a_participant_whose_trace_is_constant_is_in_no_test_and_in_the_table() -> None:
+def test_a_participant_whose_trace_is_constant_has_no_ccc_and_counts_in_the_pooled_one() -> None:
     """By itself such a trace defines no CCC; beside others its windows count."""
     plan, results = make_value_run(
         Grid(arms={"e2e": uneven, "pricon": always(1)}, num_folds=2, per_fold=4)
@@ -177,8 +193,8 @@ def test_a_participant_whose_trace_is_constant_is_in_no_test_and_in_the_table() 
     for result in results:
         seen = result.predictions
         assert isinstance(seen, ValuePredictions)
-        target = np.where(seen.participant == "p01", np.float32(0.25), seen.target)
-        still.append(replace(result, predictions=replace(seen, target=target)))
+        label = np.where(seen.participant == "p01", np.float32(0.25), seen.label)
+        still.append(replace(result, predictions=replace(seen, label=label)))
     block = summarise(plan, still).blocks[0]
     assert block.num_participants == 8
     for row in block.arms:
@@ -187,5 +203,49 @@ def test_a_participant_whose_trace_is_constant_is_in_no_test_and_in_the_table() 
     (compared,) = [row.minus_e2e for row in block.arms if row.minus_e2e is not None]
     assert compared.num_participants == 7
     assert not np.isnan([compared.p_value, compared.p_equivalent, compared.difference.low]).any()
-    before = summarise(plan, results).blocks[0].arms[0].primary
-    assert block.arms[0].primary.value != pytest.approx(before.value, abs=1e-4)
+    before, after = summarise(plan, results).blocks[0].arms[0], block.arms[0]
+    of_fold = [
+        [before.by_participant[f"p{i:02}"] for i in some] for some in ((0, 2, 3), (4, 5, 6, 7))
+    ]
+    assert after.primary.value == pytest.approx(np.mean([np.mean(values) for values in of_fold]))
+    pooled = [row.metrics["ccc_pooled"].value for row in (before, after)]
+    assert pooled[0] != pytest.approx(pooled[1], abs=1e-4)
+
+
+def simulate(rng: np.random.Generator, people: int, windows: int) -> ValuePredictions:
+    """Levels and traces of people drawn anew; a predictor that knows part of both, of some more."""
+    level, skill = 0.4 * rng.standard_normal((people, 1)), rng.uniform(0, 1, (people, 1))
+    trace = rng.standard_normal((people, windows))
+    noise = 0.5 * rng.standard_normal((people, windows))
+    person = np.repeat([f"p{i:02}" for i in range(people)], windows)
+    return ValuePredictions(
+        window=np.arange(people * windows),
+        participant=person,
+        session=person,
+        t_start_s=np.zeros(people * windows),
+        label=(level + trace).ravel().astype(np.float32),
+        prediction=(0.5 * level + skill * trace + noise).ravel().astype(np.float32),
+    )
+
+
+def test_intervals_of_a_ccc_cover_what_other_people_would_show() -> None:
+    """23 people in 5 folds, one predictor for all; what is covered is the mean over 2000 people.
+
+    The share of 400 samples has a standard error of 0.011.
+    """
+    rng = np.random.default_rng(11)
+    truth = measure(simulate(rng, people=2000, windows=20)).ccc
+    _, results = make_value_run(Grid(arms={"e2e": always(1)}, num_folds=5, per_fold=5, seeds=(0,)))
+    hits = 0
+    for _ in range(400):
+        seen = simulate(rng, people=23, windows=20)
+        fold = np.array([int(name[1:]) % 5 for name in seen.participant])
+        parts = [replace_rows(seen, fold == number) for number in range(5)]
+        own = [replace(r, predictions=part) for r, part in zip(results, parts, strict=True)]
+        interval = Estimate.of(score(own, make_grid(own, 500), VALUES).primary)
+        hits += interval.low <= truth <= interval.high
+    assert 0.92 <= hits / 400 <= 0.98
+
+
+def replace_rows(seen: ValuePredictions, rows: NDArray[np.bool_]) -> ValuePredictions:
+    return ValuePredictions(**{f.name: getattr(seen, f.name)[rows] for f in fields(seen)})

@@ -27,6 +27,7 @@ UNCLEAR = Comparison(
     by_seed=(0.02, 0.01, 0.006),
     num_participants=124,
     p_value=0.05,
+    rank_biserial=0.3,
     p_holm=0.2,
     p_fold_seed=0.01,
     smallest_detectable=0.021,
@@ -40,6 +41,7 @@ BETTER = replace(
 WORSE = replace(
     UNCLEAR,
     difference=Estimate(value=-0.02, low=-0.03, high=-0.01),
+    rank_biserial=-0.3,
     by_seed=(-0.01, -0.03, -0.02),
 )
 
