@@ -135,8 +135,8 @@ class Ledger:
             "session": index.session[rows],
             "t_start_s": index.t_start_s[rows],
         }
-        words = YARDSTICKS[self.plan.task]
-        tested |= {name: record.arrays[f"{part}_{name}"] for name in (words.told, words.said)}
+        columns = "label", YARDSTICKS[self.plan.task].said
+        tested |= {name: record.arrays[f"{part}_{name}"] for name in columns}
         kind = Predictions if self.plan.task == "classification" else ValuePredictions
         return kind(**tested)
 

@@ -5,6 +5,7 @@ from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from pricon.report.estimate import Estimate
 from pricon.report.scores import Scores
@@ -62,6 +63,7 @@ def compare(
             by_seed=_by_seed(over_pairs[i]),
             num_participants=int((~np.isnan(over_people[i])).sum()),
             p_value=p_values[i],
+            rank_biserial=rank_biserial(over_people[i]),
             p_holm=adjusted[i],
             p_fold_seed=p_fold_seed[i],
             smallest_detectable=smallest_detectable(over_people[i]),
@@ -69,6 +71,27 @@ def compare(
         )
         for i, (arm, reference) in enumerate(possible)
     }
+
+
+def rank_biserial(differences: NDArray[np.float64]) -> float:
+    """Where Wilcoxon's signed-rank test points: what is left of its ranks once signs cancel.
+
+    Args:
+        differences: one a pair, NaN where a pair is not whole; zeros carry no sign.
+
+    Returns:
+        1 where all are gains, -1 where all are losses, 0 where none has a sign; NaN without a pair.
+    Source: Kerby 2014.
+
+    >>> round(rank_biserial(np.array([0.1, 0.2, -0.3, 0.0])), 3)
+    0.0
+    """
+    seen = np.round(differences[~np.isnan(differences)], DECIMALS)
+    if seen.size == 0:
+        return nan
+    signed = seen[seen != 0]
+    ranks = rankdata(np.abs(signed))
+    return float((np.sign(signed) * ranks).sum() / max(ranks.sum(), 1))
 
 
 def _by_seed(differences: NDArray[np.float64]) -> tuple[float, ...]:

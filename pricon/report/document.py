@@ -2,10 +2,10 @@
 
 Keys (every number may be null: not defined by these trials):
 
-    schema_version   1
+    schema_version   2
     task             classification or regression
     primary          the metric that arms are compared by: accuracy, or ccc (Lin's concordance
-                     correlation coefficient)
+                     correlation coefficient of each participant, mean over participants)
     job, run_id      the job's name and the hash of its trials
     corpus_digest    SHA-256 of the corpus' manifest
     generated        true: written by a generator, says nothing about people
@@ -17,8 +17,8 @@ Keys (every number may be null: not defined by these trials):
     arms             one entry a stimulus, affect, available set and arm; none of a job with a grid:
         stimulus, affect, available, arm, modality, num_participants, num_finished, num_planned
         metrics      name -> {mean, low, high}: mean over folds, then seeds; 95 % interval.
-                     accuracy, balanced_accuracy, macro_f1, auroc; or ccc, rmse (in the unit of the
-                     annotation), pearson
+                     accuracy, balanced_accuracy, macro_f1, auroc; or ccc, ccc_pooled (of all
+                     windows of a fold at once), rmse (in the unit of the annotation), pearson
         by_participant  participant -> primary metric over all of their windows, mean over seeds;
                      nobody whose annotation is constant has a ccc
         teacher_score  primary metric of the arm's teachers on the same windows; null for arms
@@ -49,8 +49,8 @@ A setting: distillation_weight, distillation_temperature, contrastive_temperatur
 does not touch the arm, or the job has no grid.
 
 A comparison: arm, reference, difference {mean, low, high}, by_seed [difference of each seed, mean
-over folds], num_participants, p_value, p_holm, p_fold_seed, smallest_detectable, p_equivalent (see
-`summary.Comparison`).
+over folds], num_participants, p_value, rank_biserial, p_holm, p_fold_seed, smallest_detectable,
+p_equivalent (see `summary.Comparison`).
 """
 
 import json
@@ -73,7 +73,7 @@ from pricon.report.surface import Surface
 from pricon.report.yardstick import Yardstick
 from pricon.spec.task import Task
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def to_json(report: Report) -> bytes:

@@ -17,14 +17,14 @@ shuffled labels, and over one whose encoder nobody trained, is what its teacher 
 modalities gain over the time in the session is what they know besides how late it is.
 
 {definition} of a fold's test split, mean over folds, then over seeds.
-Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
+{beside}Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
 ({resamples:,} resamples, the same for every arm, so differences are paired).
 A resample passes over a fold of which it drew nobody, and {undefined}.
 Intervals and tests over participants condition on the trained models: they say what other
 participants might have shown, not what training again might have shown. Training noise enters
 neither. `seeds` counts the seeds whose difference is above (+), below (-) or exactly (=) zero;
 where they disagree, training noise may explain a difference that interval and test find.
-{of_participant}
+
 `p (participants)` is a two-sided paired Wilcoxon test over participants, each one's {name}
 averaged over seeds, adjusted by Holm over the comparisons of its table. The sentences about what
 the data show adjust it over the comparisons of all tables that they judge, taken together.
@@ -90,8 +90,8 @@ def method(report: Report) -> str:
         margin=spec.margin,
         name=words.name,
         definition=words.definition,
+        beside=words.beside,
         undefined=words.undefined,
-        of_participant=words.of_participant,
     )
 
 

@@ -49,14 +49,18 @@ class ValueMetrics:
 
     Args:
         num_windows: annotated windows of the test split.
-        ccc: Lin's concordance correlation coefficient, -1 to 1; 0 for a constant prediction; NaN
-            where the annotated trace is constant, because no prediction could score.
+        ccc: Lin's concordance correlation coefficient of each participant's own windows, mean over
+            participants, -1 to 1; 0 for a constant prediction. Whose annotation is constant has
+            none and is left out, because no prediction could score.
+        ccc_pooled: that of all windows at once, which also counts how well the levels of different
+            participants are met.
         rmse: root of the mean squared error, in the unit of the annotation.
         pearson: correlation; NaN where either side is constant.
     """
 
     num_windows: int
     ccc: float
+    ccc_pooled: float
     rmse: float
     pearson: float
 
@@ -106,20 +110,31 @@ def _measure_values(predictions: ValuePredictions) -> ValueMetrics:
 
     Source: Lin 1989; moments are means over the windows (divided by n).
     """
-    target = predictions.target.astype(np.float64)
+    label = predictions.label.astype(np.float64)
     prediction = predictions.prediction.astype(np.float64)
-    if target.size == 0:
-        return ValueMetrics(num_windows=0, ccc=nan, rmse=nan, pearson=nan)
-    covariance = float(((target - target.mean()) * (prediction - prediction.mean())).mean())
-    spread = float(target.var() + prediction.var() + (target.mean() - prediction.mean()) ** 2)
-    moves = [bool(np.ptp(values) > 0) for values in (target, prediction)]
-    deviations = float(target.std() * prediction.std())
+    if label.size == 0:
+        return ValueMetrics(num_windows=0, ccc=nan, ccc_pooled=nan, rmse=nan, pearson=nan)
+    whose = [predictions.participant == person for person in np.unique(predictions.participant)]
+    own = [_ccc(label[rows], prediction[rows]) for rows in whose if np.ptp(label[rows]) > 0]
+    moves = [bool(np.ptp(values) > 0) for values in (label, prediction)]
     return ValueMetrics(
-        num_windows=int(target.size),
-        ccc=2 * covariance / spread if moves[0] else nan,
-        rmse=float(np.sqrt(((target - prediction) ** 2).mean())),
-        pearson=covariance / deviations if all(moves) else nan,
+        num_windows=int(label.size),
+        ccc=float(np.mean(own)) if own else nan,
+        ccc_pooled=_ccc(label, prediction) if moves[0] else nan,
+        rmse=float(np.sqrt(((label - prediction) ** 2).mean())),
+        pearson=_covariance(label, prediction) / float(label.std() * prediction.std())
+        if all(moves)
+        else nan,
     )
+
+
+def _ccc(label: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
+    spread = label.var() + prediction.var() + (label.mean() - prediction.mean()) ** 2
+    return 2 * _covariance(label, prediction) / float(spread)
+
+
+def _covariance(label: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
+    return float(((label - label.mean()) * (prediction - prediction.mean())).mean())
 
 
 def count_outcomes(predictions: Predictions, participants: NDArray[np.str_]) -> NDArray[np.int64]:

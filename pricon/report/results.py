@@ -45,11 +45,11 @@ class ValuePredictions(TestedWindows):
     """Affect of these windows, and what a model makes of it; both in the annotation's unit.
 
     Args:
-        target: annotated, float32, shape (n,).
+        label: annotated, float32, shape (n,).
         prediction: float32, shape (n,).
     """
 
-    target: NDArray[np.float32]
+    label: NDArray[np.float32]
     prediction: NDArray[np.float32]
 
 

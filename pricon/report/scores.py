@@ -113,12 +113,11 @@ def score(results: Sequence[TrialResult], grid: Grid, yardstick: Yardstick) -> S
         finished.append(result.cell)
     sums = np.tensordot(grid.weights, by_person, axes=(1, 2))
     draws |= {name: of(sums) for name, of in yardstick.of_sums.items()}
-    primary = yardstick.of_sums[yardstick.primary]
     return Scores(
         draws={name: _over_folds_and_seeds(values) for name, values in draws.items()},
-        by_participant=mean_present(primary(by_person.sum(axis=1)), axis=0),
+        by_participant=mean_present(yardstick.own(by_person.sum(axis=1)), axis=0),
         is_tested=np.count_nonzero(by_person, axis=(0, 1, 3)) > 0,
-        by_fold=primary(sums[0]),
+        by_fold=draws[yardstick.primary][0],
         teacher=float(_over_folds_and_seeds(teacher)),
         cells=frozenset((cell.stimulus, cell.affect, cell.fold, cell.seed) for cell in finished),
         num_planned=len(results),

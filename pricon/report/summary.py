@@ -32,6 +32,8 @@ class Comparison:
         num_participants: who were tested under both, and have the metric by themselves.
         p_value: two-sided paired Wilcoxon over participants (each one's metric averaged over
             seeds).
+        rank_biserial: where that test points: ranks of participants with a gain minus ranks of
+            those with a loss, as a share of both, -1 to 1 (Kerby 2014).
         p_holm: the same, adjusted by Holm over the comparisons of the table.
         p_fold_seed: two-sided paired Wilcoxon over fold x seed pairs, adjusted by Bonferroni over
             the comparisons of the table. As in earlier papers; weak alone, because seeds are not
@@ -47,6 +49,7 @@ class Comparison:
     by_seed: tuple[float, ...]
     num_participants: int
     p_value: float
+    rank_biserial: float
     p_holm: float
     p_fold_seed: float
     smallest_detectable: float

@@ -2,6 +2,9 @@
 
 Interval and test over participants condition on the trained models, so neither knows how much of a
 difference is training noise. Only seeds that agree let a sentence speak of arms and not of models.
+
+The interval gives every fold the same weight, a test every participant, and Wilcoxon's looks at
+ranks. The two can point different ways; nothing follows then, and the sentence says so.
 """
 
 from collections.abc import Sequence
@@ -78,8 +81,7 @@ def pronounce(report: Report) -> tuple[str, ...]:
         sentences += [*told, *(_no_gap(block, several=num_affects > 1) if told else [])]
     if not sentences:
         return (NOT_JUDGED,) if family else ()
-    caveats = (report.yardstick.caveat, GENERATED if report.generated else "")
-    return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *filter(None, caveats))
+    return (*sentences, PARTICIPANTS_ARE_THE_UNIT, *([GENERATED] if report.generated else []))
 
 
 def _family(blocks: Sequence[Block]) -> list[tuple[Block, Comparison]]:
@@ -132,11 +134,23 @@ def judge_equivalence(comparison: Comparison, p_value: float, margin: float) -> 
     if not is_known:
         return seen
     test = f"TOST over participants: p {_p_value(p_value)}"
-    if p_value < ALPHA:
-        return (
-            f"{seen}: they are comparable, the difference is shown to be below {margin:g} ({test})."
-        )
-    return f"{seen}: that they are comparable within {margin:g} is not shown ({test})."
+    is_within = -margin < comparison.difference.low and comparison.difference.high < margin
+    match p_value < ALPHA, is_within:
+        case True, True:
+            follows = f"they are comparable, the difference is shown to be below {margin:g}"
+        case True, False:
+            follows = (
+                f"the test finds less than {margin:g}, but the interval reaches beyond it, so that "
+                "they are comparable is not shown"
+            )
+        case False, True:
+            follows = (
+                f"the interval lies within {margin:g}, but the test does not confirm it, so that "
+                "they are comparable is not shown"
+            )
+        case _:
+            follows = f"that they are comparable within {margin:g} is not shown"
+    return f"{seen}: {follows} ({test})."
 
 
 def judge(comparison: Comparison, p_value: float, num_tests: int, yardstick: Yardstick) -> str:
@@ -167,8 +181,13 @@ def _seen(c: Comparison) -> tuple[str, bool]:
 
 
 def _what_follows(c: Comparison, amount: str | None, test: str) -> str:
-    """In words; `amount` is None where the test does not agree."""
+    """In words; `amount` is None where the test finds nothing."""
     if c.difference.low <= 0 <= c.difference.high:
+        if amount is not None:
+            return (
+                f"the interval includes zero, although the test points {_side(c.rank_biserial)} "
+                f"zero, so a difference is not established ({test})."
+            )
         detectable = (
             ""
             if isnan(c.smallest_detectable) or c.smallest_detectable < 0.0005
@@ -178,13 +197,18 @@ def _what_follows(c: Comparison, amount: str | None, test: str) -> str:
             "the interval includes zero, so these data do not show a difference "
             f"({test}{detectable})."
         )
-    if amount is None:
-        side = "above" if c.difference.value > 0 else "below"
+    side = _side(c.difference.value)
+    if amount is None or side != _side(c.rank_biserial):
+        but = "the test does not confirm it" if amount is None else "the test points the other way"
         return (
-            f"the interval lies {side} zero, but the test does not confirm it, "
+            f"the interval lies {side} zero, but {but}, "
             f"so a difference is not established ({test})."
         )
     return f"the interval excludes zero and the test agrees, {_direction(c, amount)} ({test})."
+
+
+def _side(value: float) -> str:
+    return "above" if value > 0 else "below"
 
 
 def _direction(c: Comparison, amount: str) -> str:

@@ -1,7 +1,8 @@
 """Metrics of windows that count as often as their participants are drawn.
 
-All but AUROC are functions of sums over windows. Sums are additive, so those of a resample are the
-weighted sums of its participants: exact, and no window is looked at again.
+All but AUROC and the mean over participants are functions of sums over windows. Sums are additive,
+so those of a resample are the weighted sums of its participants: exact, and no window is looked at
+again.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from pricon.report.results import Predictions, ValuePredictions
 Sums = NDArray[np.float64]
 """What a metric needs of a set of windows, on the last axis."""
 
-MOMENTS = ("n", "target", "prediction", "target^2", "prediction^2", "target * prediction")
+MOMENTS = ("n", "label", "prediction", "label^2", "prediction^2", "label * prediction")
 """The last axis of `sum_moments`."""
 
 _CONSTANT = 1e-12
@@ -37,6 +38,24 @@ def _divide(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np
     shares = np.full(np.shape(part), np.nan)
     np.divide(part, whole, out=shares, where=whole > 0)
     return shares
+
+
+def mean_of_drawn(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the participants' own values under each resample, shape (resamples,).
+
+    Args:
+        values: one a participant; NaN for those who have none and are left out.
+        weights: how often each counts, shape (resamples, participants).
+
+    Returns:
+        NaN where nobody was drawn who has a value.
+
+    >>> mean_of_drawn(np.array([0.25, np.nan, 1.0]), np.array([[1, 1, 1], [2, 0, 1], [0, 3, 0]]))
+    array([0.625, 0.5  ,   nan])
+    """
+    present = ~np.isnan(values)
+    drawn = weights[:, present]
+    return _divide(drawn @ values[present], drawn.sum(axis=1))
 
 
 def accuracy(counts: Sums) -> NDArray[np.float64]:
@@ -89,15 +108,15 @@ def sum_moments(predictions: ValuePredictions, participants: NDArray[np.str_]) -
         participants: sorted, without repeats; holds everybody in `predictions`.
     """
     row = np.searchsorted(participants, predictions.participant)
-    target = predictions.target.astype(np.float64)
+    label = predictions.label.astype(np.float64)
     prediction = predictions.prediction.astype(np.float64)
     terms = (
-        np.ones_like(target),
-        target,
+        np.ones_like(label),
+        label,
         prediction,
-        target**2,
+        label**2,
         prediction**2,
-        target * prediction,
+        label * prediction,
     )
     return np.stack([np.bincount(row, term, participants.size) for term in terms], axis=-1)
 
@@ -105,37 +124,37 @@ def sum_moments(predictions: ValuePredictions, participants: NDArray[np.str_]) -
 def ccc(sums: Sums) -> NDArray[np.float64]:
     """Sums as `MOMENTS` on the last axis -> Lin's concordance correlation coefficient.
 
-    NaN where nothing was summed, and where the target is constant: whatever is predicted then, the
+    NaN where nothing was summed, and where the label is constant: whatever is predicted then, the
     formula gives 0, which says nothing about the prediction.
     """
-    target, prediction, covariance, difference = _central(sums)
-    spread = np.where(target > 0, target + prediction + difference**2, 0)
+    label, prediction, covariance, difference = _central(sums)
+    spread = np.where(label > 0, label + prediction + difference**2, 0)
     return _divide(2 * covariance, spread)
 
 
 def rmse(sums: Sums) -> NDArray[np.float64]:
     """The same sums -> root of the mean squared error."""
-    n, _, _, targets, predictions, products = np.moveaxis(sums, -1, 0)
-    squares = _divide(targets + predictions - 2 * products, n)
+    n, _, _, labels, predictions, products = np.moveaxis(sums, -1, 0)
+    squares = _divide(labels + predictions - 2 * products, n)
     return np.sqrt(np.maximum(squares, 0))  # rounding may leave less than nothing
 
 
 def pearson(sums: Sums) -> NDArray[np.float64]:
     """The same sums -> correlation; NaN where either side is constant."""
-    target, prediction, covariance, _ = _central(sums)
-    return _divide(covariance, np.sqrt(target * prediction))
+    label, prediction, covariance, _ = _central(sums)
+    return _divide(covariance, np.sqrt(label * prediction))
 
 
 def _central(sums: Sums) -> tuple[NDArray[np.float64], ...]:
-    """Variances of target and prediction, covariance, difference of means; NaN without windows."""
+    """Variances of label and prediction, covariance, difference of means; NaN without windows."""
     n = sums[..., 0]
     means = [_divide(sums[..., moment], n) for moment in range(1, len(MOMENTS))]
-    target, prediction, targets, predictions, products = means
+    label, prediction, labels, predictions, products = means
     return (
-        _variance(targets, target),
+        _variance(labels, label),
         _variance(predictions, prediction),
-        products - target * prediction,
-        target - prediction,
+        products - label * prediction,
+        label - prediction,
     )
 
 
@@ -154,7 +173,7 @@ OF_COUNTS: Mapping[str, Callable[[Sums], NDArray[np.float64]]] = {
 """Metrics that are functions of `metrics.count_outcomes`."""
 
 OF_MOMENTS: Mapping[str, Callable[[Sums], NDArray[np.float64]]] = {
-    "ccc": ccc,
+    "ccc_pooled": ccc,
     "rmse": rmse,
     "pearson": pearson,
 }

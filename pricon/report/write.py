@@ -95,15 +95,14 @@ def _trials(report: Report) -> pa.Table:
 
 def _predictions(report: Report) -> pa.Table:
     """One row a window of every finished trial: of those that judge it."""
-    words = report.yardstick
     schema = pa.schema(
         [
             *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
             *((name, pa.int64()) for name in ("fold", "seed", "window")),
             *((name, _WORD) for name in ("participant", "session")),
             ("t_start_s", pa.float64()),
-            (words.told, pa.int8() if report.task == "classification" else pa.float32()),
-            (words.said, pa.float32()),
+            ("label", pa.int8() if report.task == "classification" else pa.float32()),
+            (report.yardstick.said, pa.float32()),
         ]
     )
     tables = [

@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from pricon.report.metrics import OUTCOMES, count_outcomes
 from pricon.report.results import Predictions, ValuePredictions
-from pricon.report.weighted import MOMENTS, OF_COUNTS, OF_MOMENTS, Sums, auroc, sum_moments
+from pricon.report.weighted import (
+    MOMENTS,
+    OF_COUNTS,
+    OF_MOMENTS,
+    Sums,
+    accuracy,
+    auroc,
+    ccc,
+    mean_of_drawn,
+    sum_moments,
+)
 from pricon.spec.task import Task
 
 
@@ -20,37 +30,35 @@ class Yardstick:
         metrics: names as files have them; the first is the primary one, which arms are compared by.
         name: the primary one inside a sentence.
         definition: the primary one over the windows of a fold, for the start of a sentence.
+        beside: what else must be known of it, a sentence or nothing.
         undefined: resamples that a fold's metrics cannot be computed of, for the end of a sentence.
-        of_participant: what must be known of a participant's own value, a paragraph or nothing.
-        caveat: the same in a sentence, for the end of a verdict.
         calibration: what the figure of annotated against predicted shows,
         said_label: of its horizontal axis,
         told_label: of its vertical one,
         range: ends of both; None for those of the data.
-        told: column of what is known of a window, in files.
-        said: column of what a model makes of it.
+        said: column of what a model makes of a window, in files.
         factor: differences of the primary metric are told times this,
         decimals: with so many decimals,
         unit: in this unit.
-        of_sums: name -> metric as a function of `Summed.sums`,
+        own: the primary one of a single participant, as a function of `Summed.sums`,
+        of_sums: name -> metric of many participants, as a function of the same,
         num_sums: which are so many.
     """
 
     metrics: tuple[str, ...]
     name: str
     definition: str
+    beside: str
     undefined: str
-    of_participant: str
-    caveat: str
     calibration: str
     said_label: str
     told_label: str
     range: tuple[float, float] | None
-    told: str
     said: str
     factor: float
     decimals: int
     unit: str
+    own: Callable[[Sums], NDArray[np.float64]]
     of_sums: Mapping[str, Callable[[Sums], NDArray[np.float64]]]
     num_sums: int
 
@@ -69,41 +77,36 @@ YARDSTICKS: Mapping[Task, Yardstick] = {
         metrics=("accuracy", "balanced_accuracy", "macro_f1", "auroc"),
         name="accuracy",
         definition="Accuracy over all kept windows",
+        beside="",
         undefined="for AUROC one of which it drew windows\nof one class only",
-        of_participant="",
-        caveat="",
         calibration=(
             "Calibration over all test windows. On the dashed line a probability is what happens."
         ),
         said_label="probability of high that the model gave",
         told_label="share that was high",
         range=(0, 1),
-        told="label",
         said="probability_high",
         factor=100,
         decimals=1,
         unit="points",
+        own=accuracy,
         of_sums=OF_COUNTS,
         num_sums=len(OUTCOMES),
     ),
     "regression": Yardstick(
-        metrics=("ccc", "rmse", "pearson"),
+        metrics=("ccc", "ccc_pooled", "rmse", "pearson"),
         name="CCC",
-        definition="CCC (Lin's concordance correlation\ncoefficient) over all annotated windows",
+        definition=(
+            "CCC (Lin's concordance correlation coefficient) over the annotated windows of each\n"
+            "participant, mean over the participants"
+        ),
+        beside=(
+            "Whose annotation is constant has no CCC and is left out. `ccc_pooled` is that of all\n"
+            "windows of the split at once.\n"
+        ),
         undefined=(
-            "for CCC one whose\nannotation is constant, for Pearson's correlation also one whose "
-            "prediction is"
-        ),
-        of_participant=(
-            "\nThe CCC of a fold pools the windows of its participants, so levels of different "
-            "people count.\nThat of one participant, which tests and detectable differences are "
-            "about, sees their own\nwindows alone. Whose annotated trace is constant has none: a "
-            "CCC would be 0 whatever was\npredicted. A constant prediction has a CCC of 0, so the "
-            "table needs no row for one.\n"
-        ),
-        caveat=(
-            "Differences and intervals are those of the CCC of a fold, which also counts how well "
-            "the levels of different participants are met; tests are over each one's own CCC."
+            "for CCC one of which it drew\nnobody whose annotation moves, for Pearson's "
+            "correlation also one whose prediction is constant"
         ),
         calibration=(
             "Mean annotation of all test windows, by tenths of what was predicted. On the dashed "
@@ -112,11 +115,11 @@ YARDSTICKS: Mapping[Task, Yardstick] = {
         said_label="affect that the model predicted",
         told_label="affect that was annotated",
         range=None,
-        told="target",
         said="prediction",
         factor=1,
         decimals=3,
         unit="of CCC",
+        own=ccc,
         of_sums=OF_MOMENTS,
         num_sums=len(MOMENTS),
     ),
@@ -129,7 +132,7 @@ class Summed:
 
     Args:
         sums: `metrics.count_outcomes` or `weighted.sum_moments`, shape (participants, k).
-        others: metric that is no function of sums -> its value under each resample.
+        others: metric that is no function of added sums -> its value under each resample.
     """
 
     sums: Sums
@@ -149,7 +152,8 @@ def summed(
         weights: how often each counts, shape (resamples, participants).
     """
     if isinstance(predictions, ValuePredictions):
-        return Summed(sum_moments(predictions, participants), {})
+        moments = sum_moments(predictions, participants)
+        return Summed(moments, {"ccc": mean_of_drawn(ccc(moments), weights)})
     counts = count_outcomes(predictions, participants).astype(np.float64)
     return Summed(counts, {"auroc": auroc(predictions, counts, participants, weights)})
 
@@ -159,5 +163,5 @@ def said_and_told(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int8]]:
     """What a model makes of its windows, and what is known of them."""
     if isinstance(predictions, ValuePredictions):
-        return predictions.prediction, predictions.target
+        return predictions.prediction, predictions.label
     return predictions.probability_high, predictions.label

@@ -69,7 +69,7 @@ class StageRecord(BaseModel):
         parameters: float32, shape (size,), in the order of `facts.layers`.
         mean.<modality>, scale.<modality>: float32, shape (width,); the standardiser.
         test_window, test_label, test_probability_high: int64, int8, float32, shape (kept test
-            windows,); under regression test_window, test_target, test_prediction: int64, float32,
+            windows,); under regression test_window, test_label, test_prediction: int64, float32,
             float32, both in the unit of the annotation. `validation_...` in their place where the
             stage is judged on that split.
         affect_mean, affect_scale: float32, shape (1,); under regression what a network calls v is

@@ -236,8 +236,7 @@ def _predicted(
 ) -> dict[str, NDArray[Any]]:
     """Arrays of a split: its windows, what is known of them, and what a model said."""
     rows = windows.rows(cell, part)
-    told = "label" if windows.job.task == "classification" else "target"
-    arrays = {"window": windows.index.window[rows], told: windows.labels(cell)[rows], **said}
+    arrays = {"window": windows.index.window[rows], "label": windows.labels(cell)[rows], **said}
     return {f"{part}_{name}": array for name, array in arrays.items()}
 
 

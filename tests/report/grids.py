@@ -156,13 +156,13 @@ def values(result: TrialResult, wrong: Wrong) -> ValuePredictions:
     rng = np.random.default_rng([cell.fold, cell.seed])
     person = np.array([int(name[1:]) for name in seen.participant])
     noise = np.array([wrong(p, cell.seed) for p in person]) * 0.05
-    target = np.sin(seen.t_start_s / 5 + person) * 0.3 + 0.02 * person
-    prediction = target / 2 + noise * rng.standard_normal(target.size)
+    label = np.sin(seen.t_start_s / 5 + person) * 0.3 + 0.02 * person
+    prediction = label / 2 + noise * rng.standard_normal(label.size)
     return ValuePredictions(
         window=seen.window,
         participant=seen.participant,
         session=seen.session,
         t_start_s=seen.t_start_s,
-        target=target.astype(np.float32),
+        label=label.astype(np.float32),
         prediction=prediction.astype(np.float32),
     )

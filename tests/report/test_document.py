@@ -16,6 +16,7 @@ from tests.report.test_statistics import ARMS, LARGE
 
 def test_keys_and_numbers() -> None:
     document = json.loads(to_json(summarise(*make_run(LARGE))))
+    assert document["schema_version"] == 2
     assert document["complete"] is True
     assert document["missing"] == document["failed"] == []
     by_arm = {entry["arm"]: entry for entry in document["arms"]}
@@ -29,6 +30,7 @@ def test_keys_and_numbers() -> None:
     assert round(pricon["minus_e2e"]["difference"]["mean"], 9) == 0.15
     assert round(pricon["gap_closed"]["share"], 9) == 0.6
     assert pricon["minus_e2e"]["by_seed"] == [0.15, 0.15]
+    assert pricon["minus_e2e"]["rank_biserial"] == 1
     assert pricon["by_participant"] == {f"p{i:02}": 0.8 for i in range(8)}
     assert by_arm["e2e"]["by_participant"]["p01"] == 0.6
     assert by_arm["e2e"]["minus_e2e"] is None

@@ -155,7 +155,7 @@ def test_reliability_of_a_constant_is_one_point() -> None:
     flat = replace(seen, prediction=np.full_like(seen.prediction, 0.3))
     said, told = figures.reliability([replace(results[0], predictions=flat)])
     assert said == pytest.approx([0.3])
-    assert told == pytest.approx([seen.target.mean()])
+    assert told == pytest.approx([seen.label.mean()])
     assert figures.calibration([replace(results[0], predictions=flat)], YARDSTICKS["regression"])
 
 

@@ -21,15 +21,15 @@ def make(label: list[int], probability_high: list[float], participant: list[str]
     )
 
 
-def make_values(target: object, prediction: object, participant: object = None) -> ValuePredictions:
-    told = np.asarray(target, dtype=np.float32)
+def make_values(label: object, prediction: object, participant: object = None) -> ValuePredictions:
+    told = np.asarray(label, dtype=np.float32)
     people = np.array(["p"] * told.size if participant is None else participant, dtype=np.str_)
     return ValuePredictions(
         window=np.arange(told.size),
         participant=people,
         session=people,
         t_start_s=np.arange(told.size).astype(np.float64),
-        target=told,
+        label=told,
         prediction=np.asarray(prediction, dtype=np.float32),
     )
 
@@ -95,6 +95,18 @@ def test_ccc_by_hand_on_four_windows() -> None:
     assert metrics.ccc == pytest.approx(2 / 2.5)
     assert metrics.rmse == pytest.approx(np.sqrt((1 + 0 + 1 + 0) / 4))
     assert metrics.pearson == pytest.approx(1 / np.sqrt(1.25))
+
+
+def test_ccc_is_the_mean_of_each_person_s_own_and_the_pooled_one_stands_beside_it() -> None:
+    """a: 4 / 5 as above; b, at a level of its own, is foretold backwards: -1; c does not move."""
+    label = [1, 2, 3, 4, 10, 12, 5, 5]
+    said = [2, 2, 4, 4, 12, 10, 4, 6]
+    metrics = measure(make_values(label, said, [*"aaaabbcc"]))
+    assert metrics.ccc == pytest.approx((0.8 - 1) / 2)
+    y, p = np.array(label), np.array(said)
+    spread = y.var() + p.var() + (y.mean() - p.mean()) ** 2
+    assert metrics.ccc_pooled == pytest.approx(1 - ((y - p) ** 2).mean() / spread)
+    assert metrics.ccc_pooled > 0.9
 
 
 def test_ccc_by_another_formula() -> None:

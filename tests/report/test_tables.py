@@ -42,6 +42,7 @@ def test_signs_of_seeds_in_words() -> None:
                 by_seed=by_seed,
                 num_participants=0,
                 p_value=1.0,
+                rank_biserial=0.0,
                 p_holm=1.0,
                 p_fold_seed=1.0,
                 smallest_detectable=1.0,

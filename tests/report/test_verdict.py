@@ -1,9 +1,13 @@
 """Which sentence follows from which numbers."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import nan
 
+import numpy as np
+import pytest
+
 from pricon.report.estimate import Estimate
+from pricon.report.results import Predictions, TrialResult, ValuePredictions
 from pricon.report.statistics import summarise
 from pricon.report.summary import Comparison
 from pricon.report.tables import comparisons
@@ -16,7 +20,8 @@ from pricon.report.verdict import (
 )
 from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import Arm
-from tests.report.grids import Grid, Wrong, always, make_run
+from pricon.spec.statistics import StatisticsSpec
+from tests.report.grids import Grid, Wrong, always, make_run, make_value_run
 from tests.report.test_statistics import LARGE
 
 POINTS = YARDSTICKS["classification"]
@@ -27,6 +32,7 @@ UNCLEAR = Comparison(
     by_seed=(0.02, 0.01, 0.006),
     num_participants=124,
     p_value=0.05,
+    rank_biserial=0.3,
     p_holm=0.2,
     p_fold_seed=0.01,
     smallest_detectable=0.021,
@@ -40,6 +46,7 @@ BETTER = replace(
 WORSE = replace(
     UNCLEAR,
     difference=Estimate(value=-0.02, low=-0.03, high=-0.01),
+    rank_biserial=-0.3,
     by_seed=(-0.01, -0.03, -0.02),
 )
 
@@ -159,9 +166,17 @@ def test_nothing_to_compare_gives_no_verdict() -> None:
 
 
 def test_comparable_is_what_the_equivalence_test_shows() -> None:
-    assert judge_equivalence(UNCLEAR, 0.012, 0.02) == (
+    assert judge_equivalence(UNCLEAR, 0.012, 0.03) == (
         "pricon minus e2e is +0.012 [-0.004, +0.028] over 124 participants: they are comparable, "
-        "the difference is shown to be below 0.02 (TOST over participants: p = 0.012)."
+        "the difference is shown to be below 0.03 (TOST over participants: p = 0.012)."
+    )
+    assert judge_equivalence(UNCLEAR, 0.012, 0.02).endswith(
+        ": the test finds less than 0.02, but the interval reaches beyond it, so that they are "
+        "comparable is not shown (TOST over participants: p = 0.012)."
+    )
+    assert judge_equivalence(UNCLEAR, 0.05, 0.03).endswith(
+        ": the interval lies within 0.03, but the test does not confirm it, so that they are "
+        "comparable is not shown (TOST over participants: p = 0.050)."
     )
     assert judge_equivalence(UNCLEAR, 0.05, 0.02).endswith(
         ": that they are comparable within 0.02 is not shown (TOST over participants: p = 0.050)."
@@ -209,3 +224,83 @@ def test_arms_that_tables_share_are_compared_once() -> None:
     told = [sentence for sentence in verdict if "all_modalities minus time_only" in sentence]
     assert len(told) == 1
     assert "Holm over 5 comparisons" in told[0]  # two arms minus e2e in each table, and this one
+
+
+def test_a_test_that_points_the_other_way_does_not_agree() -> None:
+    assert judge(replace(BETTER, rank_biserial=-0.4), 0.001, 5, POINTS).endswith(
+        ": the interval lies above zero, but the test points the other way, so a difference is not "
+        "established (Wilcoxon over participants, Holm over 5 comparisons: p = 0.001)."
+    )
+    assert judge(UNCLEAR, 0.001, 5, POINTS).endswith(
+        ": the interval includes zero, although the test points above zero, so a difference is not "
+        "established (Wilcoxon over participants, Holm over 5 comparisons: p = 0.001)."
+    )
+
+
+def test_folds_of_unequal_size_cannot_make_test_and_interval_say_two_things() -> None:
+    """4 people of fold 0 gain a lot, 40 of fold 1 lose a little: a gain, fold by fold alone."""
+    arms: dict[Arm, Wrong] = {
+        "e2e": always(5),
+        "pricon": lambda p, s: 2 if p < 40 else 6,
+        "all_modalities": lambda p, s: 5 if p < 40 else 6,
+    }
+    plan, results = make_run(Grid(arms=arms, num_folds=2, per_fold=40))
+    few = [replace(r, predictions=only(r, "p04")) if r.cell.fold == 0 else r for r in results]
+    report = summarise(plan, few, StatisticsSpec(equivalence_margin=0.06))
+    h2 = next(s for s in report.verdict if s.startswith("H2"))
+    h3 = next(s for s in report.verdict if s.startswith("H3"))
+    compared = next(c for c in comparisons(report.blocks[0]) if c.reference == "e2e")
+    assert compared.difference.value == pytest.approx(0.1)
+    assert compared.rank_biserial < 0
+    assert "the interval lies above zero, but the test points the other way" in h2
+    assert "the test finds less than 0.06, but the interval reaches beyond it" in h3
+
+
+def only(result: TrialResult, before: str) -> Predictions:
+    """Windows of the participants whose names come before this one."""
+    seen = result.predictions
+    assert isinstance(seen, Predictions)
+    rows = seen.participant < before
+    return Predictions(**{f.name: getattr(seen, f.name)[rows] for f in fields(seen)})
+
+
+def test_levels_and_traces_are_not_judged_at_once() -> None:
+    """e2e knows the level of each of 30 people and nothing else, pricon its trace and no level.
+
+    Over the windows of a fold e2e is better, within every participant pricon is: sentences, tests
+    and intervals all speak of the latter.
+    """
+    arms: dict[Arm, Wrong] = {"e2e": always(0), "pricon": always(0), "all_modalities": always(0)}
+    plan, results = make_value_run(Grid(arms=arms, num_folds=5, per_fold=6, num_windows=40))
+    report = summarise(
+        plan, [told_apart(r) for r in results], StatisticsSpec(equivalence_margin=0.04)
+    )
+    e2e, pricon, _ = report.blocks[0].arms
+    assert e2e.metrics["ccc_pooled"].value > pricon.metrics["ccc_pooled"].value + 0.3
+    for compared in comparisons(report.blocks[0]):
+        people = [row.by_participant for row in report.blocks[0].arms if row.arm == compared.arm]
+        assert len(people[0]) == compared.num_participants == 30
+        assert compared.difference.value * compared.rank_biserial > 0
+        assert all(d * compared.difference.value > 0 for d in compared.by_seed)
+        assert compared.difference.low <= compared.difference.value <= compared.difference.high
+    h2, h3 = (next(s for s in report.verdict if s.startswith(h)) for h in ("H2", "H3"))
+    assert "the interval excludes zero and the test agrees" in h2
+    assert "so pricon is higher than e2e by 0." in h2
+    assert "comparable within 0.04 is not shown" in h3
+
+
+def told_apart(result: TrialResult) -> TrialResult:
+    """Levels of people 1 apart or more, traces within 0.3; what each arm knows of them."""
+    seen = result.predictions
+    assert isinstance(seen, ValuePredictions)
+    index = np.array([int(name[1:]) for name in seen.participant])
+    level, trace = index % 6 - 2.5, 0.3 * np.sin(seen.t_start_s + index)
+    noise = np.random.default_rng([result.cell.fold, result.cell.seed]).standard_normal(index.size)
+    known = {
+        "e2e": level + 0.01 * noise,
+        "pricon": trace + 0.05 * noise + 0.1 * level,
+        "all_modalities": level + trace,
+    }
+    label, said = (level + trace), known[result.trial.arm]
+    apart = replace(seen, label=label.astype(np.float32), prediction=said.astype(np.float32))
+    return replace(result, predictions=apart)

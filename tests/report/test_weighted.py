@@ -15,6 +15,7 @@ from pricon.report.weighted import (
     balanced_accuracy,
     ccc,
     macro_f1,
+    mean_of_drawn,
     pearson,
     rmse,
     sum_moments,
@@ -43,7 +44,8 @@ def test_moments_by_hand() -> None:
 def test_metrics_of_sums_are_those_of_the_windows() -> None:
     seen = noisy(500, 7)
     whole, direct = sums(seen).sum(axis=0), measure(seen)
-    assert ccc(whole) == pytest.approx(direct.ccc, abs=1e-12)
+    assert ccc(whole) == pytest.approx(direct.ccc_pooled, abs=1e-12)
+    assert mean_of_drawn(ccc(sums(seen)), np.ones((1, 7))) == pytest.approx(direct.ccc, abs=1e-12)
     assert rmse(whole) == pytest.approx(direct.rmse, abs=1e-12)
     assert pearson(whole) == pytest.approx(direct.pearson, abs=1e-12)
 
@@ -72,6 +74,8 @@ def test_nobody_has_no_metric() -> None:
     for name, of in OF_MOMENTS.items():
         assert np.isnan(of(nothing)).all(), name
     assert np.isnan(measure(make_values([], [])).ccc)
+    assert np.isnan(measure(make_values([], [])).ccc_pooled)
+    assert np.isnan(mean_of_drawn(np.array([]), np.ones((2, 0)))).all()
     assert measure(make_values([], [])).num_windows == 0
 
 
@@ -83,7 +87,7 @@ def test_a_person_drawn_twice_counts_as_two() -> None:
     doubled = replace(
         seen,
         participant=seen.participant[again],
-        target=seen.target[again],
+        label=seen.label[again],
         prediction=seen.prediction[again],
     )
     weights = np.array([1.0, 2.0, 1.0])

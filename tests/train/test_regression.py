@@ -120,8 +120,8 @@ def test_predictions_are_affect_in_its_own_unit(bench: Bench) -> None:
         rows = bench.windows.rows(cell, "test")
         assert not {"test_label", "test_probability_high"} & arrays.keys()
         assert arrays["test_window"].tolist() == bench.windows.index.window[rows].tolist()
-        assert arrays["test_target"].dtype == arrays["test_prediction"].dtype == np.float32
-        assert arrays["test_target"] == pytest.approx(affect[rows])
+        assert arrays["test_label"].dtype == arrays["test_prediction"].dtype == np.float32
+        assert arrays["test_label"] == pytest.approx(affect[rows])
         recipe = recipe_for(bench.work([stage]))
         network = PackedNetwork(recipe.layout, torch.from_numpy(arrays["parameters"])[None])
         said = evaluate(network, recipe.inputs, torch.from_numpy(rows)[None]).scores[0, :, 0]

@@ -252,7 +252,7 @@ def test_regression_never_trains_on_test_participants(job: JobSpec) -> None:
         if stage.objective != "contrastive":
             for name in ("affect_mean", "affect_scale"):
                 assert np.array_equal(one.arrays[name], other.arrays[name])
-    told = [record.arrays["test_target"] for record in sources if record is not None]
+    told = [record.arrays["test_label"] for record in sources if record is not None]
     assert not np.array_equal(told[0], told[1])
 
 
