@@ -145,14 +145,9 @@ def test_bootstrap_of_values_equals_a_slow_loop() -> None:
                 if rows.size:
                     own = [lin(seen.label[of], seen.prediction[of]) for of in whose if of.size]
                     label, said = seen.label[rows], seen.prediction[rows]
-                    over_folds.append(
-                        [
-                            float(np.mean(own)),
-                            lin(label, said),
-                            float(np.sqrt(np.mean((label.astype(float) - said) ** 2))),
-                            float(np.corrcoef(label, said)[0, 1]),
-                        ]
-                    )
+                    error = np.sqrt(np.mean((label.astype(float) - said) ** 2))
+                    pearson = np.corrcoef(label, said)[0, 1]
+                    over_folds.append(np.array([np.mean(own), lin(label, said), error, pearson]))
             over_seeds.append(np.mean(over_folds, axis=0))
         got = [draws[i] for draws in scores.draws.values()]
         assert got == pytest.approx(np.mean(over_seeds, axis=0).tolist(), abs=1e-9), i
