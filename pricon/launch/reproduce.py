@@ -4,7 +4,9 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -211,19 +213,23 @@ def _difference(one: _Predicted, other: _Predicted) -> float:
 
 
 def _tables_off(before: Any, after: Any, primary: str, bound: float) -> Iterator[str]:
-    """Primary metrics of trials and arms that are not what the predictions give."""
-    for place, one, other in (
-        *_pairs(before, after, "trials", ("trial_id",), lambda row: row[primary]),
-        *_pairs(
-            before,
-            after,
-            "arms",
-            ("stimulus", "affect", "available", "arm"),
-            lambda row: row["metrics"][primary]["mean"],
-        ),
-    ):
-        if _is_off(one, other, bound):
-            yield f"{place} has {primary} {one}, its predictions give {other}"
+    """Metrics of trials and arms that are not what the predictions give.
+
+    All of them where predictions are equal, else the primary one, which `bound` is about.
+    """
+    known = [name for row in after["arms"][:1] for name in row["metrics"]]
+    arm = ("stimulus", "affect", "available", "arm")
+    for name in known if bound <= _SAME else [primary]:
+        for place, one, other in (
+            *_pairs(before, after, "trials", ("trial_id",), itemgetter(name)),
+            *_pairs(before, after, "arms", arm, partial(_mean_of, name)),
+        ):
+            if _is_off(one, other, bound):
+                yield f"{place} has {name} {one}, its predictions give {other}"
+
+
+def _mean_of(name: str, row: Any) -> Any:
+    return row["metrics"][name]["mean"]
 
 
 def surfaces_off(before: Any, after: Any, bound: float) -> Iterator[str]:

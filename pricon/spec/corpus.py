@@ -140,7 +140,7 @@ class AgainDerivedSpec(CorpusSpecBase):
     """The recordings come as averages over 3 s, so nothing finer than 3 s can be asked for."""
 
     stimuli: tuple[str, ...] = ()
-    """Games to build (Heist, Pirates, Solid); empty means all that the recordings hold."""
+    """Games to build (`heist`, `pirates`, `solid`); empty means all that the recordings hold."""
 
 
 class RecolaSpec(CorpusSpecBase):

@@ -106,6 +106,18 @@ def test_nothing_else_may_be_tampered_with(
     assert found.largest == 1
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auroc"])
+def test_any_metric_of_an_arm_that_its_predictions_do_not_give_is_found(
+    metric: str, copy: Path, tmp_path: Path
+) -> None:
+    document = json.loads((copy / "results.json").read_text())
+    document["arms"][0]["metrics"][metric]["mean"] = 0.99
+    (copy / "results.json").write_text(json.dumps(document))
+    found = again(copy, tmp_path)
+    assert len(found.off) == 1
+    assert f"has {metric} 0.99, its predictions give" in found.off[0]
+
+
 def test_an_invented_trial_is_named(copy: Path, tmp_path: Path) -> None:
     file = copy / "predictions.parquet"
     table = pq.read_table(file)
