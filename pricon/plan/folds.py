@@ -47,6 +47,12 @@ def _num_folds(num_participants: int, folds: FoldSpec) -> int:
             count = num_participants
         case "leave_n_out":
             count = -(-num_participants // folds.count)
+            if count < 2 <= num_participants:
+                raise PlanError(
+                    f"`leave_n_out` with {folds.count} test participants a fold leaves nobody to "
+                    f"train: the corpus has {num_participants} participants",
+                    f"set `folds.count` to a number from 1 to {num_participants - 1}",
+                )
     if count > num_participants or count < 2:
         raise PlanError(
             f"{count} folds asked for, but the corpus has {num_participants} participants",

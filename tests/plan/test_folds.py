@@ -71,3 +71,10 @@ def test_too_few_to_train() -> None:
         split_participants(PEOPLE[:4], FoldSpec(count=2), 0)
     with pytest.raises(PlanError, match="1 folds asked for"):
         split_participants(PEOPLE[:1], FoldSpec(scheme="leave_one_out"), 0)
+
+
+def test_leaving_everybody_out_trains_nobody() -> None:
+    folds = FoldSpec(scheme="leave_n_out", count=4)
+    with pytest.raises(PlanError, match="with 4 test participants a fold leaves nobody") as error:
+        split_participants(PEOPLE[:4], folds, 0)
+    assert error.value.hint == "set `folds.count` to a number from 1 to 3"
