@@ -20,7 +20,7 @@ modalities gain over the time in the session is what they know besides how late 
 {beside}Intervals in brackets are 95 % percentile intervals of a bootstrap over participants
 ({resamples:,} resamples, the same for every arm, so differences are paired).
 A resample passes over a fold of which it drew nobody, and {undefined}.
-With some twenty participants such intervals cover about 93 % rather than 95 %.
+With few participants such intervals cover somewhat less than 95 %.
 Intervals and tests over participants condition on the trained models: they say what other
 participants might have shown, not what training again might have shown. Training noise enters
 neither. `seeds` counts the seeds whose difference is above (+), below (-) or exactly (=) zero;
