@@ -24,9 +24,12 @@ def tiny_document(folder: Path, **changes: Any) -> dict[str, Any]:
         "name": "tiny",
         "corpus": {
             "adapter": "again",
-            "source": str(folder / "recordings"),
+            "generate": {
+                "into": str(folder / "recordings"),
+                "participants": 8,
+                "session_s": 60,
+            },
             "uri": str(folder / "corpus"),
-            "generate": {"participants": 8, "session_s": 60},
         },
         "modalities": {"available": ["frames"], "privileged": ["telemetry"]},
         "folds": {"count": 2, "validation_minimum": 1},

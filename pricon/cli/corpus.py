@@ -65,10 +65,10 @@ def verify_all(corpus: JobOrUri) -> None:
 
 @app.command("generate")
 def generate_source(job: Job) -> None:
-    """Write the generated recordings that a job asks for into its `corpus.source`."""
+    """Write the generated recordings that a job asks for into its `corpus.generate.into`."""
     spec = load_job(job)
     generate.generate_recordings(spec.corpus)
-    typer.echo(f"generated recordings, which say nothing about people   {spec.corpus.source}")
+    typer.echo(f"generated recordings, which say nothing about people   {spec.corpus.recordings}")
 
 
 def _storage(corpus: str) -> Storage:

@@ -54,9 +54,9 @@ def _settings(manifest: Manifest, spec: CorpusSpecBase) -> Iterator[str]:
     wanted = {**settings_of(spec), **spec.model_dump(mode="json", include={"adapter", "windows"})}
     windows = manifest.windows.model_dump(mode="json")
     built = {**manifest.settings, "adapter": manifest.adapter, "windows": windows}
-    if spec.generate is not None and manifest.generate is not None:
-        wanted["generate"] = spec.generate.model_dump(mode="json")
-        built["generate"] = manifest.generate.model_dump(mode="json")
+    if spec.source is None and spec.generate is not None and manifest.generate is not None:
+        wanted["generate"] = spec.generate.model_dump(mode="json", exclude={"into"})
+        built["generate"] = manifest.generate.model_dump(mode="json", exclude={"into"})
     if built.pop("reader", None) != wanted.pop("reader", None):
         yield "it was built by a version of pricon that reads recordings otherwise"
     for key in sorted({*wanted, *built}):

@@ -13,7 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
-from pathlib import Path
 
 from pricon.corpus.agreement import check_agreement, source_hashes
 from pricon.corpus.manifest import (
@@ -98,7 +97,7 @@ def build_corpus(
 def _tasks(adapter: Adapter, spec: CorpusSpec, storage: Storage) -> list[UnitTask]:
     """A task a unit, after all checks that need no rows."""
     units, modalities = read_headers(adapter, spec)
-    folder = None if spec.source is None else Path(spec.source)
+    folder = spec.recordings
     paths = {path for unit in units for path in unit.paths}
     sources = {path: describe_source(path, folder) for path in sorted(paths)}
     return [
@@ -181,7 +180,7 @@ def _manifest(
     return Manifest(
         adapter=task.spec.adapter,
         generated=generated,
-        generate=task.spec.generate if generated else None,
+        generate=task.spec.generate if generated and task.spec.source is None else None,
         windows=task.spec.windows,
         settings=settings_of(task.spec),
         affects=task.adapter.affects,

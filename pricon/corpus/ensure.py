@@ -18,7 +18,7 @@ from pricon.corpus.manifest import MANIFEST_PATH, Manifest
 from pricon.corpus.reader import Corpus, open_corpus
 from pricon.corpus.survey import Survey, survey
 from pricon.errors import CorpusError, StorageError
-from pricon.spec.corpus import CorpusSpec
+from pricon.spec.corpus import CorpusSpec, GenerateSpec
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
 
@@ -65,11 +65,12 @@ def look_at(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus | Survey:
     if open_storage(spec.uri, storage_spec).exists(MANIFEST_PATH):
         return open_built(spec, storage_spec)
     source = _source(spec)
-    if spec.generate is None or not _is_absent(source):
+    generate = _to_generate(spec, source)
+    if generate is None:
         return _survey(spec, source)
     with TemporaryDirectory(prefix="pricon-") as folder:
         try:
-            write_recordings(spec, spec.generate, Path(folder))
+            write_recordings(spec, generate, Path(folder))
         except OSError as err:
             raise StorageError(
                 f"recordings cannot be generated in the temporary folder {folder}\n  {err}",
@@ -86,10 +87,10 @@ def open_built(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus:
         StorageError: the store failed.
     """
     corpus = open_corpus(open_storage(spec.uri, storage_spec))
-    if spec.source is None or _is_absent(Path(spec.source)):
+    if spec.recordings is None or _is_absent(spec.recordings):
         check_agreement(corpus.manifest, spec, None)
     else:
-        sizes = source_sizes(open_adapter(spec), Path(spec.source))
+        sizes = source_sizes(open_adapter(spec), spec.recordings)
         check_agreement(corpus.manifest, spec, sizes)
     return corpus
 
@@ -100,7 +101,7 @@ def build(
     progress: Progress | None = None,
     approve: Approve | None = None,
 ) -> Manifest:
-    """Build the corpus at `spec.uri`; `source` is generated first, where asked for and absent.
+    """Build the corpus at `spec.uri`; recordings are generated first, where asked for and absent.
 
     Arguments as in `ensure_corpus`.
 
@@ -119,7 +120,7 @@ def build(
         if approve is not None:
             approve(found)
 
-    if spec.generate is not None and _is_absent(source):
+    if _to_generate(spec, source) is not None:
         open_storage(str(source)).check_writable()
         generate_recordings(spec, look)
     elif not storage.exists(MANIFEST_PATH):
@@ -139,12 +140,17 @@ def _survey(spec: CorpusSpec, folder: Path) -> Survey:
 
 
 def _source(spec: CorpusSpec) -> Path:
-    if spec.source is None:
+    if spec.recordings is None:
         raise CorpusError(
             f"there is no corpus at {spec.uri}, and no recordings to build it from",
             "mend `corpus.uri`, or set `corpus.source` to the folder with the recordings",
         )
-    return Path(spec.source)
+    return spec.recordings
+
+
+def _to_generate(spec: CorpusSpec, recordings: Path) -> GenerateSpec | None:
+    """Nothing where recordings are, nor in the place of real ones: `source` may be mistyped."""
+    return spec.generate if spec.source is None and _is_absent(recordings) else None
 
 
 def _is_absent(source: Path) -> bool:
@@ -153,7 +159,7 @@ def _is_absent(source: Path) -> bool:
 
 def _check_generated(spec: CorpusSpec, source: Path) -> None:
     """Refuse recordings of an earlier job that asked the generator for something else."""
-    if spec.generate is None:
+    if spec.generate is None or spec.source is not None:
         return
     marker = source / MARKER
     try:
@@ -163,10 +169,10 @@ def _check_generated(spec: CorpusSpec, source: Path) -> None:
             f"cannot read what was generated: {marker}\n  {err}",
             "remove that folder, and it is generated again",
         ) from err
-    for key, wanted in spec.generate.model_dump(mode="json").items():
+    for key, wanted in spec.generate.model_dump(mode="json", exclude={"into"}).items():
         if written.get(key) != wanted:
             raise CorpusError(
                 f"the recordings in {source} were generated with `{key}` {written.get(key)!r}\n"
                 f"  `corpus.generate.{key}` says {wanted!r}",
-                "remove that folder, or set `corpus.source` to a new one",
+                "remove that folder, or set `corpus.generate.into` to a new one",
             )

@@ -18,7 +18,7 @@ MARKER = "GENERATED.json"
 
 
 def generate_recordings(spec: CorpusSpec, check: Callable[[Path], None] | None = None) -> None:
-    """Write the recordings that `spec.generate` describes into `spec.source`.
+    """Write the recordings that `spec.generate` describes into `spec.generate.into`.
 
     They are written beside it and moved there when complete, so an interruption leaves no folder
     that looks like recordings.
@@ -31,16 +31,18 @@ def generate_recordings(spec: CorpusSpec, check: Callable[[Path], None] | None =
         CorpusError: the job does not ask for it, the folder holds something, or it cannot be
             written.
     """
-    if spec.generate is None or spec.source is None:
+    if spec.source is not None:
         raise CorpusError(
-            f"nothing to generate for {spec.uri}",
-            "set `corpus.generate` and `corpus.source`",
+            f"nothing to generate: `corpus.source` names recordings, {spec.source}",
+            "take `corpus.source` out",
         )
-    source = Path(spec.source).absolute()
+    if spec.generate is None or spec.recordings is None:
+        raise CorpusError(f"nothing to generate for {spec.uri}", "set `corpus.generate`")
+    source = spec.recordings.absolute()
     if source.exists() and (not source.is_dir() or any(source.iterdir())):
         raise CorpusError(
             f"not overwritten: {source} is there already and is not an empty folder",
-            "remove it, or set `corpus.source` to a new folder",
+            "remove it, or set `corpus.generate.into` to a new folder",
         )
     try:
         with (
@@ -56,7 +58,7 @@ def generate_recordings(spec: CorpusSpec, check: Callable[[Path], None] | None =
     except OSError as err:
         raise CorpusError(
             f"recordings cannot be written to {source}: {err}",
-            "make room there, or set `corpus.source` to a folder that you may write to",
+            "make room there, or set `corpus.generate.into` to a folder that you may write to",
         ) from err
 
 
@@ -71,7 +73,10 @@ def write_recordings(spec: CorpusSpec, generate: GenerateSpec, folder: Path) -> 
     Raises:
         CorpusError: there is no generator for that layout.
     """
-    settings: dict[str, object] = {"adapter": spec.adapter, **generate.model_dump()}
+    settings: dict[str, object] = {
+        "adapter": spec.adapter,
+        **generate.model_dump(exclude={"into"}),
+    }
     match spec:
         case AgainSpec():
             settings["stimuli"] = list(spec.stimuli)

@@ -4,11 +4,12 @@ Origins in brackets: [A] marks a number that the abstract of PriCon (arXiv 2508.
 give; C-SCL and C-LUPI are the published codes of its two predecessors, named in the README.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pricon.spec.base import Spec
+from pricon.spec.base import ContradictionError, Spec
 
 Affect = Literal["arousal", "valence"]
 RecolaLayout = Literal["merged", "release", "avec"]
@@ -53,6 +54,10 @@ class GenerateSpec(Spec):
     """RECOLA exists in three: one file a participant (`merged`, also null), annotation beside
     features (`release`), ARFF files of the AVEC challenge (`avec`). AGAIN has one layout."""
 
+    into: str | None = Field(None, min_length=1, pattern=r"^[^\x00]+$")
+    """Folder that they are written into, where it does not exist yet; null is
+    `runs/recordings/` and the name of the adapter."""
+
     participants: PositiveInt = 20
     """How many people are generated."""
 
@@ -81,15 +86,19 @@ class GenerateSpec(Spec):
 class CorpusSpecBase(Spec):
     """What every corpus has in common."""
 
-    uri: str = Field(min_length=1, pattern=r"^[^\x00]+$")
-    """Where the built corpus lies: a folder (relative to where the command runs) or
-    `s3://bucket/prefix`."""
+    adapter: str
+    """Whose files the recordings are."""
 
-    source: str | None = None
+    source: str | None = Field(None, min_length=1, pattern=r"^[^\x00]+$")
     """Folder with the raw recordings. Only needed until the corpus is built."""
 
     generate: GenerateSpec | None = None
-    """Write generated recordings into `source` first, where that folder does not exist yet."""
+    """Write recordings first, where there is no `source`; with one, this is not looked at."""
+
+    uri: str = Field("", pattern=r"^[^\x00]+$")
+    """Where the built corpus lies: a folder (relative to where the command runs) or
+    `s3://bucket/prefix`. Left out, it is `runs/corpora/` and the name of the folder with the
+    recordings."""
 
     modalities: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Modality name -> patterns of feature names (`*` and `?` as in a shell; a leading `!` takes
@@ -99,10 +108,24 @@ class CorpusSpecBase(Spec):
     """Most windows in one shard; bounds the memory of a build."""
 
     @model_validator(mode="after")
-    def _generated_recordings_need_a_place(self) -> "CorpusSpecBase":
-        if self.generate is not None and self.source is None:
-            raise ValueError("`generate` writes recordings into `source`, which is not given")
+    def _has_a_place(self) -> "CorpusSpecBase":
+        if not self.uri:
+            if self.recordings is None:
+                raise ContradictionError(
+                    "neither a corpus nor recordings to build one from",
+                    "give `source`, the folder with recordings, or `uri`, where the corpus lies",
+                )
+            self.__dict__["uri"] = f"runs/corpora/{self.recordings.resolve().name}"
         return self
+
+    @property
+    def recordings(self) -> Path | None:
+        """Folder with the raw recordings, be they real or generated."""
+        if self.source is not None:
+            return Path(self.source)
+        if self.generate is not None:
+            return Path(self.generate.into or f"runs/recordings/{self.adapter}")
+        return None
 
 
 class AgainSpec(CorpusSpecBase):

@@ -116,7 +116,8 @@ class _Problem:
     def __init__(self, name: str, document: CommentedMap, details: ErrorDetails) -> None:
         self.name = name
         self.details = details
-        self.line, self.path = _locate(document, details["loc"])
+        about_a_key = details["type"] in {"missing", "extra_forbidden"}
+        self.line, self.path = _locate(document, details["loc"], about_a_key=about_a_key)
         if details["type"] == "value_error":
             error = details["ctx"]["error"]
             said = f"{error} {getattr(error, 'hint', '')}"
@@ -173,11 +174,13 @@ class _Problem:
         return f"did you mean `{near[0]}`?" if near else None
 
 
-def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location]:
+def _locate(
+    document: CommentedMap, location: _Location, *, about_a_key: bool = False
+) -> tuple[int, _Location]:
     """Line (from 1) of the deepest part of `location` in the file, and the parts that are keys.
 
     Pydantic puts the tag of a union into the location; a part that the document does not have is
-    such a tag, unless it is the last one below a mapping (a missing or a forbidden key).
+    such a tag, unless the error is about a key: then the last part is the missing or forbidden one.
     """
     node: Any = document
     line = 1
@@ -190,7 +193,7 @@ def _locate(document: CommentedMap, location: _Location) -> tuple[int, _Location
         elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
             line = node.lc.item(part)[0] + 1
             node = node[part]
-        elif not is_last or not isinstance(node, CommentedMap | CommentedSeq):
+        elif not (is_last and about_a_key and isinstance(node, CommentedMap | CommentedSeq)):
             continue
         path.append(part)
     return line, tuple(path)

@@ -11,8 +11,7 @@ name: tiny
 corpus:
   adapter: recola
   uri: {folder}/corpus
-  source: {folder}/source
-  generate: {{participants: 2, session_s: 300}}
+  generate: {{into: {folder}/source, participants: 2, session_s: 300}}
   windows: {{window_s: 4, hop_s: 4}}
 modalities: {{available: [audio], privileged: [eda]}}
 """

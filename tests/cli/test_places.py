@@ -9,18 +9,16 @@ from tests.cli.invoke import Document, refused, said, submit, write_job
 from tests.seaweed import BUCKET
 
 
-@pytest.mark.parametrize("what", ["source", "uri", "output"])
+@pytest.mark.parametrize("what", ["into", "uri", "output"])
 def test_a_place_that_cannot_be_written_is_found_before_anything_is(
     what: str, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Recordings have to be generated, a corpus built and results kept below a file."""
     (tmp_path / "file").write_text("")
-    document["corpus"]["source"] = str(tmp_path / "new" / "recordings")
+    document["corpus"]["generate"]["into"] = str(tmp_path / "new" / "recordings")
     place = str(tmp_path / "file" / "below")
-    if what == "output":
-        document["output"] = place
-    else:
-        document["corpus"][what] = place
+    owner = {"into": document["corpus"]["generate"], "uri": document["corpus"], "output": document}
+    owner[what][what] = place
     error = refused(document, tmp_path, capsys, "--no-track", exit_code=3)
     assert "part of this path is a file, not a folder" in error
 

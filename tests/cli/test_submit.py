@@ -29,7 +29,7 @@ def name_a_modality_twice(document: Document, _: Path) -> None:
 
 
 def point_nowhere(document: Document, folder: Path) -> None:
-    document["corpus"] |= {"source": str(folder / "nowhere"), "generate": None}
+    document["corpus"]["source"] = str(folder / "nowhere")
 
 
 def empty_the_recordings(document: Document, folder: Path) -> None:
@@ -106,7 +106,7 @@ def test_what_only_recordings_can_tell_is_found_before_a_corpus_is_built(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if not is_generated_yet:
-        document["corpus"]["source"] = str(tmp_path / "new" / "recordings")
+        document["corpus"]["generate"]["into"] = str(tmp_path / "new" / "recordings")
     assert expected in refused(document | change, tmp_path, capsys)
 
 

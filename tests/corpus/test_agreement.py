@@ -16,7 +16,9 @@ GENERATE = GenerateSpec(participants=3, seed=1)
 @pytest.fixture
 def spec(tmp_path: Path) -> AgainSpec:
     source = write_tables(tmp_path / "source")
-    return make_spec(tmp_path / "corpus", source).model_copy(update={"generate": GENERATE})
+    generate = GENERATE.model_copy(update={"into": str(source)})
+    changes = {"source": None, "generate": generate}
+    return make_spec(tmp_path / "corpus", source).model_copy(update=changes)
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_equal_settings_and_bytes_agree(
     sizes = source_sizes(TableAdapter(folder=tmp_path / "source"), tmp_path / "source")
     check_agreement(manifest, spec, sizes)
     check_agreement(manifest, spec, source_hashes(manifest.sources))
-    elsewhere = {"shard_windows": 99, "uri": "s3://other/place", "source": None}
+    elsewhere = {"shard_windows": 99, "uri": "s3://other/place", "generate": None}
     check_agreement(manifest, spec.model_copy(update=elsewhere), None)
 
 

@@ -14,13 +14,16 @@ from pricon.spec.resources import StorageSpec
 GENERATE = GenerateSpec(participants=2, session_s=300)
 
 
+def into(folder: Path) -> GenerateSpec:
+    return GENERATE.model_copy(update={"into": str(folder)})
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> RecolaSpec:
     return RecolaSpec(
         adapter="recola",
         uri=str(tmp_path / "corpus"),
-        source=str(tmp_path / "source"),
-        generate=GENERATE,
+        generate=into(tmp_path / "recordings"),
         windows=WindowSpec(window_s=4, hop_s=4),
     )
 
@@ -31,7 +34,7 @@ def test_generates_builds_and_opens(spec: RecolaSpec) -> None:
         spec, StorageSpec(), lambda finished, total: seen.append((finished, total))
     )
     assert built.manifest.generated
-    assert built.manifest.generate == GENERATE
+    assert built.manifest.generate == spec.generate
     assert len(built.manifest.participants) == 2
     assert seen[-1] == (2, 2)
     again = ensure_corpus(spec, StorageSpec(), lambda finished, total: pytest.fail("built again"))
@@ -40,9 +43,9 @@ def test_generates_builds_and_opens(spec: RecolaSpec) -> None:
 
 def test_needs_no_recordings_once_built(spec: RecolaSpec) -> None:
     built = ensure_corpus(spec, StorageSpec())
-    shutil.rmtree(str(spec.source))
+    shutil.rmtree(str(spec.recordings))
     assert ensure_corpus(spec, StorageSpec()).manifest == built.manifest
-    sourceless = spec.model_copy(update={"source": None, "generate": None})
+    sourceless = spec.model_copy(update={"generate": None})
     assert ensure_corpus(sourceless, StorageSpec()).manifest == built.manifest
 
 
@@ -55,7 +58,7 @@ def test_other_settings_are_refused(spec: RecolaSpec) -> None:
 
 def test_other_recordings_are_refused(spec: RecolaSpec) -> None:
     ensure_corpus(spec, StorageSpec())
-    file = min(Path(str(spec.source)).glob("*.csv"))
+    file = min(Path(str(spec.recordings)).glob("*.csv"))
     file.write_text(file.read_text() + "1\n")
     with pytest.raises(CorpusError, match=f"recording {file.name}: other bytes"):
         ensure_corpus(spec, StorageSpec())
@@ -63,7 +66,7 @@ def test_other_recordings_are_refused(spec: RecolaSpec) -> None:
 
 def test_recordings_of_another_generator_are_refused(spec: RecolaSpec, tmp_path: Path) -> None:
     ensure_corpus(spec, StorageSpec())
-    other = GenerateSpec(participants=2, session_s=300, seed=7)
+    other = into(tmp_path / "recordings").model_copy(update={"seed": 7})
     elsewhere = {"generate": other, "uri": str(tmp_path / "other")}
     with pytest.raises(CorpusError, match=r"generated with `seed` 0\n  `corpus.generate.seed` sa"):
         build(spec.model_copy(update=elsewhere), StorageSpec())
@@ -72,7 +75,7 @@ def test_recordings_of_another_generator_are_refused(spec: RecolaSpec, tmp_path:
 
 def test_neither_corpus_nor_recordings(spec: RecolaSpec) -> None:
     with pytest.raises(CorpusError, match="no recordings to build it from"):
-        ensure_corpus(spec.model_copy(update={"source": None, "generate": None}), StorageSpec())
+        ensure_corpus(spec.model_copy(update={"generate": None}), StorageSpec())
 
 
 @pytest.mark.s3
@@ -81,7 +84,7 @@ def test_missing_bucket_is_found_before_anything_is_generated(
 ) -> None:
     with pytest.raises(CorpusError, match="there is no bucket `absent`"):
         ensure_corpus(spec.model_copy(update={"uri": "s3://absent/x"}), s3)
-    assert not Path(str(spec.source)).exists()
+    assert not Path(str(spec.recordings)).exists()
 
 
 @pytest.mark.s3
@@ -119,7 +122,7 @@ def test_what_is_not_approved_is_not_written(spec: RecolaSpec, tmp_path: Path) -
     def refuse(found: Survey) -> None:
         raise PlanError(f"{len(found.summary.participants)} are too few")
 
-    deep = spec.model_copy(update={"source": str(tmp_path / "a" / "b" / "source")})
+    deep = spec.model_copy(update={"generate": into(tmp_path / "a" / "b" / "recordings")})
     with pytest.raises(PlanError, match="2 are too few"):
         ensure_corpus(deep, StorageSpec(), None, refuse)
     assert [*tmp_path.iterdir()] == []

@@ -30,12 +30,15 @@ from pricon.spec.corpus import (
 MARGIN = 0.05
 
 
+def into(folder: Path, generate: GenerateSpec) -> GenerateSpec:
+    return generate.model_copy(update={"into": str(folder)})
+
+
 def again(folder: Path, generate: GenerateSpec | None = None, *stimuli: str) -> AgainSpec:
     return AgainSpec(
         adapter="again",
         uri="x",
-        source=str(folder),
-        generate=generate or GenerateSpec(participants=2, session_s=20),
+        generate=into(folder, generate or GenerateSpec(participants=2, session_s=20)),
         stimuli=stimuli,
     )
 
@@ -110,8 +113,7 @@ def test_privileged_modalities_help_in_recola(tmp_path: Path) -> None:
     spec = RecolaSpec(
         adapter="recola",
         uri="x",
-        source=str(tmp_path / "raw"),
-        generate=GenerateSpec(participants=5),
+        generate=into(tmp_path / "raw", GenerateSpec(participants=5)),
     )
     generate_recordings(spec)
     found = accuracies(spec, "audio.")
@@ -153,22 +155,25 @@ def test_real_corpora_are_not_generated(tmp_path: Path) -> None:
     spec = AgainDerivedSpec(
         adapter="again_derived",
         uri="x",
-        source=str(tmp_path / "raw"),
-        generate=GenerateSpec(),
+        generate=into(tmp_path / "raw", GenerateSpec()),
     )
     with pytest.raises(CorpusError, match="no generator for `again_derived`"):
         generate_recordings(spec)
 
 
 def test_nothing_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="nothing to generate"):
-        generate_recordings(AgainSpec(adapter="again", uri="x", source=str(tmp_path / "raw")))
+    with pytest.raises(CorpusError, match="nothing to generate for x"):
+        generate_recordings(AgainSpec(adapter="again", uri="x"))
+    real = again(tmp_path / "raw").model_copy(update={"source": str(tmp_path / "mine")})
+    with pytest.raises(CorpusError, match=r"`corpus\.source` names recordings, .*mine"):
+        generate_recordings(real)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("layout", ["merged", "release", "avec", None])
 def test_a_job_chooses_the_layout_of_recola(layout: RecolaLayout | None, tmp_path: Path) -> None:
-    generate = GenerateSpec(participants=2, layout=layout)
-    spec = RecolaSpec(adapter="recola", uri="x", source=str(tmp_path / "raw"), generate=generate)
+    generate = into(tmp_path / "raw", GenerateSpec(participants=2, layout=layout))
+    spec = RecolaSpec(adapter="recola", generate=generate)
     generate_recordings(spec)
     assert find_layout(tmp_path / "raw").__class__.__name__.lower() == (layout or "merged")
 

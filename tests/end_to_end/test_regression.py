@@ -128,9 +128,8 @@ def recola(folder: Path, **changes: Any) -> JobSpec:
             "name": "recola-values",
             "corpus": {
                 "adapter": "recola",
-                "source": str(folder / "recordings"),
+                "generate": {"into": str(folder / "recordings"), "participants": 7},
                 "uri": str(folder / "corpus"),
-                "generate": {"participants": 7},
                 "windows": {"window_s": 4, "hop_s": 4},
                 "modalities": {"audio": ["audio.*"], "lab": ["video.*", "ecg.*", "eda.*"]},
             },

@@ -65,10 +65,10 @@ def accuracies(folder: Path, design: Design, seed: int) -> dict[str, dict[str, f
     """Arm -> participant -> accuracy over the job's seeds, in one draw of the world."""
     document = load_job(ROOT / "jobs" / "again_cv.yaml").model_dump()
     corpus = document["corpus"]
-    corpus["generate"] |= {**design.generate, "seed": seed}
+    recordings = str(folder / f"recordings-{seed}")
+    corpus["generate"] |= {**design.generate, "seed": seed, "into": recordings}
     corpus |= {
         "stimuli": ["fps"],
-        "source": str(folder / f"recordings-{seed}"),
         "uri": str(folder / f"corpus-{seed}"),
         **design.corpus,
     }

@@ -54,6 +54,33 @@ def test_customs_of_the_corpus_stand_where_the_job_says_nothing(
     assert (own.label.threshold, own.incomplete_features) == (0.2, "drop")
 
 
+@pytest.mark.parametrize(
+    ("keys", "recordings", "uri"),
+    [
+        ("source: ../disk/AGAIN/", "../disk/AGAIN", "runs/corpora/AGAIN"),
+        ("source: a/b\n  uri: s3://c/d", "a/b", "s3://c/d"),
+        ("source: a/b\n  generate: {into: c/d}", "a/b", "runs/corpora/b"),
+        ("generate: {into: c/d}", "c/d", "runs/corpora/d"),
+        ("generate: {}", "runs/recordings/again", "runs/corpora/again"),
+        ("uri: c/d", None, "c/d"),
+    ],
+)
+def test_where_recordings_and_corpus_lie(keys: str, recordings: str | None, uri: str) -> None:
+    corpus = parse_job(JOB.replace("uri: corpora/tiny", keys), "job.yaml").corpus
+    assert corpus.recordings == (None if recordings is None else Path(recordings))
+    assert corpus.uri == uri
+
+
+def test_neither_corpus_nor_recordings() -> None:
+    error = refused(JOB.replace("  uri: corpora/tiny\n", ""))
+    assert error.message == (
+        "job.yaml:2: neither a corpus nor recordings to build one from\n  in `corpus`"
+    )
+    assert error.hint == (
+        "give `source`, the folder with recordings, or `uri`, where the corpus lies"
+    )
+
+
 def test_unknown_key_names_line_key_valid_keys_and_nearest() -> None:
     error = refused(JOB + "student:\n  distillation:\n    temprature: 2\n")
     assert error.message == (
@@ -68,7 +95,6 @@ def test_unknown_key_of_a_union_names_the_keys_of_its_member() -> None:
     error = refused(JOB.replace("  uri:", "  ury:"))
     assert "job.yaml:4: unknown key `corpus.ury`" in error.message
     assert "time_passed" in error.message
-    assert "job.yaml:2: missing key `corpus.uri`" in error.message
     assert error.hint == "did you mean `uri`?"
 
 

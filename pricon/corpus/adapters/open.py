@@ -11,7 +11,7 @@ from pricon.spec.corpus import AgainDerivedSpec, AgainSpec, CorpusSpec, RecolaSp
 
 
 def open_adapter(spec: CorpusSpec) -> Adapter:
-    """The adapter for the recordings in `spec.source`; reads nothing yet.
+    """The adapter for the recordings of a job; reads nothing yet.
 
     Raises:
         CorpusError: there is no such folder, or it does not hold what the job says.
@@ -27,17 +27,17 @@ def open_adapter(spec: CorpusSpec) -> Adapter:
 
 
 def _source(spec: CorpusSpec) -> Path:
-    if spec.source is None:
+    source = spec.recordings
+    if source is None:
         raise CorpusError(
             f"no recordings to build {spec.uri} from: `corpus.source` is not given",
             "set `corpus.source` to the folder with the recordings",
         )
-    source = Path(spec.source)
     if not source.exists():
         raise CorpusError(
             f"recordings not found: {source.absolute()}",
-            "set `corpus.source` to the folder with the recordings, or `corpus.generate` to "
-            "write generated ones there",
+            "set `corpus.source` to the folder with the recordings, or take it out and set "
+            "`corpus.generate` for generated ones",
         )
     if not source.is_dir():
         raise CorpusError(
