@@ -1,0 +1,213 @@
+"""Cluster profile: what the owner of a cluster says once, so that job files need not.
+
+`helm/pricon` writes it into a ConfigMap, from values of the same names; `pricon-submit` reads it
+there. Secrets are named, never held.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from pricon.spec.base import Spec
+
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Label = Annotated[
+    str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$")
+]
+Image = Annotated[str, Field(pattern=r"^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$")]
+ObjectUri = Annotated[str, Field(pattern=r"^s3://[^/\s]+(/[^\s]*)?$")]
+
+
+class ProfilePart(Spec):
+    """A part of a profile: keys as Kubernetes writes them, `camelCase`."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+
+class TolerationSpec(ProfilePart):
+    """A taint that pods put up with, as Kubernetes has it."""
+
+    key: str = Field(min_length=1)
+    """Key of the taint."""
+
+    operator: Literal["Exists", "Equal"] = "Exists"
+    """Whether the value matters."""
+
+    value: str | None = None
+    """Value of the taint, for `Equal`."""
+
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint; null is every effect."""
+
+
+class PlacementSpec(ProfilePart):
+    """Which nodes a pod may run on, and how much of one it takes."""
+
+    cpus: PositiveFloat
+    """CPUs of a pod: request and limit."""
+
+    memory: Quantity
+    """Memory of a pod, such as `16Gi`: request and limit."""
+
+    scratch: Quantity = "10Gi"
+    """Room for Ray's logs and spilled objects on the node's own disk."""
+
+    node_selector: dict[str, Label] = {}
+    """Labels that a node must have."""
+
+    tolerations: tuple[TolerationSpec, ...] = ()
+    """Taints that pods put up with."""
+
+
+class PoolSpec(PlacementSpec):
+    """Nodes of one kind, and the worker pods that a run may have on them."""
+
+    gpus: NonNegativeInt = 0
+    """GPUs of a worker pod."""
+
+    gpu_resource: str = Field("nvidia.com/gpu", pattern=r"^[a-z0-9.-]+/[a-zA-Z0-9._-]+$")
+    """Name under which the device plugin offers them."""
+
+    min_workers: NonNegativeInt = 0
+    """Worker pods that a run always has. 0: the pool scales from zero."""
+
+    max_workers: PositiveInt
+    """Most worker pods of one run."""
+
+    spot: bool = False
+    """Whether nodes may be taken away; such a loss costs a run no retry."""
+
+    price_per_hour: NonNegativeFloat | None = None
+    """What a worker pod costs an hour, in `currency`; null leaves estimates without a price."""
+
+    runtime_class_name: str | None = None
+    """Runtime class of the pods, where GPUs need one."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> "PoolSpec":
+        if self.min_workers > self.max_workers:
+            raise ValueError(
+                f"`minWorkers` is {self.min_workers}, above `maxWorkers`, {self.max_workers}"
+            )
+        return self
+
+
+class ObjectStorageSpec(ProfilePart):
+    """The object store of the cluster."""
+
+    corpora: ObjectUri
+    """Below it lie the corpora of jobs that give no `corpus.uri`."""
+
+    output: ObjectUri
+    """Below it lie the runs of jobs whose `output` is a folder."""
+
+    endpoint_url: str | None = Field(None, pattern=r"^https?://")
+    """S3 endpoint other than AWS."""
+
+    region: str | None = None
+    """S3 region."""
+
+    secret_name: Name | None = None
+    """Secret with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; null where the service account
+    is enough (workload identity)."""
+
+
+class TrackingServerSpec(ProfilePart):
+    """The MLflow server, as pods of a run reach it."""
+
+    uri: str = Field(pattern=r"^https?://")
+    """Its address inside the cluster."""
+
+    secret_name: Name | None = None
+    """Secret with `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`."""
+
+    public_url: str | None = Field(None, pattern=r"^https?://")
+    """Its address for people; null where it has none."""
+
+
+class RetrySpec(ProfilePart):
+    """How a run goes on after it lost something. Each kind of loss has its own budget."""
+
+    cluster_failures: NonNegativeInt = 2
+    """New Ray clusters after the head, or all of a cluster, was lost. An error in a job or in its
+    code is not retried."""
+
+    lost_workers: NonNegativeInt = 2
+    """Restarts of a lane that lost a worker. Overrides `resources.max_failures` of jobs that do not
+    give it."""
+
+
+class ClusterProfile(ProfilePart):
+    """What the owner of a cluster says about it."""
+
+    version: str = Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([a-z0-9.+-]*)$")
+    """Version of pricon in `image`; a submitter of another one is refused."""
+
+    image: Image
+    """Image of head, workers and submitter pod, by tag or, better, by digest."""
+
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """When nodes ask the registry."""
+
+    image_pull_secrets: tuple[Name, ...] = ()
+    """Secrets for a private registry."""
+
+    service_account: Name
+    """Of the pods of a run."""
+
+    pools: dict[Name, PoolSpec] = Field(min_length=1)
+    """Node pools by the name that jobs say in `resources.pool`."""
+
+    default_pool: Name
+    """For jobs that name none."""
+
+    head: PlacementSpec = PlacementSpec(cpus=2, memory="8Gi")
+    """The head pod: plans, watches and reports; trains nothing."""
+
+    storage: ObjectStorageSpec
+    """Where corpora and runs lie."""
+
+    tracking: TrackingServerSpec | None = None
+    """Where runs are recorded; null records nothing in MLflow."""
+
+    queue: Name | None = None
+    """Kueue's LocalQueue for jobs that name none."""
+
+    priority_class: Name | None = None
+    """PriorityClass of the pods of jobs that name none."""
+
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    """Of all prices."""
+
+    time_limit_s: PositiveInt = 7 * 24 * 3600
+    """A run that takes longer is ended."""
+
+    pending_limit_s: PositiveInt = 24 * 3600
+    """A run that has not started by then is ended. Waiting in a queue does not count."""
+
+    keep_s: NonNegativeInt = 7 * 24 * 3600
+    """How long an ended run keeps its object and its log in the cluster. Its pods end with it."""
+
+    retries: RetrySpec = RetrySpec()
+    """Budgets."""
+
+    isolate_runs: bool = False
+    """Ask KubeRay for network policies that keep pods of different runs apart; needs its feature
+    gate `RayClusterNetworkPolicy`."""
+
+    @model_validator(mode="after")
+    def _default_pool_exists(self) -> "ClusterProfile":
+        if self.default_pool not in self.pools:
+            names = ", ".join(f"`{name}`" for name in sorted(self.pools))
+            raise ValueError(f"`defaultPool` is `{self.default_pool}`, `pools` has {names}")
+        return self

@@ -1,0 +1,54 @@
+"""What a cluster's owner may say, and what is refused."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pricon.spec.profile import ClusterProfile
+
+IMAGE = "registry.example.org/pricon@sha256:" + "0" * 64
+
+
+def profile(**changes: Any) -> dict[str, Any]:
+    """A small profile as YAML would read; `changes` replace whole keys."""
+    return {
+        "version": "0.1.0",
+        "image": IMAGE,
+        "serviceAccount": "pricon-run",
+        "pools": {"gpu-a100": {"cpus": 8, "memory": "32Gi", "gpus": 1, "maxWorkers": 4}},
+        "defaultPool": "gpu-a100",
+        "storage": {"corpora": "s3://bucket/corpora", "output": "s3://bucket/runs"},
+        **changes,
+    }
+
+
+def test_keys_are_written_as_kubernetes_writes_them() -> None:
+    read = ClusterProfile.model_validate(profile())
+    assert read.pools["gpu-a100"].max_workers == 4
+    assert read.pools["gpu-a100"].gpu_resource == "nvidia.com/gpu"
+    written = read.model_dump(mode="json", by_alias=True)
+    assert ClusterProfile.model_validate(written) == read
+    assert "defaultPool" in written
+
+
+POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"defaultPool": "gpu"}, "`defaultPool` is `gpu`, `pools` has `gpu-a100`"),
+        ({"pools": {}}, "at least 1 item"),
+        ({"pools": {"gpu-a100": POOL | {"minWorkers": 2}}}, "`minWorkers` is 2, above `maxWork"),
+        ({"pools": {"gpu-a100": POOL | {"memory": "lots"}}}, "should match pattern"),
+        ({"pools": {"GPU": POOL}}, "should match pattern"),
+        ({"image": "registry.example.org/pricon"}, "should match pattern"),
+        ({"storage": {"corpora": "/data", "output": "s3://b/runs"}}, "should match pattern"),
+        ({"storage": {"corpora": "s3://b/c", "output": "s3://b/r", "secretKey": "x"}}, "Extra"),
+        ({"headNode": {}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_what_is_refused(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        ClusterProfile.model_validate(profile(**changes))
