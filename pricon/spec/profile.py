@@ -62,7 +62,7 @@ class PlacementSpec(ProfilePart):
     scratch: Quantity = "10Gi"
     """Room for Ray's logs and spilled objects on the node's own disk."""
 
-    node_selector: dict[str, Label] = {}
+    node_selector: dict[str, Label] = Field(default_factory=dict)
     """Labels that a node must have."""
 
     tolerations: tuple[TolerationSpec, ...] = ()
