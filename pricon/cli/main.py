@@ -35,6 +35,7 @@ def _submit() -> object:
 
 def _pricon() -> object:
     from pricon.cli.corpus import app as corpus
+    from pricon.cli.drive import drive_job
     from pricon.cli.reproduce import reproduce_run
 
     app = typer.Typer(
@@ -46,6 +47,7 @@ def _pricon() -> object:
     )
     app.add_typer(corpus, name="corpus")
     app.command("reproduce")(reproduce_run)
+    app.command("drive", hidden=True)(drive_job)
     app.callback()(lambda: None)
     return app(standalone_mode=False)
 

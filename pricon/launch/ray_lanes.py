@@ -141,8 +141,10 @@ def _relay(futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen
             listen(event)
         for future in ended:
             assignment = waiting.pop(future)
-            error = ray.get(mailbox.error_of.remote(assignment.lane)) or _lost(future)
-            listen(LaneDone(lane=assignment.lane, error=error))
+            error = ray.get(mailbox.error_of.remote(assignment.lane))
+            lost = _lost(future) if error is None else None
+            done = LaneDone(lane=assignment.lane, error=error or lost, lost=lost is not None)
+            listen(done)
 
 
 def _lost(future: Future[None]) -> str | None:

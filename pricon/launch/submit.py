@@ -8,12 +8,15 @@ from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
+from pricon.corpus.build import Progress
+from pricon.corpus.ensure import ensure_corpus
 from pricon.corpus.reader import Corpus
+from pricon.corpus.survey import Survey
 from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
 from pricon.launch.lock import only_one
-from pricon.launch.preflight import Prepared
+from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.targets import lanes_for
 from pricon.plan.plan import Plan
 from pricon.report.metrics import measure
@@ -43,6 +46,20 @@ class View(AbstractContextManager["View"], Protocol):
 def run_storage(job: JobSpec, plan: Plan) -> Storage:
     """The folder of a run: `<output>/<job name>/<run id>`."""
     return open_storage(job.output, job.storage).child(f"{job.name}/{plan.run_id}")
+
+
+def approved_corpus(job: JobSpec, folds: tuple[int, ...] | None, progress: Progress) -> Corpus:
+    """The job's corpus; not built before the job has passed every check on its recordings.
+
+    Raises:
+        CorpusError: as `ensure_corpus`; or results cannot be written.
+        PlanError: the recordings cannot give what the job asks for.
+    """
+
+    def approve(found: Survey) -> None:
+        run_storage(job, prepare(job, found, folds).plan).check_writable()
+
+    return ensure_corpus(job.corpus, job.storage, progress, approve)
 
 
 def run(
