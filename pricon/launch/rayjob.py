@@ -4,19 +4,17 @@ A RayJob brings up a head without work of its own, workers that scale with the l
 starts the driver; all of them end with it.
 """
 
-import io
 import json
 import math
 import re
 import uuid
 from dataclasses import dataclass, field
 
-from ruamel.yaml import YAML
-
 from pricon import __version__
 from pricon.launch.pods import JOB_FOLDER, Object, head_pod, submitter_pod, worker_pod
 from pricon.launch.resolve import pool_of, resolve, workers_of_pod
 from pricon.plan.identity import SCIENCE, identity
+from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile, PoolSpec
 from pricon.spec.resources import ResourcesSpec
@@ -102,7 +100,7 @@ def render(job: JobSpec, profile: ClusterProfile, submission: Submission) -> Ren
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": handle, "labels": labels},
-        "data": {"job.yaml": _as_yaml(resolved), "submission.json": _facts(submission, profile)},
+        "data": {"job.yaml": dump_job(resolved), "submission.json": _facts(submission, profile)},
     }
     return RenderedRun(handle=handle, job=resolved, ray_job=ray_job, config_map=config_map)
 
@@ -191,12 +189,6 @@ def _autoscaler(head: Object) -> Object:
 
 def _group_name(pool_name: str) -> str:
     return re.sub(r"[^a-z0-9-]", "-", pool_name)
-
-
-def _as_yaml(job: JobSpec) -> str:
-    buffer = io.StringIO()
-    YAML(typ="safe", pure=True).dump(job.model_dump(mode="json"), buffer)
-    return buffer.getvalue()
 
 
 def _facts(submission: Submission, profile: ClusterProfile) -> str:

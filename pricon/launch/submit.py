@@ -1,12 +1,9 @@
 """A prepared job to its report: run, record, report."""
 
-import io
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
-
-from ruamel.yaml import YAML
 
 from pricon.corpus.build import Progress
 from pricon.corpus.ensure import ensure_corpus
@@ -23,6 +20,7 @@ from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.report.write import FIGURES, LATEX, PAGE, REPORT, RESULTS, write_report
+from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec
 from pricon.storage import Storage, open_storage
@@ -81,7 +79,7 @@ def run(
     tracker.check(job.name)
     facts = environment()
     documents = {
-        "job.yaml": _as_yaml(job),
+        "job.yaml": dump_job(job).encode(),
         "plan.json": plan.to_json(),
         "environment.json": json.dumps(facts, indent=1).encode(),
     }
@@ -150,13 +148,6 @@ def _forget(prepared: Prepared) -> None:
             checkpoints = checkpoints_of(pack, output)
             for path in checkpoints.list():
                 checkpoints.delete(path)
-
-
-def _as_yaml(job: JobSpec) -> bytes:
-    """The whole job, defaults included, as a job file that gives the same run."""
-    buffer = io.BytesIO()
-    YAML(typ="safe", pure=True).dump(job.model_dump(mode="json"), buffer)
-    return buffer.getvalue()
 
 
 def _metrics(result: TrialResult) -> Mapping[str, float]:
