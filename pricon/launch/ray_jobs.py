@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from pricon.errors import LaunchError
@@ -116,15 +117,14 @@ class RayJobs:
                 "give the address of its dashboard, such as `http://127.0.0.1:8265`, one that can "
                 "be reached from here",
             ) from err
-        except (RuntimeError, ValueError) as err:
-            text = _first_line(err)
-            if any(word in text.lower() for word in ("token", "unauthenticated", "401", "403")):
-                raise LaunchError(
-                    f"the Ray cluster at {self.address} asks for a token\n  {text}",
-                    "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to the cluster's token",
-                ) from err
+        except AuthenticationError as err:
             raise LaunchError(
-                f"the Ray cluster at {self.address} refused\n  {text}",
+                f"the Ray cluster at {self.address} asks for a token\n  {_first_line(err)}",
+                "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to the cluster's token",
+            ) from err
+        except (RuntimeError, ValueError) as err:
+            raise LaunchError(
+                f"the Ray cluster at {self.address} refused\n  {_first_line(err)}",
                 "`ray job list --address ADDRESS` shows what runs there",
             ) from err
 
