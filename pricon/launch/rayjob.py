@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from pricon import __version__
-from pricon.launch.pods import JOB_FOLDER, Object, head_pod, submitter_pod, worker_pod
+from pricon.launch.pod_template import JOB_FOLDER, Object, head_pod, submitter_pod, worker_pod
 from pricon.launch.resolve import pool_of, resolve, workers_of_pod
 from pricon.plan.identity import SCIENCE, identity
 from pricon.spec.dump import dump_job

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pricon.launch.pods import head_pod, submitter_pod, worker_pod
+from pricon.launch.pod_template import head_pod, submitter_pod, worker_pod
 from tests.launch.clusters import IMAGE, make_profile
 
 PROFILE = make_profile(imagePullSecrets=["registry"])
