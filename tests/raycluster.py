@@ -36,7 +36,7 @@ class RayCluster:
 @contextmanager
 def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[RayCluster]:
     """A cluster that asks for a token; `extra` goes into the environment of its processes."""
-    port, dashboard, client = _free_ports(3)
+    port, dashboard, client = free_ports(3)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTEST"))}
     address = f"127.0.0.1:{port}"
     environment = {
@@ -68,7 +68,7 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
             )
         finally:
             for node in reversed(nodes):
-                _end(node)
+                end_node(node)
 
 
 def _start(arguments: list[str], environment: Mapping[str, str], log: IO[bytes]) -> Node:
@@ -102,7 +102,7 @@ def _status(environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def _end(node: Node) -> None:
+def end_node(node: Node) -> None:
     """Kill a node and what it has started; a polite end takes longer than a test."""
     for process in [*_children(node.pid), node.pid]:
         with suppress(ProcessLookupError):
@@ -118,7 +118,7 @@ def _children(process: int) -> list[int]:
     return []
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
