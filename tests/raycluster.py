@@ -24,13 +24,28 @@ _MEMORY = str(100 * 2**20)
 Node = subprocess.Popen[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RayCluster:
     """Addresses, and the environment of a process that belongs to the cluster."""
 
     gcs: str
     dashboard: str
     environment: Mapping[str, str]
+    folder: Path
+    log: IO[bytes]
+    worker: Node | None = None
+
+    def start_worker(self) -> None:
+        """Add the worker node; returns when it has joined."""
+        options = [f"--address={self.gcs}", "--num-cpus=2", f"--object-store-memory={_MEMORY}"]
+        self.worker = _start([*options, "--block"], self.environment, self.log)
+        _wait(lambda: "CPU" in _status(self.environment), self.worker, self.folder)
+
+    def kill_worker(self) -> None:
+        """As a spot instance goes: without a goodbye."""
+        assert self.worker is not None
+        end_node(self.worker)
+        self.worker = None
 
 
 @contextmanager
@@ -54,21 +69,20 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         *("--include-dashboard=true", f"--dashboard-port={dashboard}", "--disable-usage-stats"),
         *(f"--temp-dir={folder}", f"--object-store-memory={_MEMORY}", "--block"),
     ]
-    worker = [f"--address={address}", "--num-cpus=2", f"--object-store-memory={_MEMORY}", "--block"]
-    nodes: list[Node] = []
     with (folder / "nodes.log").open("wb") as log:
+        node = _start([*head, "--node-ip-address=127.0.0.1"], environment, log)
+        url = f"http://127.0.0.1:{dashboard}"
+        cluster = RayCluster(
+            gcs=address, dashboard=url, environment=environment, folder=folder, log=log
+        )
         try:
-            nodes.append(_start([*head, "--node-ip-address=127.0.0.1"], environment, log))
-            version = f"http://127.0.0.1:{dashboard}/api/version"
-            _wait(lambda: _answers(version), nodes[0], folder)
-            nodes.append(_start(worker, environment, log))
-            _wait(lambda: "CPU" in _status(environment), nodes[1], folder)
-            yield RayCluster(
-                gcs=address, dashboard=f"http://127.0.0.1:{dashboard}", environment=environment
-            )
+            _wait(lambda: _answers(f"{url}/api/version"), node, folder)
+            cluster.start_worker()
+            yield cluster
         finally:
-            for node in reversed(nodes):
-                end_node(node)
+            if cluster.worker is not None:
+                cluster.kill_worker()
+            end_node(node)
 
 
 def _start(arguments: list[str], environment: Mapping[str, str], log: IO[bytes]) -> Node:
