@@ -34,6 +34,7 @@ def _submit() -> object:
 
 
 def _pricon() -> object:
+    from pricon.cli import runs
     from pricon.cli.corpus import app as corpus
     from pricon.cli.reproduce import reproduce_run
 
@@ -46,6 +47,11 @@ def _pricon() -> object:
     )
     app.add_typer(corpus, name="corpus")
     app.command("reproduce")(reproduce_run)
+    app.command("list")(runs.list_all)
+    app.command("status")(runs.show_status)
+    app.command("logs")(runs.show_logs)
+    app.command("cancel")(runs.cancel)
+    app.command("results")(runs.show_results)
     app.callback()(lambda: None)
     return app(standalone_mode=False)
 

@@ -1,8 +1,14 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pricon.launch.kubernetes import Cluster
 from pricon.spec.job import JobSpec
+from tests.launch.access import connect
+from tests.launch.apifaults import ApiServer
+from tests.launch.apiserver import api_server
+from tests.launch.kuberay import Operator
 from tests.tiny import build, tiny_job
 
 
@@ -16,3 +22,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
 def job(built: JobSpec, tmp_path: Path) -> JobSpec:
     """The tiny job, writing below this test's folder."""
     return built.model_copy(update={"output": str(tmp_path / "runs")})
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """A stand-in for an API server, with nothing in it."""
+    with api_server() as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(api: ApiServer, tmp_path: Path) -> Cluster:
+    """A client of it."""
+    return connect(tmp_path, api.url)
+
+
+@pytest.fixture
+def operator(api: ApiServer) -> Operator:
+    """What happens to runs in it."""
+    return Operator(api.store)

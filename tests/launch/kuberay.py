@@ -1,0 +1,185 @@
+"""What KubeRay, kubelets and schedulers do to a run, by hand: states, pods, lines of the driver."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pricon.launch.podlog import JOB_LABEL, SUBMITTER
+from tests.launch.apistore import Object, PodOutput, Store
+
+HANDLE = "tiny-0123abcd"
+OUTPUT = "s3://pricon/runs/tiny/0123abcd"
+IMAGE = "registry.example/pricon:0.1.0"
+LABELS = {
+    "app.kubernetes.io/name": "pricon",
+    "app.kubernetes.io/component": "run",
+    "app.kubernetes.io/managed-by": "pricon-submit",
+    "pricon.dev/run": HANDLE,
+    "pricon.dev/job": "tiny",
+}
+
+
+def ray_job(**metadata: Any) -> Object:
+    """A RayJob without a status."""
+    template = {"spec": {"containers": [{"name": "ray-head", "image": IMAGE}]}}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": {"name": HANDLE, "labels": dict(LABELS), **metadata},
+        "spec": {
+            "entrypoint": "pricon drive",
+            "shutdownAfterJobFinishes": True,
+            "rayClusterSpec": {"headGroupSpec": {"rayStartParams": {}, "template": template}},
+        },
+    }
+
+
+def config_map() -> Object:
+    """The ConfigMap of a run."""
+    data = {"job.yaml": "name: tiny\n", "submission.json": json.dumps({"output": OUTPUT})}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": HANDLE, "labels": dict(LABELS)},
+        "data": data,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A run as it is sent: the least that KubeRay takes."""
+
+    ray_job: Object = field(default_factory=ray_job)
+    config_map: Object = field(default_factory=config_map)
+
+
+def pod(name: str, role: str, status: Object | None = None, **labels: str) -> Object:
+    """A pod of the run."""
+    container = SUBMITTER if role == "submitter" else f"ray-{role}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {**LABELS, "pricon.dev/role": role, **labels}},
+        "spec": {
+            "containers": [
+                {
+                    "name": container,
+                    "image": IMAGE,
+                    "resources": {
+                        "requests": {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "1"},
+                        "limits": {"memory": "16Gi"},
+                    },
+                }
+            ]
+        },
+        "status": status or {"phase": "Pending"},
+    }
+
+
+def event(kind: str, name: str, reason: str, message: str, time: str = "12:00:00") -> Object:
+    """An event about an object."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{abs(hash((reason, message, time))):x}"},
+        "involvedObject": {"kind": kind, "name": name},
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": f"2026-11-24T{time}Z",
+    }
+
+
+def running(container: str, **more: Any) -> Object:
+    """Status of a pod whose container runs."""
+    state = {"name": container, "image": IMAGE, "state": {"running": {}}, **more}
+    return {"phase": "Running", "containerStatuses": [state]}
+
+
+def plan(trials: dict[str, dict[str, int]] | None = None) -> str:
+    """A driver's first bulletin."""
+    return bulletin(
+        "plan", run_id="0123abcd", job="tiny", arms=["e2e", "pricon"], folds=[0, 1],
+        trials=trials or {"e2e": {"0": 1, "1": 1}, "pricon": {"0": 2, "1": 2}},
+        generated=True, output=OUTPUT, stages=4,
+    )  # fmt: skip
+
+
+def trial(trial_id: str, arm: str, fold: int, error: str | None = None) -> str:
+    """A driver says how a trial ended."""
+    status = "failed" if error else "finished"
+    return bulletin("trial", id=trial_id, arm=arm, fold=fold, status=status, error=error)
+
+
+def end(exit_code: int = 0, cause: str = "done", message: str | None = None) -> str:
+    """A driver's last bulletin."""
+    hint = "mend it" if message else None
+    return bulletin("end", exit_code=exit_code, cause=cause, message=message, hint=hint)
+
+
+def bulletin(kind: str, **rest: Any) -> str:
+    """A line that the driver prints for programs."""
+    return json.dumps({"pricon": kind, **rest})
+
+
+@dataclass(slots=True)
+class Operator:
+    """Walks a run through its states. `clock` numbers the lines: several share a second."""
+
+    store: Store
+    clock: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    attempt: int = 0
+    lines_a_second: int = 3
+
+    def status(self, **status: Any) -> None:
+        """KubeRay writes a status."""
+        before = self.store.get("rayjobs", HANDLE).get("status") or {}
+        self.store.update("rayjobs", HANDLE, status={**before, **status})
+
+    def add(self, body: Object) -> Object:
+        """Something else creates an object."""
+        plural = {"Pod": "pods", "Event": "events", "RayJob": "rayjobs", "ConfigMap": "configmaps"}
+        kind = plural[body["kind"]]
+        return self.store.create(kind, body, dry_run=False, strict=False)
+
+    @property
+    def submitter(self) -> str:
+        """Name of the submitter pod of this attempt."""
+        return f"{HANDLE}-sub{self.attempt}"
+
+    def start(self) -> None:
+        """Head, submitter pod and driver run."""
+        self.attempt += 1
+        self.status(jobDeploymentStatus="Initializing")
+        self.add(pod(f"{HANDLE}-head{self.attempt}", "head", running("ray-head")))
+        made = pod(self.submitter, "submitter", running(SUBMITTER), **{JOB_LABEL: HANDLE})
+        made["metadata"]["creationTimestamp"] = f"2026-11-24T12:00:{self.attempt:02d}Z"
+        self.store.outputs[self.submitter] = PodOutput()
+        self.add(made)
+        self.status(jobDeploymentStatus="Running", jobStatus="RUNNING")
+
+    def say(self, *lines: str) -> None:
+        """The driver prints lines."""
+        for line in lines:
+            tick = next(self.clock)
+            second, part = divmod(tick, self.lines_a_second)
+            self.store.print(self.submitter, f"2026-11-24T12:00:{second:02d}.{part:09d}Z", line)
+
+    def finish(self, job: str = "SUCCEEDED", deployment: str = "Complete", **status: Any) -> None:
+        """The driver has ended; KubeRay removes the Ray cluster and keeps the submitter's pod."""
+        with self.store.changed:
+            self.store.outputs[self.submitter].has_ended = True
+            ended = {"name": SUBMITTER, "image": IMAGE, "state": {"terminated": {"exitCode": 0}}}
+            body = {"phase": "Succeeded", "containerStatuses": [ended]}
+            self.store.update("pods", self.submitter, status=body)
+        self.store.delete("pods", f"{HANDLE}-head{self.attempt}")
+        time = "2026-11-24T12:30:00Z"
+        self.status(jobDeploymentStatus=deployment, jobStatus=job, endTime=time, **status)
+
+    def retry(self) -> None:
+        """The Ray cluster was lost: everything of this attempt goes, a new one begins."""
+        self.status(jobDeploymentStatus="Retrying", jobStatus="", failed=self.attempt)
+        self.store.delete("pods", self.submitter)
+        self.store.delete("pods", f"{HANDLE}-head{self.attempt}")
+        self.start()
