@@ -34,6 +34,11 @@ def _submit() -> object:
 
 
 def _pricon() -> object:
+    return commands()(standalone_mode=False)
+
+
+def commands() -> typer.Typer:
+    """Everything that `pricon` can do."""
     from pricon.cli import runs
     from pricon.cli.corpus import app as corpus
     from pricon.cli.reproduce import reproduce_run
@@ -53,7 +58,7 @@ def _pricon() -> object:
     app.command("cancel")(runs.cancel)
     app.command("results")(runs.show_results)
     app.callback()(lambda: None)
-    return app(standalone_mode=False)
+    return app
 
 
 def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> int:

@@ -52,9 +52,11 @@ class Account:
     def take(self, line: str) -> Bulletin | None:
         """The bulletin in a line; None where it is ordinary text."""
         bulletin = bulletin_of(line)
+        if bulletin is None:
+            return None
         match bulletin:
-            case {"pricon": "plan"} as plan:
-                self.plan = plan
+            case {"pricon": "plan"}:
+                self.plan = bulletin
                 self.trials, self.report, self.end = {}, None, None
             case {"pricon": "trial", "id": trial}:
                 self.trials[str(trial)] = bulletin

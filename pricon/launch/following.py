@@ -107,8 +107,8 @@ class _Listeners:
     pods: Mapping[str, Object] = field(default_factory=dict)
 
     def start(self) -> None:
+        connection = Connection(lambda text: self.heard.put(Note(text=text)))
         for listen in (self._to_run, self._to_pods, self._to_log):
-            connection = Connection(lambda text: self.heard.put(Note(text=text)))
             work = partial(self._guarded, partial(listen, connection))
             Thread(target=work, daemon=True, name=f"pricon{listen.__name__}").start()
 
@@ -155,6 +155,7 @@ class _Listeners:
                 connection.failed(err)
                 self.stop.wait(self.tick_s)
             else:
+                connection.works()
                 return
 
 

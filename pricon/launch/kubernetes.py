@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -56,6 +56,7 @@ class Patience:
         read_s: for the next bytes of an answer.
         quiet_s: for the next bytes of a log or a watch. Proxies drop quiet connections without a
             word, so one that was quiet for so long is opened again.
+        gone_s: for an object that was deleted to go away.
     """
 
     attempts: int = 6
@@ -64,6 +65,7 @@ class Patience:
     connect_s: float = 5.0
     read_s: float = 20.0
     quiet_s: float = 60.0
+    gone_s: float = 180.0
 
     def pause(self, attempt: int, asked_s: float = 0.0) -> None:
         """Sleep before try number `attempt + 1`, at least as long as the server asked."""
@@ -175,13 +177,23 @@ class Cluster:
             follow: wait for more.
 
         Raises:
-            BrokenStreamError: the connection broke, or the container has no log (yet, any more).
+            BrokenStreamError: there is no log (yet, any more), or, of a log that is followed, the
+                connection broke.
         """
         query = {"container": container, "timestamps": "true", "follow": str(follow).lower()}
         if since is not None:
             query["sinceTime"] = since
         request = self._request("get", PODS, pod, "log", query=query)
-        yield from self._lines(request)
+        if follow:
+            yield from self._lines(request)
+            return
+        answer = self._send(request)
+        if answer.status != 200:
+            raise _stream_refusal(request, answer)
+        *lines, rest = answer.body.split(b"\n")
+        yield from (line + b"\n" for line in lines)
+        if rest:
+            yield rest
 
     def _request(
         self,
@@ -238,7 +250,8 @@ class Cluster:
             response = self._open(request, self.patience.quiet_s, preload=False)
             try:
                 if response.status != 200:
-                    self._stream_refused(request, response)
+                    answer = Answer(response.status, response.headers, response.read())
+                    raise _stream_refusal(request, answer)
                 while chunk := response.read1(65536):
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
@@ -249,13 +262,6 @@ class Cluster:
             raise BrokenStreamError(f"a stream of {request.access.host} broke: {err}") from err
         if rest:
             yield rest
-
-    def _stream_refused(self, request: Request, response: urllib3.BaseHTTPResponse) -> NoReturn:
-        answer = Answer(response.status, response.headers, response.read())
-        error = refusal(request, answer)
-        if answer.status in {401, 403}:
-            raise error
-        raise BrokenStreamError(error.message, error.hint)
 
     def _open(self, request: Request, read_s: float, *, preload: bool) -> urllib3.BaseHTTPResponse:
         client = self.access.client
@@ -278,3 +284,10 @@ class Cluster:
         except SSLError as err:
             raise untrusted(request, err) from err
         return response
+
+
+def _stream_refusal(request: Request, answer: Answer) -> LaunchError:
+    """What the user must see as it is; anything else as something that may mend itself."""
+    error = refusal(request, answer)
+    is_final = answer.status in {401, 403}
+    return error if is_final else BrokenStreamError(error.message, error.hint)

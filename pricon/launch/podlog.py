@@ -5,7 +5,7 @@ was read since then is left out once.
 """
 
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Event
 
@@ -17,7 +17,6 @@ SUBMITTER = "ray-job-submitter"
 JOB_LABEL = "batch.kubernetes.io/job-name"
 """Label of the pods of a Kubernetes Job; KubeRay names the Job like the RayJob."""
 
-_LAST_READS = 3
 _OVERLAP_S = 1
 
 
@@ -90,25 +89,22 @@ class PodLog:
             stop.wait(self._cluster.patience.first_s)
 
     def read(self) -> Iterator[str]:
-        """Lines that are there now and were not read before."""
-        for _ in range(_LAST_READS):
-            if (yield from self._read(follow=False)):
-                return
+        """Lines that are there now and were not read before; none where there is no log."""
+        yield from self._read(follow=False)
 
-    def _read(self, *, follow: bool) -> Generator[str, None, bool]:
-        """Lines of one connection; returns whether it came to its end."""
+    def _read(self, *, follow: bool) -> Iterator[str]:
+        """Lines of one connection, until it ends in whatever way."""
         try:
             for line in self._cluster.log(
                 self._name, self._container, self._cursor.reopen(), follow=follow
             ):
                 if follow and not line.endswith(b"\n"):
-                    return False  # cut in its middle: the next connection brings it whole
+                    return  # cut in its middle: the next connection brings it whole
                 text = self._cursor.take(line)
                 if text is not None:
                     yield text
         except BrokenStreamError:
-            return False
-        return True
+            return
 
 
 def submitter_pods(pods: list[Object], handle: str) -> list[Object]:

@@ -4,6 +4,7 @@ A run's handle is the name of its RayJob, which holds a hash of what the job ask
 submissions of a job are one run, whoever makes them.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Literal
@@ -12,6 +13,7 @@ from pricon.errors import LaunchError
 from pricon.launch.account import Account
 from pricon.launch.kubernetes import CONFIG_MAPS, PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.podlog import JOB_LABEL, PodLog, has_started, submitter_pods
+from pricon.launch.refusals import UnansweredError
 
 State = Literal["queued", "starting", "running", "retrying", "finished", "failed", "stopped"]
 ENDED: frozenset[State] = frozenset({"finished", "failed", "stopped"})
@@ -85,10 +87,14 @@ def output_of(cluster: Cluster, ray_job: Object) -> str | None:
 
 
 def read_log(cluster: Cluster, handle: str) -> Account:
-    """What the driver of a run has said so far; empty where there is no log (yet, any more)."""
+    """What the driver of a run has said so far.
+
+    Empty where there is no log (yet, any more), or where its node does not answer.
+    """
     account = Account()
-    for line in log_lines(cluster, handle):
-        account.take(line)
+    with contextlib.suppress(UnansweredError):
+        for line in log_lines(cluster, handle):
+            account.take(line)
     return account
 
 

@@ -16,8 +16,6 @@ from pricon.launch.kubernetes import CONFIG_MAPS, RAY_JOBS, Cluster, Object
 from pricon.launch.refusals import Kind
 from pricon.launch.runs import ENDED, State, get_run, handle_of, read_log, state_of
 
-_GONE_WITHIN_S = 180.0
-
 Found = Literal["new", "attached", "finished", "replaced"]
 """What a submission met: nothing; a run under way; a finished one, so that nothing was created; one
 that had failed or was stopped, in whose place a new one goes on."""
@@ -160,7 +158,7 @@ def _remove(cluster: Cluster, ray_job: Object) -> None:
 
 def _await_absence(cluster: Cluster, kind: Kind, deleted: Object) -> None:
     name, uid = handle_of(deleted), deleted["metadata"]["uid"]
-    deadline = time.monotonic() + _GONE_WITHIN_S
+    deadline = time.monotonic() + cluster.patience.gone_s
     while True:
         there = cluster.get(kind, name)
         if there is None or there["metadata"]["uid"] != uid:

@@ -6,7 +6,7 @@ anew, with all objects, when it broke or its version was too old.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from threading import Event
+from threading import Event, Lock
 
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes import BrokenStreamError, Cluster, Object
@@ -18,6 +18,8 @@ _LOST_AFTER_S = 15 * 60.0
 class Connection:
     """Whether the API server answers; says so when that changes, and gives up after a while.
 
+    Several threads may share one.
+
     Args:
         say: told in words.
         lost_after_s: so long without an answer is the end.
@@ -27,12 +29,14 @@ class Connection:
         self._say = say
         self._lost_after_s = lost_after_s
         self._down_since: float | None = None
+        self._lock = Lock()
 
     def works(self) -> None:
         """The server has answered."""
-        if self._down_since is not None:
-            self._down_since = None
-            self._say("the API server answers again")
+        with self._lock:
+            if self._down_since is not None:
+                self._down_since = None
+                self._say("the API server answers again")
 
     def failed(self, error: LaunchError) -> None:
         """The server has not answered.
@@ -41,11 +45,12 @@ class Connection:
             LaunchError: the same error, where this has been so for long.
         """
         now = time.monotonic()
-        if self._down_since is None:
-            self._down_since = now
-            self._say(f"{error.message}; the run goes on, trying again")
-        elif now - self._down_since > self._lost_after_s:
-            raise error
+        with self._lock:
+            if self._down_since is None:
+                self._down_since = now
+                self._say(f"{error.message}; the run goes on, trying again")
+            elif now - self._down_since > self._lost_after_s:
+                raise error
 
 
 def snapshots(

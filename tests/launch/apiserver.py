@@ -46,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None or (found["plural"] == "rayjobs" and not self.api.has_kuberay):
             self._answer(404, b"404 page not found\n", "text/plain")
             return
+        self.restarts = self.api.store.restarts
         self.space, self.plural, self.name = found["space"], found["plural"], found["name"] or ""
         verb = "log" if found["part"] == "log" else self._verb()
         self.api.asked.append((verb, self.plural))
@@ -146,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
             yield _line({"type": "ERROR", "object": gone})
             return
-        while time.monotonic() < deadline and not store.is_closed:
+        while time.monotonic() < deadline and not self._is_over():
             with store.changed:
                 if store.version <= seen:
                     store.changed.wait(0.2)
@@ -176,8 +177,13 @@ class _Handler(BaseHTTPRequestHandler):
             for stamp, text in lines:
                 if datetime.fromisoformat(stamp) >= datetime.fromisoformat(since):
                     yield f"{stamp} {text}\n".encode()
-            if has_ended or store.is_closed or not follow:
+            if has_ended or self._is_over() or not follow:
                 return
+
+    def _is_over(self) -> bool:
+        """Whether streams of this request end."""
+        store = self.api.store
+        return store.is_closed or store.restarts != self.restarts
 
     def _stream(self, lines: Iterator[bytes]) -> None:
         """Lines as chunks, the first of which is made before the answer begins."""

@@ -82,6 +82,7 @@ class Store:
     outputs: dict[str, PodOutput] = field(default_factory=dict)
     compacted: int = 0
     is_closed: bool = False
+    restarts: int = 0
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     def create(self, plural: str, body: Object, *, dry_run: bool, strict: bool) -> Object:
@@ -150,8 +151,14 @@ class Store:
             self.outputs.setdefault(pod, PodOutput()).lines.append((stamp, text))
             self.changed.notify_all()
 
+    def restart(self) -> None:
+        """End all streams; others may be opened."""
+        with self.changed:
+            self.restarts += 1
+            self.changed.notify_all()
+
     def close(self) -> None:
-        """End all streams."""
+        """End all streams for good."""
         with self.changed:
             self.is_closed = True
             self.changed.notify_all()

@@ -55,13 +55,13 @@ class Rendered:
     config_map: Object = field(default_factory=config_map)
 
 
-def pod(name: str, role: str, status: Object | None = None, **labels: str) -> Object:
+def pod(name: str, role: str, status: Object | None = None, labels: Object | None = None) -> Object:
     """A pod of the run."""
     container = SUBMITTER if role == "submitter" else f"ray-{role}"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {**LABELS, "pricon.dev/role": role, **labels}},
+        "metadata": {"name": name, "labels": {**LABELS, "pricon.dev/role": role, **(labels or {})}},
         "spec": {
             "containers": [
                 {
@@ -153,7 +153,7 @@ class Operator:
         self.attempt += 1
         self.status(jobDeploymentStatus="Initializing")
         self.add(pod(f"{HANDLE}-head{self.attempt}", "head", running("ray-head")))
-        made = pod(self.submitter, "submitter", running(SUBMITTER), **{JOB_LABEL: HANDLE})
+        made = pod(self.submitter, "submitter", running(SUBMITTER), {JOB_LABEL: HANDLE})
         made["metadata"]["creationTimestamp"] = f"2026-11-24T12:00:{self.attempt:02d}Z"
         self.store.outputs[self.submitter] = PodOutput()
         self.add(made)

@@ -43,7 +43,7 @@ def test_lists_are_read_page_by_page(
 ) -> None:
     for index in range(501):
         operator.add(pod(f"pod-{index:03d}", "worker"))
-    operator.add(pod("foreign", "worker", **{"pricon.dev/run": "another"}))
+    operator.add(pod("foreign", "worker", labels={"pricon.dev/run": "another"}))
     if is_stale:
         api.fail("list", "pods", status=410, after=1)
     found = cluster.find(PODS, f"pricon.dev/run={HANDLE}")

@@ -116,7 +116,8 @@ def test_following_can_be_stopped(log: PodLog) -> None:
 
 def test_the_newest_submitter_pod_is_the_last() -> None:
     old, new = (
-        pod(name, "submitter", **{"batch.kubernetes.io/job-name": HANDLE}) for name in ("b", "a")
+        pod(name, "submitter", labels={"batch.kubernetes.io/job-name": HANDLE})
+        for name in ("b", "a")
     )
     old["metadata"]["creationTimestamp"] = "2026-11-24T12:00:00Z"
     new["metadata"]["creationTimestamp"] = "2026-11-24T13:00:00Z"

@@ -4,6 +4,7 @@ import http.server
 import json
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -34,7 +35,7 @@ def test_what_roles_do_not_allow(
     verb: str, resource: str, cluster: Cluster, api: ApiServer
 ) -> None:
     api.forbidden.add((verb, resource))
-    requests = {
+    requests: dict[str, Callable[[], object]] = {
         "rayjobs": lambda: cluster.create(RAY_JOBS, ray_job()),
         "configmaps": lambda: cluster.create(CONFIG_MAPS, config_map()),
         "pods": lambda: cluster.find(PODS),
