@@ -41,6 +41,7 @@ def commands() -> typer.Typer:
     """Everything that `pricon` can do."""
     from pricon.cli import runs
     from pricon.cli.corpus import app as corpus
+    from pricon.cli.drive import drive_job
     from pricon.cli.reproduce import reproduce_run
 
     app = typer.Typer(
@@ -57,6 +58,7 @@ def commands() -> typer.Typer:
     app.command("logs")(runs.show_logs)
     app.command("cancel")(runs.cancel)
     app.command("results")(runs.show_results)
+    app.command("drive", hidden=True)(drive_job)
     app.callback()(lambda: None)
     return app
 

@@ -14,7 +14,8 @@ import typer
 
 from pricon.cli.main import INTERRUPTED
 from pricon.errors import LaunchError
-from pricon.launch.account import bulletin_of, words_of
+from pricon.launch.account import words_of
+from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.ending import Outcome
 from pricon.launch.following import Changed, Ended, Heard, Line, Note, Waiting, follow
 from pricon.launch.kubeconfig import open_access
@@ -75,24 +76,24 @@ def show_logs(
     cluster = open_cluster(context, namespace)
     if is_followed:
         return attend(cluster, run)
-    ray_job = get_run(cluster, run)
+    get_run(cluster, run)
     said = 0
     for line in log_lines(cluster, run):
         said += 1
-        bulletin = bulletin_of(line)
+        bulletin = read(line)
         typer.echo(line if bulletin is None else words_of(bulletin))
     if not said:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
         _tell_reason(status.reason)
-        _tell_folder(output_of(cluster, ray_job))
+        _tell_folder(status.output)
     return 0
 
 
 def cancel(run: Run, namespace: Namespace = None, context: Context = None) -> None:
     """End a run; what it finished is kept."""
     cluster = open_cluster(context, namespace)
-    output = output_of(cluster, get_run(cluster, run))
+    output = output_of(get_run(cluster, run))
     before = cancel_run(cluster, run)
     if before in {"finished", "failed", "stopped"}:
         typer.echo(f"run {run} had already ended: {before}")
@@ -107,7 +108,7 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
     account, output = report_of(cluster, run)
     if account.report is not None:
         typer.echo(words_of(account.report))
-        return 0 if account.report["complete"] else 1
+        return 0 if account.report.complete else 1
     status = status_of(cluster, run)
     if status.state == "finished" and output is not None:
         typer.echo(f"the log of the run is gone from the cluster; its report is in\n{output}")
@@ -141,7 +142,7 @@ def _tell(handle: str, heard: Heard) -> None:
     match heard:
         case Line(text=text, bulletin=None):
             typer.echo(text)
-        case Line(bulletin={"pricon": "end"}):
+        case Line(bulletin=EndBulletin()):
             pass  # said as the outcome
         case Line(bulletin=bulletin):
             assert bulletin is not None
@@ -179,8 +180,8 @@ def _status_text(status: Status) -> str:
     lines = [f"run      {status.run}"]
     if status.job:
         lines.append(f"job      {status.job}")
-    retries = f", {status.retries} Ray clusters lost" if status.retries else ""
-    lines.append(f"state    {status.state}, submitted {_ago(status.created)}{retries}")
+    attempt = f", attempt {status.attempts}" if status.attempts > 1 else ""
+    lines.append(f"state    {status.state}, submitted {_ago(status.created)}{attempt}")
     if status.reason is not None:
         lines.append(f"why      {status.reason.sentence}")
         if status.reason.hint:

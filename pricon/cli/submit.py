@@ -13,12 +13,10 @@ from rich.text import Text
 from pricon import __version__
 from pricon.cli.plan import show_plan
 from pricon.cli.progress import Progress, building
-from pricon.corpus.ensure import ensure_corpus, look_at
-from pricon.corpus.reader import Corpus
-from pricon.corpus.survey import Survey
+from pricon.corpus.ensure import look_at
 from pricon.errors import SpecError
 from pricon.launch.preflight import Prepared, prepare
-from pricon.launch.submit import run, run_storage
+from pricon.launch.submit import approved_corpus, run, run_storage
 from pricon.report.tables import terminal
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
@@ -89,7 +87,7 @@ def submit(  # noqa: PLR0913  # options of a command
         return
     errors = Console(stderr=True)
     tracker = no_tracker() if no_track else _tracker(spec)
-    corpus = _corpus(spec, folds, errors)
+    corpus = approved_corpus(spec, folds, building(errors))
     prepared = prepare(spec, corpus, folds)
     view = Progress(prepared.plan, spec, errors)
     try:
@@ -114,16 +112,6 @@ def _parse_folds(text: str | None) -> tuple[int, ...] | None:
             "for example `--only-folds 0,1`",
         )
     return tuple(sorted({int(number) for number in numbers}))
-
-
-def _corpus(job: JobSpec, folds: tuple[int, ...] | None, console: Console) -> Corpus:
-    """The job's corpus; not built before the job has passed every check on its recordings."""
-
-    def approve(found: Survey) -> None:
-        prepared = prepare(job, found, folds)
-        run_storage(job, prepared.plan).check_writable()
-
-    return ensure_corpus(job.corpus, job.storage, building(console), approve)
 
 
 def _tracker(job: JobSpec) -> Tracker:

@@ -1,12 +1,18 @@
 """What a driver said so far, out of the lines of its log: plan, trials, report, end."""
 
-import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-Bulletin = dict[str, Any]
-_MARK = '{"pricon": "'
+from pricon.launch.bulletins import (
+    Bulletin,
+    EndBulletin,
+    PlanBulletin,
+    ProgressBulletin,
+    ReportBulletin,
+    TrialBulletin,
+    read,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,31 +44,29 @@ class Account:
     """Takes in lines of a log. A new plan begins a new attempt: what was said before is void.
 
     Args:
-        plan: the bulletin, or None before it.
-        trials: the last bulletin of each trial, by its id.
-        report: the bulletin, or None before it.
-        end: the bulletin, or None before it.
+        plan: what will run, or None before it.
+        trials: what became of trials, by their ids.
+        report: what was found, or None before it.
+        end: how the driver ended, or None before it.
     """
 
-    plan: Bulletin | None = None
-    trials: dict[str, Bulletin] = field(default_factory=dict)
-    report: Bulletin | None = None
-    end: Bulletin | None = None
+    plan: PlanBulletin | None = None
+    trials: dict[str, TrialBulletin] = field(default_factory=dict)
+    report: ReportBulletin | None = None
+    end: EndBulletin | None = None
 
     def take(self, line: str) -> Bulletin | None:
         """The bulletin in a line; None where it is ordinary text."""
-        bulletin = bulletin_of(line)
-        if bulletin is None:
-            return None
+        bulletin = read(line)
         match bulletin:
-            case {"pricon": "plan"}:
+            case PlanBulletin():
                 self.plan = bulletin
                 self.trials, self.report, self.end = {}, None, None
-            case {"pricon": "trial", "id": trial}:
-                self.trials[str(trial)] = bulletin
-            case {"pricon": "report"}:
+            case TrialBulletin():
+                self.trials[bulletin.id] = bulletin
+            case ReportBulletin():
                 self.report = bulletin
-            case {"pricon": "end"}:
+            case EndBulletin():
                 self.end = bulletin
         return bulletin
 
@@ -70,52 +74,34 @@ class Account:
         """The matrix arm x fold, in the order of the plan; empty before it."""
         return [] if self.plan is None else [*self._cells(self.plan)]
 
-    def _cells(self, plan: Bulletin) -> Iterator[Cell]:
-        for arm in plan["arms"]:
-            for fold in plan["folds"]:
-                total = plan["trials"].get(arm, {}).get(str(fold), 0)
-                said = [
-                    trial["status"]
-                    for trial in self.trials.values()
-                    if (trial["arm"], trial["fold"]) == (arm, fold)
-                ]
-                done, failed = said.count("finished"), said.count("failed")
-                yield Cell(arm=arm, fold=fold, done=done, failed=failed, total=total)
-
-
-def bulletin_of(line: str) -> Bulletin | None:
-    """The bulletin that a line is, or None.
-
-    >>> bulletin_of('{"pricon": "progress", "text": "lane 0: epoch 3"}')["text"]
-    'lane 0: epoch 3'
-    """
-    if not line.startswith(_MARK):
-        return None
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    def _cells(self, plan: PlanBulletin) -> Iterator[Cell]:
+        said = Counter((trial.arm, trial.fold, trial.status) for trial in self.trials.values())
+        for arm in plan.arms:
+            for fold in plan.folds:
+                yield Cell(
+                    arm=arm,
+                    fold=fold,
+                    done=said[arm, fold, "finished"],
+                    failed=said[arm, fold, "failed"],
+                    total=plan.trials[arm][fold],
+                )
 
 
 def words_of(bulletin: Bulletin) -> str:
-    """A bulletin as people read it; a kind that is not known stays as it is."""
+    """A bulletin as people read it."""
     match bulletin:
-        case {"pricon": "plan", "arms": arms, "folds": folds, "trials": trials, "output": output}:
-            total = sum(sum(by_fold.values()) for by_fold in trials.values())
+        case PlanBulletin(arms=arms, folds=folds, output=output):
+            total = sum(sum(by_fold.values()) for by_fold in bulletin.trials.values())
             return (
                 f"plan: {total} trials, {len(arms)} arms ({', '.join(arms)}) x {len(folds)} folds"
                 f"   output={output}"
             )
-        case {"pricon": "trial", "id": trial, "arm": arm, "fold": fold, "status": status}:
-            error = bulletin.get("error")
+        case TrialBulletin(id=trial, arm=arm, fold=fold, status=status, error=error):
             why = f": {error}" if error else ""
             return f"trial {trial} ({arm}, fold {fold}) {status}{why}"
-        case {"pricon": "progress", "text": text}:
-            return str(text)
-        case {"pricon": "report", "text": text, "uri": uri}:
-            return f"{text}\nreport   {uri}"
-        case {"pricon": "end", "exit_code": code, "cause": cause}:
-            said = bulletin.get("message") or f"ended: {cause} (exit code {code})"
-            return str(said)
-    return json.dumps(bulletin)
+        case ProgressBulletin(text=text):
+            return text
+        case ReportBulletin(text=text, uri=uri):
+            return f"{text.rstrip()}\nreport   {uri}"
+        case EndBulletin(message=message, cause=cause, exit_code=code):
+            return message or f"ended: {cause} (exit code {code})"

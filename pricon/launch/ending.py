@@ -1,10 +1,10 @@
 """How a run ended, and what ended it: the driver's own words first, then those of its objects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pricon.errors import LaunchError
+from pricon.launch.bulletins import EndBulletin
 from pricon.launch.kubernetes import Object
 from pricon.launch.pods import (
     Reason,
@@ -48,9 +48,12 @@ class Outcome:
     hint: str | None = None
 
 
-def outcome_of(
-    ray_job: Object, end: Mapping[str, Any] | None, reason: Reason | None = None
-) -> Outcome:
+def is_final(end: EndBulletin | None) -> bool:
+    """Whether another attempt would only say the same."""
+    return end is not None and end.cause not in {"infrastructure", "interrupted"}
+
+
+def outcome_of(ray_job: Object, end: EndBulletin | None, reason: Reason | None = None) -> Outcome:
     """The outcome of a run that has ended.
 
     Args:
@@ -60,10 +63,11 @@ def outcome_of(
     """
     status = ray_job.get("status") or {}
     if end is not None:
-        message, hint = end.get("message"), end.get("hint")
-        if reason is not None and end["cause"] == "infrastructure":
-            message, hint = f"{message}\n  {reason.sentence}", hint or reason.hint
-        return Outcome(exit_code=end["exit_code"], cause=end["cause"], message=message, hint=hint)
+        message, hint = end.message, end.hint
+        if reason is not None and not is_final(end):
+            message = f"{message or end.cause}\n  {reason.sentence}"
+            hint = reason.hint or hint
+        return Outcome(exit_code=end.exit_code, cause=end.cause, message=message, hint=hint)
     again = "submit the job again: finished trials are kept, and it goes on from there"
     match state_of(ray_job):
         case "finished":

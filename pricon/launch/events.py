@@ -42,10 +42,17 @@ class StagesDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneDone:
-    """A lane has ended; `error` says why where it did not finish its work."""
+    """A lane has ended.
+
+    Args:
+        lane: index of the lane.
+        error: why it did not finish its work, or None.
+        lost: whether it ended because its workers were lost, so that another try may help.
+    """
 
     lane: int
     error: str | None = None
+    lost: bool = False
 
 
 Event = EpochDone | StagesDone | LaneDone

@@ -12,12 +12,14 @@ from functools import partial
 from threading import Event, Thread
 
 from pricon.errors import LaunchError, PriconError
-from pricon.launch.account import Account, Bulletin
-from pricon.launch.ending import Outcome, outcome_of, why_ended
+from pricon.launch.account import Account
+from pricon.launch.bulletins import Bulletin
+from pricon.launch.ending import Outcome, is_final, outcome_of, why_ended
 from pricon.launch.kubernetes import EVENTS, PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.pending import why_pending
 from pricon.launch.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.pods import Reason, phase_of
+from pricon.launch.rayjob import RUN_LABEL
 from pricon.launch.refusals import ForbiddenError, UnansweredError
 from pricon.launch.runs import ENDED, State, get_run, state_of
 from pricon.launch.watching import Connection, snapshots
@@ -70,13 +72,13 @@ class Pace:
         tick_s: between two looks at the clock.
         reason_s: between two looks at why something waits.
         drain_s: for the next line, after the run has ended.
-        closed_s: for KubeRay to notice the end, after the driver has said it.
+        closed_s: for KubeRay to notice an end, after the driver has said one that is final.
     """
 
     tick_s: float = 0.5
     reason_s: float = 10.0
     drain_s: float = 20.0
-    closed_s: float = 120.0
+    closed_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class _Listeners:
             self.heard.put(_Run(found.get(self.handle)))
 
     def _to_pods(self, connection: Connection) -> None:
-        selection = {"labelSelector": f"pricon.dev/run={self.handle}"}
+        selection = {"labelSelector": f"{RUN_LABEL}={self.handle}"}
         for found in snapshots(self.cluster, PODS, selection, connection, self.stop):
             self.pods = found
             self.heard.put(_Pods(found))
@@ -218,7 +220,8 @@ class _Follower:
             self.state = state
             if state == "retrying":
                 self._gather()
-                self.account.end = None  # of the attempt before
+                if not is_final(self.account.end):
+                    self.account.end = None  # of the attempt before
             yield Changed(state=state)
         if state in ENDED:
             self._end()
@@ -233,10 +236,8 @@ class _Follower:
         quiet_s = time.monotonic() - self.last
         if self.listeners.ended.is_set():
             return self.is_read or quiet_s > self.pace.drain_s
-        end = self.account.end
-        if end is None or end["cause"] == "infrastructure" or self.state != "running":
-            return False  # KubeRay may try again
-        return quiet_s > self.pace.closed_s  # KubeRay has missed the end; the driver has not
+        # KubeRay has missed the end, or repeats what only repeats itself.
+        return is_final(self.account.end) and quiet_s > self.pace.closed_s
 
     def _wonder(self) -> Iterator[Heard]:
         """Look at what waits, from time to time."""

@@ -21,12 +21,13 @@ class Assignment:
     @staticmethod
     def of(job: JobSpec, plan: Plan, lane: int) -> "Assignment":
         """Folders of `job` become absolute: a worker starts in a folder of its own."""
-        corpus = job.corpus.model_copy(update={"uri": _absolute(job.corpus.uri)})
-        update = {"corpus": corpus, "output": _absolute(job.output)}
+        corpus = job.corpus.model_copy(update={"uri": absolute(job.corpus.uri)})
+        update = {"corpus": corpus, "output": absolute(job.output)}
         return Assignment(job=job.model_copy(update=update), plan=plan, lane=lane)
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
+    """A URI as it is; a folder from the root."""
     return uri if "://" in uri else str(Path(uri).absolute())
 
 

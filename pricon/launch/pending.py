@@ -22,7 +22,8 @@ from pricon.launch.pods import (
     waits,
     when,
 )
-from pricon.launch.runs import QUEUE_LABEL, state_of
+from pricon.launch.rayjob import QUEUE_LABEL
+from pricon.launch.runs import state_of
 
 _CREATION = re.compile(r"^(Failed)?(To)?Creat|^SuccessfulCreate", re.IGNORECASE)
 _GANG = re.compile(r"pod ?group|gang|minmember|minimum ?available", re.IGNORECASE)

@@ -14,7 +14,7 @@ from pricon.launch.kubernetes import PODS, BrokenStreamError, Cluster, Object
 SUBMITTER = "ray-job-submitter"
 """Container in which KubeRay's submitter pod prints what the driver says."""
 
-JOB_LABEL = "batch.kubernetes.io/job-name"
+SUBMITTER_LABEL = "batch.kubernetes.io/job-name"
 """Label of the pods of a Kubernetes Job; KubeRay names the Job like the RayJob."""
 
 _OVERLAP_S = 1
@@ -109,7 +109,9 @@ class PodLog:
 
 def submitter_pods(pods: list[Object], handle: str) -> list[Object]:
     """Pods that KubeRay started to submit the run's driver, the oldest first."""
-    found = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(JOB_LABEL) == handle]
+    found = [
+        pod for pod in pods if (pod["metadata"].get("labels") or {}).get(SUBMITTER_LABEL) == handle
+    ]
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 

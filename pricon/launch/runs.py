@@ -5,22 +5,20 @@ submissions of a job are one run, whoever makes them.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from typing import Literal
 
 from pricon.errors import LaunchError
 from pricon.launch.account import Account
-from pricon.launch.kubernetes import CONFIG_MAPS, PODS, RAY_JOBS, Cluster, Object
-from pricon.launch.podlog import JOB_LABEL, PodLog, has_started, submitter_pods
+from pricon.launch.kubernetes import PODS, RAY_JOBS, Cluster, Object
+from pricon.launch.podlog import SUBMITTER_LABEL, PodLog, has_started, submitter_pods
 from pricon.launch.refusals import UnansweredError
 
 State = Literal["queued", "starting", "running", "retrying", "finished", "failed", "stopped"]
 ENDED: frozenset[State] = frozenset({"finished", "failed", "stopped"})
 RUNS = "app.kubernetes.io/name=pricon,app.kubernetes.io/component=run"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 OUTPUT = "pricon.dev/output"
-"""Annotation of a RayJob: URI of the folder of the run."""
+"""Annotation of a RayJob: URI of the folder of the job, in which its run has a folder."""
 
 
 def state_of(ray_job: Object) -> State:
@@ -45,11 +43,6 @@ def state_of(ray_job: Object) -> State:
     return "queued" if (ray_job.get("spec") or {}).get("suspend") else "starting"
 
 
-def handle_of(found: Object) -> str:
-    """Name of an object; of a RayJob, the handle of its run."""
-    return str(found["metadata"]["name"])
-
-
 def get_run(cluster: Cluster, handle: str) -> Object:
     """The RayJob of a run.
 
@@ -72,17 +65,9 @@ def list_runs(cluster: Cluster) -> list[Object]:
     return sorted(runs, key=lambda run: str(run["metadata"]["creationTimestamp"]), reverse=True)
 
 
-def output_of(cluster: Cluster, ray_job: Object) -> str | None:
-    """URI of the folder of a run, or None where nothing says it."""
-    notes = ray_job["metadata"].get("annotations") or {}
-    if OUTPUT in notes:
-        return str(notes[OUTPUT])
-    found = cluster.get(CONFIG_MAPS, handle_of(ray_job)) or {}
-    try:
-        submission = json.loads((found.get("data") or {}).get("submission.json", "{}"))
-    except ValueError:
-        return None
-    output = submission.get("output") if isinstance(submission, dict) else None
+def output_of(ray_job: Object) -> str | None:
+    """URI of the folder that the run writes into, or None where nothing says it."""
+    output = (ray_job["metadata"].get("annotations") or {}).get(OUTPUT)
     return None if output is None else str(output)
 
 
@@ -100,7 +85,7 @@ def read_log(cluster: Cluster, handle: str) -> Account:
 
 def log_lines(cluster: Cluster, handle: str) -> Iterator[str]:
     """Lines of the newest driver of a run that are there now; none where there is no log."""
-    pods = cluster.find(PODS, f"{JOB_LABEL}={handle}")
+    pods = cluster.find(PODS, f"{SUBMITTER_LABEL}={handle}")
     for pod in submitter_pods(pods, handle)[-1:]:
         if has_started(pod):
             yield from PodLog(cluster, pod).read()

@@ -9,10 +9,9 @@ from pricon.launch.ending import Outcome, outcome_of, why_ended
 from pricon.launch.following import events_of
 from pricon.launch.kubernetes import PODS, Cluster, Object
 from pricon.launch.pending import why_pending
-from pricon.launch.pods import Reason
-from pricon.launch.runs import ENDED, State, get_run, handle_of, output_of, read_log, state_of
-
-JOB = "pricon.dev/job"
+from pricon.launch.pods import Reason, name_of
+from pricon.launch.rayjob import JOB_LABEL, RUN_LABEL
+from pricon.launch.runs import ENDED, State, get_run, output_of, read_log, state_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class Status:
         state: of the run.
         created: when it was submitted, RFC 3339.
         ended: when it ended, or None.
-        retries: Ray clusters lost so far.
+        attempts: Ray clusters that have worked on it, or will.
         reason: why it waits, or None.
         outcome: how it ended, or None.
         cells: trials; empty before the driver has its plan, and where its log is gone.
@@ -37,7 +36,7 @@ class Status:
     state: State
     created: str
     ended: str | None
-    retries: int
+    attempts: int
     reason: Reason | None = None
     outcome: Outcome | None = None
     cells: Sequence[Cell] = ()
@@ -60,7 +59,7 @@ def status_of(cluster: Cluster, handle: str) -> Status:
     """
     ray_job = get_run(cluster, handle)
     account = read_log(cluster, handle)
-    pods = cluster.find(PODS, f"pricon.dev/run={handle}")
+    pods = cluster.find(PODS, f"{RUN_LABEL}={handle}")
     events = events_of(cluster, handle)
     state = state_of(ray_job)
     outcome = reason = None
@@ -68,13 +67,12 @@ def status_of(cluster: Cluster, handle: str) -> Status:
         outcome = outcome_of(ray_job, account.end, why_ended(ray_job, pods, events))
     else:
         reason = why_pending(ray_job, pods, events)
-    plan = account.plan or {}
     return Status(
         **_facts(ray_job),
         reason=reason,
         outcome=outcome,
         cells=account.cells(),
-        output=plan.get("output") or output_of(cluster, ray_job),
+        output=_folder(account, ray_job),
     )
 
 
@@ -91,18 +89,22 @@ def report_of(cluster: Cluster, handle: str) -> tuple[Account, str | None]:
     """
     ray_job = get_run(cluster, handle)
     account = read_log(cluster, handle)
-    said = (account.report or {}).get("uri") or (account.plan or {}).get("output")
-    return account, said or output_of(cluster, ray_job)
+    return account, _folder(account, ray_job)
+
+
+def _folder(account: Account, ray_job: Object) -> str | None:
+    return output_of(ray_job) if account.plan is None else account.plan.output
 
 
 def _facts(ray_job: Object) -> dict[str, Any]:
     status = ray_job.get("status") or {}
     labels = ray_job["metadata"].get("labels") or {}
+    state = state_of(ray_job)
     return {
-        "run": handle_of(ray_job),
-        "job": str(labels.get(JOB, "")),
-        "state": state_of(ray_job),
+        "run": name_of(ray_job),
+        "job": str(labels.get(JOB_LABEL, "")),
+        "state": state,
         "created": str(ray_job["metadata"]["creationTimestamp"]),
         "ended": status.get("endTime"),
-        "retries": int(status.get("failed") or 0),
+        "attempts": int(status.get("failed") or 0) + (state != "failed"),
     }

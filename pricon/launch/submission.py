@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pricon.errors import LaunchError
-from pricon.launch.ending import outcome_of
+from pricon.launch.ending import is_final
 from pricon.launch.kubernetes import CONFIG_MAPS, RAY_JOBS, Cluster, Object
+from pricon.launch.pods import name_of
 from pricon.launch.refusals import Kind
-from pricon.launch.runs import ENDED, State, get_run, handle_of, read_log, state_of
+from pricon.launch.runs import ENDED, State, get_run, read_log, state_of
+
+SUBMISSION = "pricon.dev/submission"
+"""Annotation of a RayJob: one wish to run a job."""
 
 Found = Literal["new", "attached", "finished", "replaced"]
 """What a submission met: nothing; a run under way; a finished one, so that nothing was created; one
@@ -75,7 +79,7 @@ def submit_run(cluster: Cluster, rendered: Rendered, *, rerun: bool = False) -> 
     Raises:
         LaunchError: the API server refuses it, or an old run does not go away.
     """
-    handle = handle_of(dict(rendered.ray_job))
+    handle = name_of(dict(rendered.ray_job))
     found: Found = "new"
     while True:
         ray_job = cluster.create(RAY_JOBS, dict(rendered.ray_job))
@@ -87,11 +91,14 @@ def submit_run(cluster: Cluster, rendered: Rendered, *, rerun: bool = False) -> 
             time.sleep(cluster.patience.first_s)
             continue
         if "deletionTimestamp" not in ray_job["metadata"]:
-            if state_of(ray_job) not in ENDED:
+            what = _look_at(cluster, rendered, ray_job)
+            if what in {"new", "attached"}:
                 _give_config(cluster, rendered, ray_job)
-                return Submitted(handle=handle, found="attached", ray_job=ray_job)
-            if not rerun and _is_done(cluster, ray_job):
-                return Submitted(handle=handle, found="finished", ray_job=ray_job)
+                # An answer was lost, and asking again met our own.
+                what = found if what == "new" else what
+                return Submitted(handle=handle, found=what, ray_job=ray_job)
+            if what == "finished" and not rerun:
+                return Submitted(handle=handle, found=what, ray_job=ray_job)
         _remove(cluster, ray_job)
         found = "replaced"
 
@@ -111,11 +118,23 @@ def cancel_run(cluster: Cluster, handle: str) -> State:
     return state
 
 
-def _is_done(cluster: Cluster, ray_job: Object) -> bool:
-    """Whether nothing is left to run; what the driver said counts more than what Ray says."""
-    if state_of(ray_job) != "finished":
-        return False
-    return outcome_of(ray_job, read_log(cluster, handle_of(ray_job)).end).exit_code == 0
+def _look_at(cluster: Cluster, rendered: Rendered, there: Object) -> Found:
+    """What to make of a run that is there; what its driver said counts more than what Ray says."""
+    state = state_of(there)
+    asked = _submission(rendered.ray_job)
+    if asked is not None and asked == _submission(there) and state not in ENDED:
+        return "new"
+    end = read_log(cluster, name_of(there)).end
+    is_wrong = end is not None and end.exit_code != 0
+    if state not in ENDED:
+        return "replaced" if is_wrong and is_final(end) else "attached"
+    return "finished" if state == "finished" and not is_wrong else "replaced"
+
+
+def _submission(ray_job: Mapping[str, Any]) -> str | None:
+    """Identity of the submission that made a RayJob."""
+    notes = ray_job["metadata"].get("annotations") or {}
+    return None if SUBMISSION not in notes else str(notes[SUBMISSION])
 
 
 def _complete_or_undo(cluster: Cluster, rendered: Rendered, ray_job: Object) -> None:
@@ -124,13 +143,13 @@ def _complete_or_undo(cluster: Cluster, rendered: Rendered, ray_job: Object) -> 
         _give_config(cluster, rendered, ray_job)
     except BaseException:
         with contextlib.suppress(LaunchError):  # the first error is the one to show
-            cluster.delete(RAY_JOBS, handle_of(ray_job), ray_job["metadata"]["uid"])
+            cluster.delete(RAY_JOBS, name_of(ray_job), ray_job["metadata"]["uid"])
         raise
 
 
 def _give_config(cluster: Cluster, rendered: Rendered, ray_job: Object) -> None:
     """Create the ConfigMap of a run, owned by its RayJob, where it is not there."""
-    name, uid = handle_of(ray_job), ray_job["metadata"]["uid"]
+    name, uid = name_of(ray_job), ray_job["metadata"]["uid"]
     owner = {
         "apiVersion": ray_job["apiVersion"],
         "kind": ray_job["kind"],
@@ -152,12 +171,12 @@ def _give_config(cluster: Cluster, rendered: Rendered, ray_job: Object) -> None:
 
 
 def _remove(cluster: Cluster, ray_job: Object) -> None:
-    cluster.delete(RAY_JOBS, handle_of(ray_job), ray_job["metadata"]["uid"])
+    cluster.delete(RAY_JOBS, name_of(ray_job), ray_job["metadata"]["uid"])
     _await_absence(cluster, RAY_JOBS, ray_job)
 
 
 def _await_absence(cluster: Cluster, kind: Kind, deleted: Object) -> None:
-    name, uid = handle_of(deleted), deleted["metadata"]["uid"]
+    name, uid = name_of(deleted), deleted["metadata"]["uid"]
     deadline = time.monotonic() + cluster.patience.gone_s
     while True:
         there = cluster.get(kind, name)

@@ -1,25 +1,26 @@
 """A prepared job to its report: run, record, report."""
 
-import io
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from ruamel.yaml import YAML
-
+from pricon.corpus.build import Progress
+from pricon.corpus.ensure import ensure_corpus
 from pricon.corpus.reader import Corpus
+from pricon.corpus.survey import Survey
 from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
 from pricon.launch.lock import only_one
-from pricon.launch.preflight import Prepared
+from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.targets import lanes_for
 from pricon.plan.plan import Plan
 from pricon.report.metrics import measure
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.report.write import FIGURES, LATEX, PAGE, REPORT, RESULTS, write_report
+from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec
 from pricon.storage import Storage, open_storage
@@ -45,6 +46,20 @@ def run_storage(job: JobSpec, plan: Plan) -> Storage:
     return open_storage(job.output, job.storage).child(f"{job.name}/{plan.run_id}")
 
 
+def approved_corpus(job: JobSpec, folds: tuple[int, ...] | None, progress: Progress) -> Corpus:
+    """The job's corpus; not built before the job has passed every check on its recordings.
+
+    Raises:
+        CorpusError: as `ensure_corpus`; or results cannot be written.
+        PlanError: the recordings cannot give what the job asks for.
+    """
+
+    def approve(found: Survey) -> None:
+        run_storage(job, prepare(job, found, folds).plan).check_writable()
+
+    return ensure_corpus(job.corpus, job.storage, progress, approve)
+
+
 def run(
     prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View, *, rerun: bool = False
 ) -> Report:
@@ -64,7 +79,7 @@ def run(
     tracker.check(job.name)
     facts = environment()
     documents = {
-        "job.yaml": _as_yaml(job),
+        "job.yaml": dump_job(job).encode(),
         "plan.json": plan.to_json(),
         "environment.json": json.dumps(facts, indent=1).encode(),
     }
@@ -133,13 +148,6 @@ def _forget(prepared: Prepared) -> None:
             checkpoints = checkpoints_of(pack, output)
             for path in checkpoints.list():
                 checkpoints.delete(path)
-
-
-def _as_yaml(job: JobSpec) -> bytes:
-    """The whole job, defaults included, as a job file that gives the same run."""
-    buffer = io.BytesIO()
-    YAML(typ="safe", pure=True).dump(job.model_dump(mode="json"), buffer)
-    return buffer.getvalue()
 
 
 def _metrics(result: TrialResult) -> Mapping[str, float]:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from pricon.model.encoders import encode, encoder_layers
 from pricon.model.keyed import dropout_mask
 from pricon.model.layers import Layer, Weights, activation, linear
-from pricon.spec.training import EncoderSpec
+from pricon.model.precision import forward_in
+from pricon.spec.training import EncoderSpec, Precision
 
 EMBEDDING = "embedding"
 """Name of the input of a probe: the output of a frozen encoder, in a modality's place."""
@@ -90,9 +91,15 @@ class Dropout:
 class PackedNetwork(nn.Module):
     """Networks of one layout, one a row of `parameters_by_member`."""
 
-    def __init__(self, layout: Layout, parameters: Float[Tensor, "members size"]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        parameters: Float[Tensor, "members size"],
+        precision: Precision = "float32",
+    ) -> None:
         super().__init__()
         self.layout = layout
+        self.precision = precision
         self.parameters_by_member = nn.Parameter(parameters)
         self._activation = activation(layout.encoder)
 
@@ -109,8 +116,10 @@ class PackedNetwork(nn.Module):
             dropout: what to drop in front of a head that predicts; None in evaluation.
         """
         weights = self._weights()
-        embedding = inputs[EMBEDDING] if self.layout.is_probe else self._embed(weights, inputs)
-        return embedding, self._score(weights, embedding, dropout)
+        with forward_in(self.precision, self.parameters_by_member.device):
+            embedding = inputs[EMBEDDING] if self.layout.is_probe else self._embed(weights, inputs)
+            scores = self._score(weights, embedding, dropout)
+        return embedding.float(), scores.float()
 
     def _weights(self) -> Weights:
         layers = self.layout.layers

@@ -185,6 +185,7 @@ def _training_settings(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
         "batch_size": optimisation.batch_size,
         "clip": optimisation.gradient_clip_norm,
         "optimiser": [optimisation.optimiser, optimisation.weight_decay],
+        "precision": optimisation.precision,
     }
     match link.role:
         case "teacher" if link.objective == "random":

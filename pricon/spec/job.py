@@ -181,7 +181,9 @@ class JobSpec(Spec):
 
     target: Target = "local"
     """`local` starts Ray on this machine; `inprocess` works without Ray, one lane after the
-    other."""
+    other; `kubernetes` sends the job to a cluster with pricon's chart; `ray://host:port` or the
+    `http` address of a dashboard sends it to a Ray cluster; `ray` runs it on the Ray cluster that
+    this process belongs to."""
 
     @model_validator(mode="after")
     def _customs_of_the_corpus(self) -> "JobSpec":

@@ -195,8 +195,12 @@ class ClusterProfile(ProfilePart):
     pending_limit_s: PositiveInt = 24 * 3600
     """A run that has not started by then is ended. Waiting in a queue does not count."""
 
-    keep_s: NonNegativeInt = 7 * 24 * 3600
-    """How long an ended run keeps its object and its log in the cluster. Its pods end with it."""
+    keep_s: NonNegativeInt = 0
+    """How long the pods of an ended run stay, for a look at them. Its object and its log stay until
+    somebody removes them."""
+
+    ray_version: str = Field("2.60.0", pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")
+    """Version of Ray in `image`; KubeRay asks for it."""
 
     retries: RetrySpec = RetrySpec()
     """Budgets."""

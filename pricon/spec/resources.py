@@ -1,12 +1,47 @@
 """Where a run executes and how wide. Nothing in this module changes a result."""
 
-from typing import Literal
+import re
+from difflib import get_close_matches
+from typing import Annotated
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
-from pricon.spec.base import Spec
+from pricon.spec.base import ContradictionError, Spec
 
-Target = Literal["inprocess", "local"]
+TARGETS = ("local", "inprocess", "ray", "kubernetes")
+_ADDRESS = re.compile(r"(ray|https?)://\S+")
+
+
+def known_target(target: str) -> str:
+    """`target`, if it is one.
+
+    Raises:
+        ContradictionError: it is not; a ValueError with a hint.
+    """
+    if target in TARGETS or is_address(target):
+        return target
+    near = get_close_matches(target, TARGETS, n=1)
+    raise ContradictionError(
+        f"there is no target `{target}`\n"
+        f"  expected one of: {', '.join(TARGETS)}, or the address of a Ray cluster",
+        f"did you mean `{near[0]}`?" if near else "an address is `ray://host:port` or `http://...`",
+    )
+
+
+def is_address(target: str) -> bool:
+    """Whether a target is the address of a Ray cluster."""
+    return _ADDRESS.fullmatch(target) is not None
+
+
+Target = Annotated[str, AfterValidator(known_target)]
+NodeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
 class ResourcesSpec(Spec):
@@ -25,8 +60,10 @@ class ResourcesSpec(Spec):
     cpus_per_worker: PositiveFloat = 1.0
     """CPUs that Ray reserves for a worker; also its number of torch threads, at least one."""
 
-    gpus_per_worker: NonNegativeFloat = 0.0
-    """GPUs that Ray reserves for a worker; a fraction lets lanes share one."""
+    gpus_per_worker: NonNegativeFloat | None = None
+    """GPUs that Ray reserves for a worker; a fraction lets lanes share one. Null takes one for each
+    worker where there are enough, a share where there are fewer, and works on CPUs where there is
+    none."""
 
     max_failures: NonNegativeInt = 2
     """How often a lane starts again after losing a worker. A trial that fails by itself is not
@@ -38,6 +75,15 @@ class ResourcesSpec(Spec):
     pack_members: PositiveInt = 256
     """Most models in one pack; bounds memory. Encoders over time take as much room as windows have
     frames, so their packs have so many times fewer."""
+
+    pool: NodeName | None = None
+    """Node pool of a cluster; null is the one that the cluster's owner calls its default."""
+
+    queue: NodeName | None = None
+    """Kueue's LocalQueue in which the run waits for its turn; null is the cluster's custom."""
+
+    priority_class: NodeName | None = None
+    """PriorityClass of the run's pods; null is the cluster's custom."""
 
 
 class StorageSpec(Spec):

@@ -181,6 +181,9 @@ class StageSpec(Spec):
     kept."""
 
 
+Precision = Literal["float32", "tf32", "bf16"]
+
+
 class OptimisationSpec(Spec):
     """Early stopping on the validation split, best weights kept."""
 
@@ -206,6 +209,11 @@ class OptimisationSpec(Spec):
     """Supervised teachers and all students; stops on validation cross-entropy (squared error under
     `task: regression`), never on the mixed loss, so that all arms are selected by one criterion.
     [A] C-LUPI."""
+
+    precision: Precision = "float32"
+    """Of products of matrices while training: `tf32` (10 bits of a float32's 23, on GPUs that have
+    it, and float32 elsewhere) or `bf16` (7 bits). Losses, optimiser and evaluation stay in float32.
+    [A] C-LUPI: float32."""
 
     gradient_clip_norm: PositiveFloat | None = None
     """Largest gradient norm of one model in a step; null leaves gradients alone. [A] C-LUPI."""

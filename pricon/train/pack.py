@@ -132,7 +132,7 @@ class Pack:
         Rows are leaf tensors that share memory with the stack: the library's own optimiser then
         counts steps for each member, and passes over a row that has no gradient.
         """
-        self._raw = PackedNetwork(self.layout, parameters)
+        self._raw = PackedNetwork(self.layout, parameters, self.optimisation.precision)
         self.network = self.ranks.parallel(self._raw) if len(parameters) else self._raw
         self._rows = [row.requires_grad_() for row in self._raw.parameters_by_member.detach()]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimisation.optimiser]

@@ -12,6 +12,7 @@ from pricon.corpus.labels import MOST_KINDS
 from pricon.errors import TrainingError
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout, PackedNetwork
+from pricon.model.precision import steps_in
 from pricon.plan.plan import Cell, Judge, Stage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import PADDING, Examples, Part
@@ -40,7 +41,8 @@ def train_pack(
     optimisation = work.job.optimisation
     pack = Pack(recipe.layout, examples.keys, recipe.training, optimisation, work.ranks)
     if recipe.is_trained:
-        fit(pack, examples, recipe.objective, checkpoints, listen)
+        with steps_in(optimisation.precision, work.device):
+            fit(pack, examples, recipe.objective, checkpoints, listen)
     arrays = _arrays(work, recipe, pack)
     seconds = time.monotonic() - started
     results: list[StageRecord | TrainingError] = []

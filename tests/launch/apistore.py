@@ -6,18 +6,13 @@ the background of what has no owner left, and strict checks of fields.
 
 import copy
 import itertools
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from threading import Condition, Timer
 from typing import Any
 from uuid import uuid4
 
-import pytest
-from jsonschema import Draft202012Validator
+from tests.kuberay import strict_schema
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -31,19 +26,7 @@ KINDS = {
     "events": ("v1", "Event"),
 }
 GARBAGE_AFTER_S = 0.15
-_BESIDE = Path(__file__).parents[3] / "shared" / "kuberay"
 _CONFIG_MAP = {"apiVersion", "kind", "metadata", "data", "binaryData", "immutable"}
-
-
-@cache
-def ray_job_schema() -> Object:
-    """KubeRay's own schema, or a skipped test where there is none."""
-    folder = Path(os.environ.get("PRICON_KUBERAY", _BESIDE))
-    file = folder / "rayjob.v1.schema.json"
-    if not file.exists():
-        pytest.skip(f"no schema of KubeRay: neither {_BESIDE} nor $PRICON_KUBERAY holds it")
-    schema: Object = json.loads(file.read_text(encoding="utf-8"))["openAPIV3Schema"]
-    return schema
 
 
 class RefusedError(Exception):
@@ -185,34 +168,21 @@ class Store:
 
 def _check(plural: str, body: Object) -> None:
     """Strict decoding, then validation, as Kubernetes words them."""
+    unknown: list[str] = []
+    wrong: list[str] = []
     if plural == "configmaps":
-        unknown = [f'unknown field "{key}"' for key in body if key not in _CONFIG_MAP]
+        unknown = [key for key in body if key not in _CONFIG_MAP]
     elif plural == "rayjobs":
-        unknown = [f'unknown field "{path}"' for path in _unknown(ray_job_schema(), body, "")]
-    else:
-        unknown = []
+        for error in strict_schema("RayJob").iter_errors(body):
+            path = [str(part) for part in error.absolute_path]
+            if error.validator == "additionalProperties":
+                extra = {*error.instance} - {*error.schema["properties"]}
+                unknown += [".".join([*path, key]) for key in sorted(extra)]
+            else:
+                wrong.append(f"{'.'.join(path)}: {error.message}")
     if unknown:
-        message = f"strict decoding error: {', '.join(unknown)}"
-        raise RefusedError(400, "BadRequest", message, plural)
-    if plural == "rayjobs":
-        for error in Draft202012Validator(ray_job_schema()).iter_errors(body):
-            name = body["metadata"]["name"]
-            message = f'RayJob.ray.io "{name}" is invalid: {error.json_path[2:]}: {error.message}'
-            raise RefusedError(422, "Invalid", message, plural)
-
-
-def _unknown(schema: Object, value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unknown(schema.get("items", {}), item, f"{path}[{index}]")
-    if not isinstance(value, dict) or schema.get("x-kubernetes-preserve-unknown-fields"):
-        return
-    known, others = schema.get("properties"), schema.get("additionalProperties")
-    for key, item in value.items():
-        place = f"{path}.{key}" if path else key
-        if known is not None and key in known:
-            yield from _unknown(known[key], item, place)
-        elif isinstance(others, dict):
-            yield from _unknown(others, item, place)
-        elif known is not None:
-            yield place
+        fields = ", ".join(f'unknown field "{field}"' for field in unknown)
+        raise RefusedError(400, "BadRequest", f"strict decoding error: {fields}", plural)
+    if wrong:
+        message = f'RayJob.ray.io "{body["metadata"]["name"]}" is invalid: {wrong[0]}'
+        raise RefusedError(422, "Invalid", message, plural)

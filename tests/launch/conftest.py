@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -8,7 +9,8 @@ from pricon.spec.job import JobSpec
 from tests.launch.access import connect
 from tests.launch.apifaults import ApiServer
 from tests.launch.apiserver import api_server
-from tests.launch.kuberay import Operator
+from tests.launch.operator import Operator
+from tests.raycluster import RayCluster, ray_cluster
 from tests.tiny import build, tiny_job
 
 
@@ -32,12 +34,20 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def cluster(api: ApiServer, tmp_path: Path) -> Cluster:
-    """A client of it."""
+def kube(api: ApiServer, tmp_path: Path) -> Cluster:
+    """A client of `api`."""
     return connect(tmp_path, api.url)
 
 
 @pytest.fixture
 def operator(api: ApiServer) -> Operator:
-    """What happens to runs in it."""
+    """What happens to runs in `api`."""
     return Operator(api.store)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+    """A real Ray cluster of two nodes, which asks for a token."""
+    # Paths of sockets may be 107 bytes long, which pytest's folders are not made for.
+    with TemporaryDirectory(prefix="ray-") as folder, ray_cluster(Path(folder)) as found:
+        yield found

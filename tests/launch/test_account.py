@@ -2,8 +2,9 @@
 
 import pytest
 
-from pricon.launch.account import Account, Cell, bulletin_of, words_of
-from tests.launch.kuberay import OUTPUT, bulletin, end, plan, trial
+from pricon.launch.account import Account, Cell, words_of
+from pricon.launch.bulletins import read
+from tests.launch.operator import FOLDER, end, plan, progress, report, trial
 
 
 def account(*lines: str) -> Account:
@@ -40,24 +41,22 @@ def test_before_the_plan_there_is_no_matrix() -> None:
 
 @pytest.mark.parametrize("line", ['{"pricon": "plan', '{"other": 1}', "", ' {"pricon": "end"}'])
 def test_lines_that_are_no_bulletins(line: str) -> None:
-    assert bulletin_of(line) is None
-    assert Account().take(line) is None
+    assert account(line) == Account()
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (plan(), f"plan: 6 trials, 2 arms (e2e, pricon) x 2 folds   output={OUTPUT}"),
+        (plan(), f"plan: 6 trials, 2 arms (e2e, pricon) x 2 folds   output={FOLDER}"),
         (trial("ab12", "e2e", 3), "trial ab12 (e2e, fold 3) finished"),
         (trial("ab12", "e2e", 3, error="one class"), "trial ab12 (e2e, fold 3) failed: one class"),
-        (bulletin("progress", text="lane 0: epoch 3"), "lane 0: epoch 3"),
-        (bulletin("report", text="a table", complete=True, uri="s3://r"), "a table\nreport   s3://r"),
+        (progress("lane 0: epoch 3"), "lane 0: epoch 3"),
+        (report("a table\n"), f"a table\nreport   {FOLDER}/report.html"),
         (end(2, "input", "`x` is wrong"), "`x` is wrong"),
         (end(), "ended: done (exit code 0)"),
-        (bulletin("newer", text="?"), '{"pricon": "newer", "text": "?"}'),
     ],
 )  # fmt: skip
 def test_bulletins_in_words(line: str, words: str) -> None:
-    found = bulletin_of(line)
+    found = read(line)
     assert found is not None
     assert words_of(found) == words

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from pricon.launch.ending import Outcome, outcome_of, why_ended
+from pricon.launch.bulletins import Cause, EndBulletin
+from pricon.launch.ending import Outcome, is_final, outcome_of, why_ended
 from pricon.launch.kubernetes import Object
 from pricon.launch.pods import Reason
-from tests.launch.kuberay import HANDLE, event, pod, ray_job, running
+from tests.launch.operator import HANDLE, event, pod, ray_job, running
 
 NAME = f"{HANDLE}-worker1"
 
@@ -16,8 +17,8 @@ def ended(**status: Any) -> Object:
     return ray_job() | {"status": {"jobDeploymentStatus": "Failed", **status}}
 
 
-def said(exit_code: int, cause: str, message: str | None = None) -> dict[str, Any]:
-    return {"exit_code": exit_code, "cause": cause, "message": message, "hint": None}
+def said(exit_code: int, cause: Cause, message: str | None = None) -> EndBulletin:
+    return EndBulletin(exit_code=exit_code, cause=cause, message=message)
 
 
 def dead(role: str, reason: str, code: int, state: str = "state") -> Object:
@@ -30,7 +31,7 @@ def dead(role: str, reason: str, code: int, state: str = "state") -> Object:
 @pytest.mark.parametrize(
     ("code", "cause"), [(0, "done"), (1, "trials"), (2, "input"), (70, "defect")]
 )
-def test_the_driver_s_own_words_count(code: int, cause: str) -> None:
+def test_the_driver_s_own_words_count(code: int, cause: Cause) -> None:
     outcome = outcome_of(ended(message="no"), said(code, cause, "why"), Reason(sentence="else"))
     assert outcome == Outcome(exit_code=code, cause=cause, message="why")
 
@@ -133,3 +134,13 @@ def test_it_did_not_start_in_time() -> None:
     run["spec"]["preRunningDeadlineSeconds"] = 60
     assert why(run).sentence == "it did not start within 60 s"
     assert "`pendingLimitS`" in str(why(run).hint)
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [("done", True), ("trials", True), ("input", True), ("defect", True), ("infrastructure", False),
+     ("interrupted", False)],
+)  # fmt: skip
+def test_what_another_attempt_would_only_repeat(cause: Cause, expected: bool) -> None:
+    assert is_final(said(1, cause)) is expected
+    assert is_final(None) is False

@@ -25,15 +25,15 @@ from pricon.launch.kubernetes import Cluster
 from pricon.launch.submission import submit_run
 from tests.launch.access import connect
 from tests.launch.apifaults import ApiServer
-from tests.launch.kuberay import (
+from tests.launch.operator import (
     HANDLE,
     Operator,
     Rendered,
-    bulletin,
     end,
     event,
     plan,
     pod,
+    progress,
     running,
     trial,
 )
@@ -42,9 +42,9 @@ QUICK = Pace(tick_s=0.05, reason_s=0.15, drain_s=2.0, closed_s=0.5)
 Life = Callable[[], object]
 
 
-def hear(cluster: Cluster, *life: Life) -> list[Heard]:
+def hear(kube: Cluster, *life: Life) -> list[Heard]:
     """Everything that is heard while this happens, step by step."""
-    story = follow(cluster, HANDLE, QUICK)
+    story = follow(kube, HANDLE, QUICK)
     heard = [next(story)]
     listener = Thread(target=lambda: heard.extend(story), daemon=True)
     listener.start()
@@ -71,14 +71,14 @@ def outcome(heard: list[Heard]) -> Outcome:
 
 
 @pytest.fixture(autouse=True)
-def submitted(cluster: Cluster) -> None:
-    submit_run(cluster, Rendered())
+def submitted(kube: Cluster) -> None:
+    submit_run(kube, Rendered())
 
 
-def test_from_submission_to_report(cluster: Cluster, operator: Operator) -> None:
-    said = [plan(), "an ordinary line", trial("a", "e2e", 0), bulletin("progress", text="half")]
+def test_from_submission_to_report(kube: Cluster, operator: Operator) -> None:
+    said = [plan(), "an ordinary line", trial("a", "e2e", 0), progress("half")]
     heard = hear(
-        cluster, operator.start, lambda: operator.say(*said), lambda: operator.say(end()),
+        kube, operator.start, lambda: operator.say(*said), lambda: operator.say(end()),
         operator.finish,
     )  # fmt: skip
     assert states(heard) == ["starting", "running", "finished"]
@@ -87,10 +87,10 @@ def test_from_submission_to_report(cluster: Cluster, operator: Operator) -> None
     assert outcome(heard) == Outcome(exit_code=0, cause="done")
 
 
-def test_the_outcome_is_the_driver_s(cluster: Cluster, operator: Operator) -> None:
+def test_the_outcome_is_the_driver_s(kube: Cluster, operator: Operator) -> None:
     """Ray calls a driver successful that has told its own outcome."""
     heard = hear(
-        cluster, operator.start, lambda: operator.say(plan(), end(1, "trials", "1 trial failed")),
+        kube, operator.start, lambda: operator.say(plan(), end(1, "trials", "1 trial failed")),
         operator.finish,
     )  # fmt: skip
     assert outcome(heard) == Outcome(
@@ -98,9 +98,9 @@ def test_the_outcome_is_the_driver_s(cluster: Cluster, operator: Operator) -> No
     )
 
 
-def test_without_its_words_the_outcome_is_kuberay_s(cluster: Cluster, operator: Operator) -> None:
+def test_without_its_words_the_outcome_is_kuberay_s(kube: Cluster, operator: Operator) -> None:
     heard = hear(
-        cluster, operator.start, lambda: operator.say("Killed"),
+        kube, operator.start, lambda: operator.say("Killed"),
         lambda: operator.finish("FAILED", "Failed", reason="AppFailed", message="exit code 137"),
     )  # fmt: skip
     assert states(heard)[-1] == "failed"
@@ -108,9 +108,7 @@ def test_without_its_words_the_outcome_is_kuberay_s(cluster: Cluster, operator: 
     assert outcome(heard).message == "the run failed: exit code 137"
 
 
-def test_connections_break_all_the_time(
-    cluster: Cluster, operator: Operator, api: ApiServer
-) -> None:
+def test_connections_break_all_the_time(kube: Cluster, operator: Operator, api: ApiServer) -> None:
     said = [f"line {index % 4}" for index in range(40)]
     for cut in (0, 3, 7, 2, 9):
         api.fail("log", cut_after=cut)
@@ -120,23 +118,23 @@ def test_connections_break_all_the_time(
     api.fail("watch", cut_after=0, times=3)
     api.fail("get", status=429, times=2)
     steps = [lambda part=said[start : start + 5]: operator.say(*part) for start in range(0, 40, 5)]
-    heard = hear(cluster, operator.start, *steps, lambda: operator.say(end()), operator.finish)
+    heard = hear(kube, operator.start, *steps, lambda: operator.say(end()), operator.finish)
     assert lines(heard) == [*said, end()]
     assert outcome(heard).exit_code == 0
 
 
-def test_the_watch_is_too_old(cluster: Cluster, operator: Operator, api: ApiServer) -> None:
+def test_the_watch_is_too_old(kube: Cluster, operator: Operator, api: ApiServer) -> None:
     api.watch_s = 0.2
 
     def compact() -> None:
         api.store.compacted = api.store.version + 1
 
-    heard = hear(cluster, operator.start, compact, lambda: operator.say(end()), operator.finish)
+    heard = hear(kube, operator.start, compact, lambda: operator.say(end()), operator.finish)
     assert states(heard) == ["starting", "running", "finished"]
     assert api.times("list", "rayjobs") >= 2
 
 
-def test_the_api_server_is_restarted(cluster: Cluster, operator: Operator, api: ApiServer) -> None:
+def test_the_api_server_is_restarted(kube: Cluster, operator: Operator, api: ApiServer) -> None:
     """For a while nothing is answered; then everything goes on, with nothing lost."""
 
     def go_away() -> None:
@@ -146,7 +144,7 @@ def test_the_api_server_is_restarted(cluster: Cluster, operator: Operator, api: 
         api.store.restart()
 
     heard = hear(
-        cluster, operator.start, go_away, lambda: operator.say("meanwhile", end()),
+        kube, operator.start, go_away, lambda: operator.say("meanwhile", end()),
         operator.finish,
     )  # fmt: skip
     assert lines(heard) == ["before", "meanwhile", end()]
@@ -155,10 +153,10 @@ def test_the_api_server_is_restarted(cluster: Cluster, operator: Operator, api: 
     assert "the API server answers again" in notes
 
 
-def test_kuberay_tries_again(cluster: Cluster, operator: Operator) -> None:
+def test_kuberay_tries_again(kube: Cluster, operator: Operator) -> None:
     """The log of the first attempt is deleted with its pod; what it said last does not count."""
     heard = hear(
-        cluster, operator.start,
+        kube, operator.start,
         lambda: operator.say(plan(), trial("a", "e2e", 0), end(3, "infrastructure", "head lost")),
         operator.retry, lambda: operator.say(plan(), trial("b", "e2e", 1), end()), operator.finish,
     )  # fmt: skip
@@ -170,9 +168,9 @@ def test_kuberay_tries_again(cluster: Cluster, operator: Operator) -> None:
     assert outcome(heard).exit_code == 0
 
 
-def test_somebody_else_cancels_it(cluster: Cluster, operator: Operator) -> None:
+def test_somebody_else_cancels_it(kube: Cluster, operator: Operator) -> None:
     heard = hear(
-        cluster, operator.start, lambda: operator.say(plan()),
+        kube, operator.start, lambda: operator.say(plan()),
         lambda: operator.store.delete("pods", operator.submitter),
         lambda: operator.store.delete("rayjobs", HANDLE),
     )  # fmt: skip
@@ -180,15 +178,24 @@ def test_somebody_else_cancels_it(cluster: Cluster, operator: Operator) -> None:
     assert outcome(heard).message == f"run `{HANDLE}` was cancelled: its RayJob is gone"
 
 
-def test_kuberay_misses_the_end(cluster: Cluster, operator: Operator) -> None:
-    heard = hear(cluster, operator.start, lambda: operator.say(plan(), end(1, "trials", "one")))
+def test_kuberay_misses_the_end(kube: Cluster, operator: Operator) -> None:
+    heard = hear(kube, operator.start, lambda: operator.say(plan(), end(1, "trials", "one")))
     assert states(heard) == ["starting", "running"]
     assert outcome(heard).exit_code == 1
 
 
-def test_why_it_waits_is_said_once_and_when_it_changes(
-    cluster: Cluster, operator: Operator
+def test_an_error_that_would_only_be_repeated_is_not_waited_for(
+    kube: Cluster, operator: Operator
 ) -> None:
+    heard = hear(
+        kube, operator.start, lambda: operator.say(plan(), end(2, "input", "no such corpus")),
+        lambda: operator.status(jobDeploymentStatus="Retrying"),
+    )  # fmt: skip
+    assert states(heard) == ["starting", "running", "retrying"]
+    assert outcome(heard).message == "no such corpus"
+
+
+def test_why_it_waits_is_said_once_and_when_it_changes(kube: Cluster, operator: Operator) -> None:
     head = f"{HANDLE}-head1"
 
     def unscheduled(message: str) -> None:
@@ -200,7 +207,7 @@ def test_why_it_waits_is_said_once_and_when_it_changes(
         operator.start()
 
     heard = hear(
-        cluster, lambda: operator.status(jobDeploymentStatus="Initializing"),
+        kube, lambda: operator.status(jobDeploymentStatus="Initializing"),
         lambda: operator.add(pod(head, "head")),
         lambda: unscheduled("0/3 nodes are available: 3 Insufficient memory."),
         lambda: None,
@@ -213,9 +220,7 @@ def test_why_it_waits_is_said_once_and_when_it_changes(
     assert Waiting(reason=None) in heard
 
 
-def test_a_worker_that_waits_while_the_driver_is_quiet(
-    cluster: Cluster, operator: Operator
-) -> None:
+def test_a_worker_that_waits_while_the_driver_is_quiet(kube: Cluster, operator: Operator) -> None:
     name = f"{HANDLE}-worker1"
 
     def wait() -> None:
@@ -226,7 +231,7 @@ def test_a_worker_that_waits_while_the_driver_is_quiet(
         operator.add(event("Pod", name, "NotTriggerScaleUp", said))
 
     heard = hear(
-        cluster, operator.start, wait, lambda: None, lambda: operator.say(end()), operator.finish
+        kube, operator.start, wait, lambda: None, lambda: operator.say(end()), operator.finish
     )
     (reason,) = {one.reason.sentence for one in heard if isinstance(one, Waiting) and one.reason}
     assert "no node of pool `gpu-a100` fits worker pod" in reason
@@ -234,69 +239,67 @@ def test_a_worker_that_waits_while_the_driver_is_quiet(
 
 
 def test_what_killed_it_is_remembered_after_the_pod_is_gone(
-    cluster: Cluster, operator: Operator
+    kube: Cluster, operator: Operator
 ) -> None:
     def run_out_of_memory() -> None:
         killed = {"lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}
         operator.store.update("pods", f"{HANDLE}-head1", status=running("ray-head", **killed))
 
     heard = hear(
-        cluster, operator.start, run_out_of_memory,
+        kube, operator.start, run_out_of_memory,
         lambda: operator.finish("FAILED", "Failed", message="job driver died"),
     )  # fmt: skip
     assert "the head pod `tiny-0123abcd-head1` ran out of memory" in str(outcome(heard).message)
     assert "`head.memory`" in str(outcome(heard).hint)
 
 
-def test_a_run_that_has_ended_is_told_from_its_beginning(
-    cluster: Cluster, operator: Operator
-) -> None:
+def test_a_run_that_has_ended_is_told_from_its_beginning(kube: Cluster, operator: Operator) -> None:
     operator.start()
     operator.say(plan(), end())
     operator.finish()
-    heard = hear(cluster)
+    heard = hear(kube)
     assert (states(heard), lines(heard)) == (["finished"], [plan(), end()])
 
 
-def test_a_run_without_a_log_left(cluster: Cluster, operator: Operator) -> None:
+def test_a_run_without_a_log_left(kube: Cluster, operator: Operator) -> None:
     operator.start()
     operator.finish()
     operator.store.delete("pods", operator.submitter)
-    heard = hear(cluster)
+    heard = hear(kube)
     assert (lines(heard), outcome(heard).exit_code) == ([], 0)
 
 
 def test_a_token_that_expires_ends_following_with_words(
-    cluster: Cluster, operator: Operator, api: ApiServer
+    kube: Cluster, operator: Operator, api: ApiServer
 ) -> None:
     operator.start()
     operator.say("one")
     api.fail("watch", status=401, times=99)
     api.watch_s = 0.1
     with pytest.raises(LaunchError, match="a token has expired") as caught:
-        [*follow(cluster, HANDLE, QUICK)]
+        [*follow(kube, HANDLE, QUICK)]
     assert "a run that was submitted goes on" in str(caught.value.hint)
 
 
-def test_events_that_may_not_be_seen(cluster: Cluster, api: ApiServer) -> None:
+def test_events_that_may_not_be_seen(kube: Cluster, api: ApiServer) -> None:
     api.forbidden.add(("list", "events"))
-    assert events_of(cluster, HANDLE) == []
+    assert events_of(kube, HANDLE) == []
 
 
-def test_events_of_other_runs(cluster: Cluster, operator: Operator) -> None:
+def test_events_of_other_runs(kube: Cluster, operator: Operator) -> None:
     operator.add(event("Pod", "another-run-head", "FailedScheduling", "no"))
     mine = operator.add(event("Workload", f"rayjob-{HANDLE}-1a2b3", "Pending", "no quota"))
-    assert events_of(cluster, HANDLE) == [mine]
+    assert events_of(kube, HANDLE) == [mine]
 
 
-def test_no_such_run(cluster: Cluster) -> None:
+def test_no_such_run(kube: Cluster) -> None:
     with pytest.raises(LaunchError, match="there is no run `another`"):
-        next(follow(cluster, "another"))
+        next(follow(kube, "another"))
 
 
-def test_who_stops_listening_leaves_no_thread(cluster: Cluster, operator: Operator) -> None:
+def test_who_stops_listening_leaves_no_thread(kube: Cluster, operator: Operator) -> None:
     operator.start()
-    story: Iterator[Heard] = follow(cluster, HANDLE, QUICK)
+    story: Iterator[Heard] = follow(kube, HANDLE, QUICK)
     next(story)
     story.close()  # type: ignore[attr-defined]
     operator.say("a line that wakes the thread which reads the log")
@@ -309,13 +312,13 @@ def test_who_stops_listening_leaves_no_thread(cluster: Cluster, operator: Operat
 
 
 def test_two_laptops_follow_the_same_run(
-    cluster: Cluster, operator: Operator, api: ApiServer, tmp_path: Path
+    kube: Cluster, operator: Operator, api: ApiServer, tmp_path: Path
 ) -> None:
     other = connect(tmp_path, api.url)
     both: list[list[Heard]] = []
     workers = [
         Thread(target=lambda one=one: both.append([*follow(one, HANDLE, QUICK)]))
-        for one in (cluster, other)
+        for one in (kube, other)
     ]
     for worker in workers:
         worker.start()

@@ -10,7 +10,7 @@ from pricon import __version__
 from pricon.errors import LaunchError
 from pricon.launch.installation import read_profile
 from pricon.launch.kubernetes import Cluster
-from tests.launch.kuberay import Operator
+from tests.launch.operator import Operator
 
 
 def profile(**changes: Any) -> dict[str, Any]:
@@ -37,23 +37,23 @@ def install(operator: Operator, document: object, key: str = "profile.yaml") -> 
     )
 
 
-def test_the_profile_is_read(cluster: Cluster, operator: Operator) -> None:
+def test_the_profile_is_read(kube: Cluster, operator: Operator) -> None:
     install(operator, profile())
-    assert read_profile(cluster).pools["gpu-a100"].gpus == 1
+    assert read_profile(kube).pools["gpu-a100"].gpus == 1
 
 
-def test_the_chart_is_not_installed(cluster: Cluster) -> None:
+def test_the_chart_is_not_installed(kube: Cluster) -> None:
     expected = "chart `pricon` is not installed in namespace `research`.*`pricon-profile`"
     with pytest.raises(LaunchError, match=expected) as caught:
-        read_profile(cluster)
+        read_profile(kube)
     assert "helm install pricon helm/pricon --namespace research" in str(caught.value.hint)
 
 
-def test_the_image_holds_another_version(cluster: Cluster, operator: Operator) -> None:
+def test_the_image_holds_another_version(kube: Cluster, operator: Operator) -> None:
     install(operator, {"version": "9.8.7", "keys": "that nobody knows yet"})
     expected = f"this is pricon {__version__}, and the image of the cluster holds pricon 9.8.7"
     with pytest.raises(LaunchError, match=expected) as caught:
-        read_profile(cluster)
+        read_profile(kube)
     assert "pip install pricon==9.8.7" in str(caught.value.hint)
 
 
@@ -70,17 +70,17 @@ def test_the_image_holds_another_version(cluster: Cluster, operator: Operator) -
     ],
 )
 def test_a_profile_that_is_wrong(
-    document: object, expected: str, cluster: Cluster, operator: Operator
+    document: object, expected: str, kube: Cluster, operator: Operator
 ) -> None:
     install(operator, document)
     with pytest.raises(LaunchError, match="ConfigMap `pricon-profile` in namespace") as caught:
-        read_profile(cluster)
+        read_profile(kube)
     assert expected in caught.value.message
     assert "helm upgrade" in str(caught.value.hint)
 
 
-def test_some_other_config_map(cluster: Cluster, operator: Operator) -> None:
+def test_some_other_config_map(kube: Cluster, operator: Operator) -> None:
     install(operator, profile(), key="values.yaml")
     with pytest.raises(LaunchError, match=r"has no key `profile\.yaml`") as caught:
-        read_profile(cluster)
+        read_profile(kube)
     assert "`--profile` names another" in str(caught.value.hint)

@@ -19,79 +19,77 @@ from pricon.launch.kubernetes import (
 from pricon.launch.refusals import UnansweredError
 from tests.launch.access import HASTY, connect
 from tests.launch.apifaults import ApiServer
-from tests.launch.kuberay import HANDLE, Operator, config_map, pod, ray_job
+from tests.launch.operator import HANDLE, Operator, config_map, pod, ray_job
 
 NAMED = {"fieldSelector": f"metadata.name={HANDLE}"}
 
 
-def test_objects_are_plain_dicts(cluster: Cluster) -> None:
-    made = cluster.create(CONFIG_MAPS, config_map())
+def test_objects_are_plain_dicts(kube: Cluster) -> None:
+    made = kube.create(CONFIG_MAPS, config_map())
     assert made is not None
-    assert cluster.get(CONFIG_MAPS, HANDLE) == made
-    assert cluster.get(CONFIG_MAPS, "another") is None
-    assert cluster.create(CONFIG_MAPS, config_map()) is None, "one of this name is there"
-    cluster.delete(CONFIG_MAPS, HANDLE, "the uid of one before it")
-    assert cluster.get(CONFIG_MAPS, HANDLE) == made, "another object than was meant"
-    cluster.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
-    assert cluster.get(CONFIG_MAPS, HANDLE) is None
-    cluster.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
+    assert kube.get(CONFIG_MAPS, HANDLE) == made
+    assert kube.get(CONFIG_MAPS, "another") is None
+    assert kube.create(CONFIG_MAPS, config_map()) is None, "one of this name is there"
+    kube.delete(CONFIG_MAPS, HANDLE, "the uid of one before it")
+    assert kube.get(CONFIG_MAPS, HANDLE) == made, "another object than was meant"
+    kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
+    assert kube.get(CONFIG_MAPS, HANDLE) is None
+    kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
 
 
 @pytest.mark.parametrize("is_stale", [False, True])
 def test_lists_are_read_page_by_page(
-    is_stale: bool, cluster: Cluster, operator: Operator, api: ApiServer
+    is_stale: bool, kube: Cluster, operator: Operator, api: ApiServer
 ) -> None:
     for index in range(501):
         operator.add(pod(f"pod-{index:03d}", "worker"))
     operator.add(pod("foreign", "worker", labels={"pricon.dev/run": "another"}))
     if is_stale:
         api.fail("list", "pods", status=410, after=1)
-    found = cluster.find(PODS, f"pricon.dev/run={HANDLE}")
+    found = kube.find(PODS, f"pricon.dev/run={HANDLE}")
     assert [one["metadata"]["name"] for one in found] == [f"pod-{n:03d}" for n in range(501)]
     assert api.times("list", "pods") == (3 if is_stale else 2)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_trouble_of_the_server_is_waited_for(status: int, cluster: Cluster, api: ApiServer) -> None:
+def test_trouble_of_the_server_is_waited_for(status: int, kube: Cluster, api: ApiServer) -> None:
     api.fail("create", "configmaps", status=status, times=3)
-    assert cluster.create(CONFIG_MAPS, config_map()) is not None
+    assert kube.create(CONFIG_MAPS, config_map()) is not None
     assert api.times("create", "configmaps") == 4
 
 
-def test_trouble_that_lasts_is_said(cluster: Cluster, api: ApiServer) -> None:
+def test_trouble_that_lasts_is_said(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=503, times=99)
     with pytest.raises(UnansweredError, match=r"trouble of its own \(status 503\): injected"):
-        cluster.get(RAY_JOBS, HANDLE)
+        kube.get(RAY_JOBS, HANDLE)
     assert api.times("get", "rayjobs") == HASTY.attempts
 
 
-def test_the_server_says_when_to_come_back(cluster: Cluster, api: ApiServer) -> None:
+def test_the_server_says_when_to_come_back(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=429, headers={"Retry-After": "1"})
     began = time.monotonic()
-    assert cluster.get(RAY_JOBS, HANDLE) is None
+    assert kube.get(RAY_JOBS, HANDLE) is None
     assert time.monotonic() - began >= 1.0
 
 
-def test_a_reset_connection_is_opened_again(cluster: Cluster, api: ApiServer) -> None:
+def test_a_reset_connection_is_opened_again(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", reset=True, times=2)
-    assert cluster.get(RAY_JOBS, HANDLE) is None
+    assert kube.get(RAY_JOBS, HANDLE) is None
     assert api.times("get", "rayjobs") == 3
 
 
-def test_a_lost_answer_creates_nothing_twice(cluster: Cluster, api: ApiServer) -> None:
+def test_a_lost_answer_creates_nothing_twice(kube: Cluster, api: ApiServer) -> None:
     api.fail("create", "configmaps", reset=True, is_done=True)
-    assert cluster.create(CONFIG_MAPS, config_map()) is None
+    assert kube.create(CONFIG_MAPS, config_map()) is None
     assert api.times("create", "configmaps") == 2
     assert len(api.store.find("configmaps")) == 1
 
 
-def test_a_body_that_stops_in_its_middle_is_asked_for_again(
-    cluster: Cluster, api: ApiServer
-) -> None:
-    cluster.create(CONFIG_MAPS, config_map())
+def test_a_body_that_stops_in_its_middle_is_asked_for_again(kube: Cluster, api: ApiServer) -> None:
+    kube.create(CONFIG_MAPS, config_map())
     api.fail("get", stall_s=3.0)
     began = time.monotonic()
-    assert cluster.get(CONFIG_MAPS, HANDLE) is not None
+    assert kube.get(CONFIG_MAPS, HANDLE) is not None
     assert time.monotonic() - began < 2.5
 
 
@@ -110,36 +108,36 @@ def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
         connect(tmp_path, "http://nowhere.invalid").get(RAY_JOBS, HANDLE)
 
 
-def test_something_else_answers(cluster: Cluster, api: ApiServer) -> None:
+def test_something_else_answers(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=200, body="<html>Welcome to the hotel</html>")
     with pytest.raises(LaunchError, match="answers, but not as an API server does") as caught:
-        cluster.get(RAY_JOBS, HANDLE)
+        kube.get(RAY_JOBS, HANDLE)
     assert "a proxy in between" in str(caught.value.hint)
 
 
-def test_a_dry_run_stores_nothing(cluster: Cluster, api: ApiServer) -> None:
-    assert cluster.create(RAY_JOBS, ray_job(), dry_run=True) is not None
+def test_a_dry_run_stores_nothing(kube: Cluster, api: ApiServer) -> None:
+    assert kube.create(RAY_JOBS, ray_job(), dry_run=True) is not None
     assert api.store.find("rayjobs") == []
 
 
-def test_keys_that_the_server_does_not_know_are_errors(cluster: Cluster) -> None:
+def test_keys_that_the_server_does_not_know_are_errors(kube: Cluster) -> None:
     wrong = ray_job()
     wrong["spec"]["rayClusterSpec"]["headGroupSpec"]["replicas"] = 2
     expected = 'refuses RayJob `tiny-0123abcd`: .*unknown field "spec.rayClusterSpec.headGroupSpec'
     with pytest.raises(LaunchError, match=expected) as caught:
-        cluster.create(RAY_JOBS, wrong)
+        kube.create(RAY_JOBS, wrong)
     assert "KubeRay older than 1.7" in str(caught.value.hint)
     wrong = ray_job()
     wrong["spec"]["backoffLimit"] = "two"
     with pytest.raises(LaunchError, match=r"spec\.backoffLimit: 'two' is not of type 'integer'"):
-        cluster.create(RAY_JOBS, wrong)
+        kube.create(RAY_JOBS, wrong)
 
 
-def test_a_watch_tells_what_happens(cluster: Cluster, operator: Operator) -> None:
+def test_a_watch_tells_what_happens(kube: Cluster, operator: Operator) -> None:
     operator.add(ray_job())
-    found, version = cluster.listing(RAY_JOBS, NAMED)
+    found, version = kube.listing(RAY_JOBS, NAMED)
     assert [one["metadata"]["name"] for one in found] == [HANDLE]
-    watch = cluster.watch(RAY_JOBS, NAMED, version)
+    watch = kube.watch(RAY_JOBS, NAMED, version)
     operator.status(jobDeploymentStatus="Running")
     change, seen = next(watch)
     assert (change, seen["status"]) == ("MODIFIED", {"jobDeploymentStatus": "Running"})
@@ -149,10 +147,10 @@ def test_a_watch_tells_what_happens(cluster: Cluster, operator: Operator) -> Non
 
 @pytest.mark.parametrize("how", ["gone", "refused", "cut", "quiet"])
 def test_a_watch_that_breaks(
-    how: str, cluster: Cluster, operator: Operator, api: ApiServer, tmp_path: Path
+    how: str, kube: Cluster, operator: Operator, api: ApiServer, tmp_path: Path
 ) -> None:
     operator.add(ray_job())
-    version = cluster.listing(RAY_JOBS, NAMED)[1]
+    version = kube.listing(RAY_JOBS, NAMED)[1]
     if how == "gone":
         api.store.compacted = 10**6
     elif how == "refused":
@@ -161,30 +159,28 @@ def test_a_watch_that_breaks(
         api.fail("watch", cut_after=0)
         operator.status(jobDeploymentStatus="Running")
     else:
-        cluster = connect(tmp_path, api.url, Patience(quiet_s=0.3))
+        kube = connect(tmp_path, api.url, Patience(quiet_s=0.3))
     with pytest.raises(BrokenStreamError):
-        next(cluster.watch(RAY_JOBS, NAMED, version))
+        next(kube.watch(RAY_JOBS, NAMED, version))
 
 
-def test_a_watch_of_somebody_whose_token_expires(cluster: Cluster, api: ApiServer) -> None:
+def test_a_watch_of_somebody_whose_token_expires(kube: Cluster, api: ApiServer) -> None:
     api.fail("watch", status=401)
     with pytest.raises(LaunchError, match="a token has expired"):
-        next(cluster.watch(RAY_JOBS, NAMED, "1"))
+        next(kube.watch(RAY_JOBS, NAMED, "1"))
 
 
-def test_a_log_has_time_stamps(cluster: Cluster, operator: Operator) -> None:
+def test_a_log_has_time_stamps(kube: Cluster, operator: Operator) -> None:
     operator.add(ray_job())
     operator.start()
     operator.say("one", "two", "three")
-    lines = cluster.log(operator.submitter, "ray-job-submitter", None, follow=False)
+    lines = kube.log(operator.submitter, "ray-job-submitter", None, follow=False)
     assert [line.split(b" ", 1)[1] for line in lines] == [b"one\n", b"two\n", b"three\n"]
-    late = cluster.log(
-        operator.submitter, "ray-job-submitter", "2026-11-24T12:00:01Z", follow=False
-    )
+    late = kube.log(operator.submitter, "ray-job-submitter", "2026-11-24T12:00:01Z", follow=False)
     assert [line.split(b" ", 1)[1] for line in late] == [b"three\n"]
 
 
-def test_no_log_yet(cluster: Cluster, operator: Operator) -> None:
+def test_no_log_yet(kube: Cluster, operator: Operator) -> None:
     operator.add(pod("waits", "submitter"))
     with pytest.raises(BrokenStreamError, match=re.escape("is waiting")):
-        next(cluster.log("waits", "ray-job-submitter", None, follow=True))
+        next(kube.log("waits", "ray-job-submitter", None, follow=True))

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pricon.errors import LaunchError
 from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
-from pricon.launch.local import lanes_that_fit
 from pricon.spec.job import JobSpec
 from pricon.spec.resources import ResourcesSpec
 from tests.launch.rehearsal import Listener, rehearse
@@ -110,21 +108,3 @@ def test_two_ranks_a_lane_give_the_results_of_one(job: JobSpec) -> None:
     assert len({stage for stages in done for stage in stages}) == sum(map(len, done)), (
         "only one rank may speak"
     )
-
-
-def test_lanes_are_limited_to_what_the_machine_has() -> None:
-    machine = {"CPU": 4.0, "GPU": 1.0}
-    assert lanes_that_fit(ResourcesSpec(), 1000, machine) == 4
-    assert lanes_that_fit(ResourcesSpec(lanes_at_once=1), 1000, machine) == 1
-    assert lanes_that_fit(ResourcesSpec(cpus_per_worker=0.25), 3, machine) == 3
-    assert lanes_that_fit(ResourcesSpec(gpus_per_worker=0.5), 1000, machine) == 2
-
-
-def test_a_lane_larger_than_the_machine_is_refused() -> None:
-    machine = {"CPU": 4.0}
-    with pytest.raises(LaunchError, match=r"one lane needs 8 CPUs \(8 workers of 1\)") as caught:
-        lanes_that_fit(ResourcesSpec(workers_per_lane=8), 1, machine)
-    assert caught.value.exit_code == 3
-    assert caught.value.hint == "lower `resources.workers_per_lane` or `resources.cpus_per_worker`"
-    with pytest.raises(LaunchError, match=r"one lane needs 1 GPUs .* this machine has 0"):
-        lanes_that_fit(ResourcesSpec(gpus_per_worker=1), 1, machine)

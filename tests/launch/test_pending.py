@@ -7,7 +7,7 @@ import pytest
 from pricon.launch.kubernetes import Object
 from pricon.launch.pending import why_pending
 from pricon.launch.pods import Reason
-from tests.launch.kuberay import HANDLE, IMAGE, event, pod, ray_job, running
+from tests.launch.operator import HANDLE, IMAGE, event, pod, ray_job, running
 
 HEAD, WORKER, SUB = f"{HANDLE}-head", f"{HANDLE}-worker", f"{HANDLE}-sub"
 

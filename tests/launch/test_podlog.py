@@ -16,7 +16,7 @@ from pricon.launch.podlog import (
     submitter_pods,
 )
 from tests.launch.apifaults import ApiServer
-from tests.launch.kuberay import HANDLE, Operator, pod, ray_job, running
+from tests.launch.operator import HANDLE, Operator, pod, ray_job, running
 
 
 def stamped(second: int, nanos: int, text: str) -> bytes:
@@ -56,10 +56,10 @@ def test_zones_do_not_matter() -> None:
 
 
 @pytest.fixture
-def log(cluster: Cluster, operator: Operator) -> PodLog:
+def log(kube: Cluster, operator: Operator) -> PodLog:
     operator.add(ray_job())
     operator.start()
-    return PodLog(cluster, operator.store.get("pods", operator.submitter))
+    return PodLog(kube, operator.store.get("pods", operator.submitter))
 
 
 def test_following_ends_with_the_container(log: PodLog, operator: Operator) -> None:

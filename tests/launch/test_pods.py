@@ -13,7 +13,7 @@ from pricon.launch.pods import (
     waits,
     when,
 )
-from tests.launch.kuberay import event, pod
+from tests.launch.operator import event, pod
 
 
 def test_roles_and_pools() -> None:

@@ -16,14 +16,14 @@ from pricon.launch.kubernetes import CONFIG_MAPS, PODS, RAY_JOBS, Cluster
 from pricon.launch.refusals import ForbiddenError
 from tests.launch.access import HASTY, connect, write_kubeconfig
 from tests.launch.apifaults import ApiServer
-from tests.launch.kuberay import HANDLE, config_map, ray_job
+from tests.launch.operator import HANDLE, config_map, ray_job
 
 
 def test_an_expired_token(api: ApiServer, tmp_path: Path) -> None:
-    cluster = connect(tmp_path, api.url, token="of last month")
+    kube = connect(tmp_path, api.url, token="of last month")
     expected = "does not accept the credentials of context `lab`: a token has expired"
     with pytest.raises(LaunchError, match=expected) as caught:
-        cluster.get(RAY_JOBS, HANDLE)
+        kube.get(RAY_JOBS, HANDLE)
     assert "log in again" in str(caught.value.hint)
     assert "of last month" not in str(caught.value)
 
@@ -31,14 +31,12 @@ def test_an_expired_token(api: ApiServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "resource"), [("create", "rayjobs"), ("list", "pods"), ("create", "configmaps")]
 )
-def test_what_roles_do_not_allow(
-    verb: str, resource: str, cluster: Cluster, api: ApiServer
-) -> None:
+def test_what_roles_do_not_allow(verb: str, resource: str, kube: Cluster, api: ApiServer) -> None:
     api.forbidden.add((verb, resource))
     requests: dict[str, Callable[[], object]] = {
-        "rayjobs": lambda: cluster.create(RAY_JOBS, ray_job()),
-        "configmaps": lambda: cluster.create(CONFIG_MAPS, config_map()),
-        "pods": lambda: cluster.find(PODS),
+        "rayjobs": lambda: kube.create(RAY_JOBS, ray_job()),
+        "configmaps": lambda: kube.create(CONFIG_MAPS, config_map()),
+        "pods": lambda: kube.find(PODS),
     }
     expected = f"user `ada` may not {verb} {resource} in namespace `research`"
     with pytest.raises(ForbiddenError, match=expected) as caught:
@@ -55,29 +53,29 @@ def test_what_roles_do_not_allow(
     ],
 )
 def test_what_the_cluster_does_not_admit(
-    message: str, hint: str, cluster: Cluster, api: ApiServer
+    message: str, hint: str, kube: Cluster, api: ApiServer
 ) -> None:
     status = {"kind": "Status", "reason": "Forbidden", "message": message}
     api.fail("create", status=403, body=json.dumps(status))
     with pytest.raises(LaunchError, match=f"does not admit RayJob `{HANDLE}`") as caught:
-        cluster.create(RAY_JOBS, ray_job())
+        kube.create(RAY_JOBS, ray_job())
     assert message in caught.value.message
     assert hint in str(caught.value.hint)
     assert not isinstance(caught.value, ForbiddenError)
 
 
-def test_a_proxy_forbids(cluster: Cluster, api: ApiServer) -> None:
+def test_a_proxy_forbids(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=403, body="<html>blocked</html>")
     with pytest.raises(ForbiddenError, match="you may not get rayjobs in namespace `research`"):
-        cluster.get(RAY_JOBS, HANDLE)
+        kube.get(RAY_JOBS, HANDLE)
 
 
-def test_kuberay_is_not_installed(cluster: Cluster, api: ApiServer) -> None:
+def test_kuberay_is_not_installed(kube: Cluster, api: ApiServer) -> None:
     api.has_kuberay = False
     for ask in (
-        lambda: cluster.create(RAY_JOBS, ray_job()),
-        lambda: cluster.get(RAY_JOBS, HANDLE),
-        lambda: cluster.find(RAY_JOBS),
+        lambda: kube.create(RAY_JOBS, ray_job()),
+        lambda: kube.get(RAY_JOBS, HANDLE),
+        lambda: kube.find(RAY_JOBS),
     ):
         with pytest.raises(LaunchError, match="KubeRay is not installed") as caught:
             ask()
@@ -86,22 +84,22 @@ def test_kuberay_is_not_installed(cluster: Cluster, api: ApiServer) -> None:
 
 def test_no_such_namespace(api: ApiServer, tmp_path: Path) -> None:
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
-    cluster = Cluster(open_access(namespace="nowhere", kubeconfig=kubeconfig), HASTY)
+    kube = Cluster(open_access(namespace="nowhere", kubeconfig=kubeconfig), HASTY)
     with pytest.raises(LaunchError, match="there is no namespace `nowhere`") as caught:
-        cluster.create(CONFIG_MAPS, config_map())
+        kube.create(CONFIG_MAPS, config_map())
     assert "add `--namespace`" in str(caught.value.hint)
 
 
-def test_not_an_api_server_at_all(cluster: Cluster, api: ApiServer) -> None:
+def test_not_an_api_server_at_all(kube: Cluster, api: ApiServer) -> None:
     api.fail("list", status=404, body="nothing here")
     with pytest.raises(LaunchError, match="has no configmaps: nothing here"):
-        cluster.find(CONFIG_MAPS)
+        kube.find(CONFIG_MAPS)
 
 
-def test_an_answer_that_nobody_awaits(cluster: Cluster, api: ApiServer) -> None:
+def test_an_answer_that_nobody_awaits(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=418)
     with pytest.raises(LaunchError, match=r"refuses to get RayJob `.*` \(status 418\): injected"):
-        cluster.get(RAY_JOBS, HANDLE)
+        kube.get(RAY_JOBS, HANDLE)
 
 
 def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
@@ -115,10 +113,10 @@ def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         server.socket = settings.wrap_socket(server.socket, server_side=True)
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        cluster = connect(tmp_path, f"https://127.0.0.1:{server.server_port}")
+        kube = connect(tmp_path, f"https://127.0.0.1:{server.server_port}")
         with pytest.raises(
             LaunchError, match=r"certificate of the API server .* not trusted"
         ) as caught:
-            cluster.get(RAY_JOBS, HANDLE)
+            kube.get(RAY_JOBS, HANDLE)
         server.shutdown()
     assert "certificate-authority" in str(caught.value.hint)

@@ -7,7 +7,7 @@ import pytest
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes import Cluster
 from pricon.launch.runs import get_run, list_runs, log_lines, output_of, read_log, state_of
-from tests.launch.kuberay import HANDLE, OUTPUT, Operator, config_map, end, plan, ray_job, trial
+from tests.launch.operator import HANDLE, OUTPUT, Operator, end, plan, ray_job, trial
 
 
 @pytest.mark.parametrize(
@@ -35,46 +35,32 @@ def test_a_run_that_kueue_holds_back_is_queued_before_kuberay_says_so() -> None:
     assert state_of(run) == "queued"
 
 
-def test_there_is_no_such_run(cluster: Cluster) -> None:
+def test_there_is_no_such_run(kube: Cluster) -> None:
     with pytest.raises(LaunchError, match="no run `tiny-0000` in namespace `research`") as caught:
-        get_run(cluster, "tiny-0000")
+        get_run(kube, "tiny-0000")
     assert "`pricon list` shows all" in str(caught.value.hint)
 
 
-def test_the_newest_run_is_listed_first(cluster: Cluster, operator: Operator) -> None:
+def test_the_newest_run_is_listed_first(kube: Cluster, operator: Operator) -> None:
     for name, time in (("a", "12:00"), ("c", "14:00"), ("b", "13:00")):
         operator.add(ray_job(name=name, creationTimestamp=f"2026-11-24T{time}:00Z"))
     operator.add(ray_job(name="not-ours", labels={}))
-    assert [run["metadata"]["name"] for run in list_runs(cluster)] == ["c", "b", "a"]
+    assert [run["metadata"]["name"] for run in list_runs(kube)] == ["c", "b", "a"]
 
 
-def test_where_a_run_writes(cluster: Cluster, operator: Operator) -> None:
-    run = operator.add(ray_job())
-    assert output_of(cluster, run) is None
-    operator.add(config_map())
-    assert output_of(cluster, run) == OUTPUT
-    noted = ray_job(annotations={"pricon.dev/output": "s3://elsewhere"})
-    assert output_of(cluster, noted) == "s3://elsewhere"
+def test_where_a_run_writes() -> None:
+    assert output_of(ray_job()) == OUTPUT
+    assert output_of(ray_job(annotations=None)) is None
 
 
-@pytest.mark.parametrize("text", ["not JSON", "[]", "{}"])
-def test_a_submission_that_does_not_say_where(
-    text: str, cluster: Cluster, operator: Operator
-) -> None:
-    body = config_map()
-    body["data"]["submission.json"] = text
-    operator.add(body)
-    assert output_of(cluster, operator.add(ray_job())) is None
-
-
-def test_the_log_of_the_newest_driver(cluster: Cluster, operator: Operator) -> None:
+def test_the_log_of_the_newest_driver(kube: Cluster, operator: Operator) -> None:
     operator.add(ray_job())
-    assert [*log_lines(cluster, HANDLE)] == []
+    assert [*log_lines(kube, HANDLE)] == []
     operator.start()
     operator.say(plan(), trial("a", "e2e", 0))
     operator.start()
     operator.say(plan(), "ordinary", trial("b", "pricon", 1), end())
-    account = read_log(cluster, HANDLE)
+    account = read_log(kube, HANDLE)
     assert [*account.trials] == ["b"]
     assert account.end is not None
-    assert [*log_lines(cluster, HANDLE)][1] == "ordinary"
+    assert [*log_lines(kube, HANDLE)][1] == "ordinary"

@@ -12,11 +12,12 @@ from pricon.corpus.reader import open_corpus
 from pricon.errors import LaunchError, PlanError
 from pricon.launch.events import Event, StagesDone
 from pricon.launch.preflight import prepare
-from pricon.launch.submit import _as_yaml, _headline, _metrics, run, run_storage
+from pricon.launch.submit import _headline, _metrics, run, run_storage
 from pricon.plan.plan import Plan
 from pricon.report.metrics import Metrics
 from pricon.report.statistics import summarise
 from pricon.report.summary import Report
+from pricon.spec.dump import dump_job
 from pricon.spec.job import Arm, JobSpec
 from pricon.spec.load import load_job, parse_job
 from pricon.storage import open_storage
@@ -73,7 +74,7 @@ def test_the_written_job_is_the_job(job: JobSpec, tmp_path: Path, changes: dict[
     document = {**job.model_dump(mode="json"), **changes}
     asked = JobSpec.model_validate(document)
     file = tmp_path / "job.yaml"
-    file.write_bytes(_as_yaml(asked))
+    file.write_text(dump_job(asked), encoding="utf-8")
     assert load_job(file) == asked
 
 

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from pricon.errors import SpecError
 from pricon.launch.inprocess import InprocessLanes
-from pricon.launch.local import LocalLanes
+from pricon.launch.local import own_ray
+from pricon.launch.ray_lanes import RayLanes
 from pricon.launch.targets import lanes_for
 from pricon.spec.resources import ResourcesSpec
 
@@ -15,8 +17,11 @@ def test_a_target_gets_its_runner() -> None:
     resources = ResourcesSpec(lanes=3)
     assert isinstance(lanes_for("inprocess", resources), InprocessLanes)
     local = lanes_for("local", resources)
-    assert isinstance(local, LocalLanes)
-    assert local.resources == resources
+    assert isinstance(local, RayLanes)
+    assert (local.resources, local.connect) == (resources, own_ray)
+    assert isinstance(lanes_for("ray", resources), RayLanes)
+    with pytest.raises(SpecError, match="`target` is `kubernetes`, where lanes cannot be run from"):
+        lanes_for("kubernetes", resources)
 
 
 @pytest.mark.parametrize(

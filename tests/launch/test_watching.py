@@ -12,7 +12,7 @@ from pricon.launch.refusals import UnansweredError
 from pricon.launch.watching import Connection, snapshots
 from tests.launch.access import connect
 from tests.launch.apifaults import ApiServer
-from tests.launch.kuberay import HANDLE, Operator, ray_job
+from tests.launch.operator import HANDLE, Operator, ray_job
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def seen(cluster: Cluster, said: list[str]) -> Iterator[dict[str, Object]]:
-    return snapshots(cluster, RAY_JOBS, {}, Connection(said.append), Event())
+def seen(kube: Cluster, said: list[str]) -> Iterator[dict[str, Object]]:
+    return snapshots(kube, RAY_JOBS, {}, Connection(said.append), Event())
 
 
 def states(snapshot: dict[str, Object]) -> dict[str, str]:
@@ -99,9 +99,9 @@ def test_a_server_that_stays_away_is_the_end(tmp_path: Path, said: list[str]) ->
         next(snapshots(nobody, RAY_JOBS, {}, connection, Event()))
 
 
-def test_a_refusal_is_the_end(cluster: Cluster, api: ApiServer, said: list[str]) -> None:
+def test_a_refusal_is_the_end(kube: Cluster, api: ApiServer, said: list[str]) -> None:
     api.forbidden.add(("watch", "rayjobs"))
-    seen = snapshots(cluster, RAY_JOBS, {}, Connection(said.append), Event())
+    seen = snapshots(kube, RAY_JOBS, {}, Connection(said.append), Event())
     next(seen)
     with pytest.raises(LaunchError, match="may not watch rayjobs"):
         next(seen)

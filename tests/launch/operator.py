@@ -1,16 +1,25 @@
 """What KubeRay, kubelets and schedulers do to a run, by hand: states, pods, lines of the driver."""
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from pricon.launch.podlog import JOB_LABEL, SUBMITTER
+from pricon.launch.bulletins import (
+    Cause,
+    EndBulletin,
+    PlanBulletin,
+    ProgressBulletin,
+    ReportBulletin,
+    TrialBulletin,
+    write,
+)
+from pricon.launch.podlog import SUBMITTER, SUBMITTER_LABEL
 from tests.launch.apistore import Object, PodOutput, Store
 
 HANDLE = "tiny-0123abcd"
-OUTPUT = "s3://pricon/runs/tiny/0123abcd"
+OUTPUT = "s3://pricon/runs/tiny"
+FOLDER = f"{OUTPUT}/0123abcd"
 IMAGE = "registry.example/pricon:0.1.0"
 LABELS = {
     "app.kubernetes.io/name": "pricon",
@@ -27,7 +36,12 @@ def ray_job(**metadata: Any) -> Object:
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
-        "metadata": {"name": HANDLE, "labels": dict(LABELS), **metadata},
+        "metadata": {
+            "name": HANDLE,
+            "labels": dict(LABELS),
+            "annotations": {"pricon.dev/output": OUTPUT},
+            **metadata,
+        },
         "spec": {
             "entrypoint": "pricon drive",
             "shutdownAfterJobFinishes": True,
@@ -38,7 +52,7 @@ def ray_job(**metadata: Any) -> Object:
 
 def config_map() -> Object:
     """The ConfigMap of a run."""
-    data = {"job.yaml": "name: tiny\n", "submission.json": json.dumps({"output": OUTPUT})}
+    data = {"job.yaml": "name: tiny\n", "submission.json": "{}\n"}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -97,30 +111,37 @@ def running(container: str, **more: Any) -> Object:
     return {"phase": "Running", "containerStatuses": [state]}
 
 
-def plan(trials: dict[str, dict[str, int]] | None = None) -> str:
+def plan() -> str:
     """A driver's first bulletin."""
-    return bulletin(
-        "plan", run_id="0123abcd", job="tiny", arms=["e2e", "pricon"], folds=[0, 1],
-        trials=trials or {"e2e": {"0": 1, "1": 1}, "pricon": {"0": 2, "1": 2}},
-        generated=True, output=OUTPUT, stages=4,
+    trials = {"e2e": {0: 1, 1: 1}, "pricon": {0: 2, 1: 2}}
+    return write(
+        PlanBulletin(
+            run_id="0123abcd", job="tiny", arms=("e2e", "pricon"), folds=(0, 1), trials=trials,
+            generated=True, output=FOLDER, stages=4,
+        )
     )  # fmt: skip
 
 
-def trial(trial_id: str, arm: str, fold: int, error: str | None = None) -> str:
-    """A driver says how a trial ended."""
-    status = "failed" if error else "finished"
-    return bulletin("trial", id=trial_id, arm=arm, fold=fold, status=status, error=error)
+def trial(name: str, arm: str, fold: int, error: str | None = None) -> str:
+    """A driver says what became of a trial."""
+    status: Literal["finished", "failed"] = "failed" if error else "finished"
+    return write(TrialBulletin(id=name, arm=arm, fold=fold, status=status, error=error))
 
 
-def end(exit_code: int = 0, cause: str = "done", message: str | None = None) -> str:
+def progress(text: str) -> str:
+    """A driver says how far it is."""
+    return write(ProgressBulletin(text=text))
+
+
+def report(text: str = "pricon 0.61  e2e 0.58", *, complete: bool = True) -> str:
+    """A driver says what it found."""
+    return write(ReportBulletin(text=text, complete=complete, uri=f"{FOLDER}/report.html"))
+
+
+def end(exit_code: int = 0, cause: Cause = "done", message: str | None = None) -> str:
     """A driver's last bulletin."""
     hint = "mend it" if message else None
-    return bulletin("end", exit_code=exit_code, cause=cause, message=message, hint=hint)
-
-
-def bulletin(kind: str, **rest: Any) -> str:
-    """A line that the driver prints for programs."""
-    return json.dumps({"pricon": kind, **rest})
+    return write(EndBulletin(exit_code=exit_code, cause=cause, message=message, hint=hint))
 
 
 @dataclass(slots=True)
@@ -153,7 +174,7 @@ class Operator:
         self.attempt += 1
         self.status(jobDeploymentStatus="Initializing")
         self.add(pod(f"{HANDLE}-head{self.attempt}", "head", running("ray-head")))
-        made = pod(self.submitter, "submitter", running(SUBMITTER), {JOB_LABEL: HANDLE})
+        made = pod(self.submitter, "submitter", running(SUBMITTER), {SUBMITTER_LABEL: HANDLE})
         made["metadata"]["creationTimestamp"] = f"2026-11-24T12:00:{self.attempt:02d}Z"
         self.store.outputs[self.submitter] = PodOutput()
         self.add(made)

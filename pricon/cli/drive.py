@@ -1,0 +1,73 @@
+"""`pricon drive JOB`: what a cluster runs. Prints bulletins; people read them by `pricon logs`."""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pricon.cli.progress import Progress, building
+from pricon.launch.bulletins import Bulletin, ProgressBulletin, write
+from pricon.launch.drive import drive
+from pricon.launch.preflight import Prepared
+from pricon.report.summary import Report
+from pricon.report.tables import terminal
+from pricon.spec.job import JobSpec
+from pricon.track.open import no_tracker, open_tracker
+from pricon.track.tracker import Tracker
+
+_WIDTH = 100
+"""Columns of tables; a log has no terminal whose width could be asked for."""
+
+
+def drive_job(
+    job: Annotated[Path, typer.Argument(help="Complete job file, as `pricon-submit` sends it.")],
+    submission: Annotated[str, typer.Option(help="Identity of the submission; a retry has it.")],
+) -> int:
+    """Run a job on the machine or Ray cluster that this process belongs to, told in bulletins.
+
+    Exit codes: as `pricon-submit`.
+    """
+    return drive(job, submission, _say, _Words(), _tracker)
+
+
+def _say(bulletin: Bulletin) -> None:
+    sys.stdout.write(f"{write(bulletin)}\n")
+    sys.stdout.flush()
+
+
+class _Lines(io.TextIOBase):
+    """A file that says each line written to it."""
+
+    def write(self, text: str) -> int:
+        for line in filter(None, map(str.strip, text.splitlines())):
+            _say(ProgressBulletin(text=line))
+        return len(text)
+
+
+class _Words:
+    """See `Words`."""
+
+    def __init__(self) -> None:
+        self.console = Console(file=_Lines(), width=_WIDTH)  # type: ignore[arg-type]  # writes only
+        self.building = building(self.console)
+
+    def view(self, prepared: Prepared) -> Progress:
+        return Progress(prepared.plan, prepared.job, self.console)
+
+    def table(self, report: Report) -> str:
+        console = Console(file=io.StringIO(), width=_WIDTH)
+        with console.capture() as capture:
+            console.print(terminal(report))
+        return capture.get()
+
+
+def _tracker(job: JobSpec) -> Tracker:
+    """The cluster's server. What it misses while it is down is sent when it is back."""
+    if job.tracking.uri is None:
+        return no_tracker()
+    folder = Path(tempfile.gettempdir()) / "pricon"
+    return open_tracker(job.tracking.uri, folder, folder / job.name / "tracking.jsonl")

@@ -1,0 +1,182 @@
+"""Bulletins: what the driver of a run on a cluster says to whoever follows it, one line each.
+
+They stand in its log between ordinary lines, so that reading the log is all that following needs:
+no port, no server, and no permission but that for logs.
+"""
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from pricon.errors import LaunchError, PriconError, SpecError, TrainingError
+from pricon.plan.plan import Plan
+from pricon.report.results import TrialResult
+from pricon.spec.base import Spec
+
+Cause = Literal["done", "trials", "input", "infrastructure", "interrupted", "defect"]
+"""Why a driver ended. Only after `infrastructure` is there a point in trying again."""
+
+
+class PlanBulletin(Spec):
+    """What will run."""
+
+    pricon: Literal["plan"] = "plan"
+    """Kind of bulletin; the first key of every one."""
+
+    run_id: str
+    """Identity of the run."""
+
+    job: str
+    """Name of the job."""
+
+    arms: tuple[str, ...]
+    """In the order of a table."""
+
+    folds: tuple[int, ...]
+    """Ascending."""
+
+    trials: dict[str, dict[int, int]]
+    """Arm -> fold -> number of trials."""
+
+    generated: bool
+    """Whether the corpus was generated."""
+
+    output: str
+    """Folder of the run."""
+
+    stages: int
+    """Number of stages."""
+
+    @staticmethod
+    def of(plan: Plan, output: str) -> "PlanBulletin":
+        """What `plan` will run, into the folder `output`."""
+        counts = Counter((trial.arm, plan.cells[trial.cell].fold) for trial in plan.trials)
+        arms = tuple(dict.fromkeys(trial.arm for trial in plan.trials))
+        folds = tuple(sorted({fold for _, fold in counts}))
+        return PlanBulletin(
+            run_id=plan.run_id,
+            job=plan.job_name,
+            arms=arms,
+            folds=folds,
+            trials={arm: {fold: counts[arm, fold] for fold in folds} for arm in arms},
+            generated=plan.generated,
+            output=output,
+            stages=len(plan.stages),
+        )
+
+
+class TrialBulletin(Spec):
+    """A trial has its result, or failed for good."""
+
+    pricon: Literal["trial"] = "trial"
+    """Kind of bulletin."""
+
+    id: str
+    """Identity of the trial."""
+
+    arm: str
+    """Of the trial."""
+
+    fold: int
+    """Of the trial."""
+
+    status: Literal["finished", "failed"]
+    """What became of it."""
+
+    error: str | None = None
+    """Why it failed."""
+
+    @staticmethod
+    def of(result: TrialResult) -> "TrialBulletin":
+        """What became of a trial that will not go on."""
+        return TrialBulletin(
+            id=result.trial.id,
+            arm=result.trial.arm,
+            fold=result.cell.fold,
+            status="finished" if result.status == "finished" else "failed",
+            error=result.error,
+        )
+
+
+class ProgressBulletin(Spec):
+    """How far the run is, in words."""
+
+    pricon: Literal["progress"] = "progress"
+    """Kind of bulletin."""
+
+    text: str
+    """A line for people."""
+
+
+class ReportBulletin(Spec):
+    """What was found."""
+
+    pricon: Literal["report"] = "report"
+    """Kind of bulletin."""
+
+    text: str
+    """The terminal's table."""
+
+    complete: bool
+    """Whether every trial has its result."""
+
+    uri: str
+    """Where report.html lies."""
+
+
+class EndBulletin(Spec):
+    """How the driver ended."""
+
+    pricon: Literal["end"] = "end"
+    """Kind of bulletin."""
+
+    exit_code: int
+    """Of the driver, as `pricon-submit` documents them."""
+
+    cause: Cause
+    """Whether trying again may help."""
+
+    message: str | None = None
+    """What was wrong."""
+
+    hint: str | None = None
+    """How to go on."""
+
+    @staticmethod
+    def of_error(error: BaseException) -> "EndBulletin":
+        """What is said of an error that ends a driver."""
+        match error:
+            case KeyboardInterrupt():
+                return EndBulletin(exit_code=130, cause="interrupted")
+            case TrainingError():
+                cause: Cause = "trials"
+            case PriconError(exit_code=SpecError.exit_code):
+                cause = "input"
+            case PriconError(exit_code=LaunchError.exit_code):
+                cause = "infrastructure"
+            case _:
+                text = f"{type(error).__name__}: {error}"
+                return EndBulletin(exit_code=70, cause="defect", message=text)
+        return EndBulletin(
+            exit_code=error.exit_code, cause=cause, message=error.message, hint=error.hint
+        )
+
+
+Bulletin = PlanBulletin | TrialBulletin | ProgressBulletin | ReportBulletin | EndBulletin
+_BULLETIN: TypeAdapter[Bulletin] = TypeAdapter(Annotated[Bulletin, Field(discriminator="pricon")])
+
+
+def write(bulletin: Bulletin) -> str:
+    """The line, without its end."""
+    return bulletin.model_dump_json()
+
+
+def read(line: str) -> Bulletin | None:
+    """The bulletin in a line of a log; null where it is an ordinary line, or torn."""
+    if not line.startswith('{"pricon":'):
+        return None
+    try:
+        return _BULLETIN.validate_json(line)
+    except ValidationError:
+        return None

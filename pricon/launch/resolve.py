@@ -1,0 +1,144 @@
+"""A job and a cluster's profile -> the job as it runs there: every address and size filled in.
+
+Nothing here changes a result.
+"""
+
+import math
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from pricon.errors import SpecError
+from pricon.spec.job import JobSpec
+from pricon.spec.profile import ClusterProfile, PoolSpec
+from pricon.spec.resources import ResourcesSpec
+
+RECORDINGS = "/tmp/pricon/recordings"  # of a pod, which nobody shares
+"""Where a driver on a cluster writes generated recordings."""
+
+
+def resolve(job: JobSpec, profile: ClusterProfile) -> JobSpec:
+    """The job as its driver on the cluster reads it.
+
+    Raises:
+        SpecError: the job needs something of this machine, or a worker or a lane that is larger
+            than its pool.
+    """
+    pool_name, pool = pool_of(job.resources, profile)
+    resources = _resources(job.resources, pool_name, pool, profile)
+    _check_fits(resources, pool_name, pool)
+    storage = {
+        "endpoint_url": job.storage.endpoint_url or profile.storage.endpoint_url,
+        "region": job.storage.region or profile.storage.region,
+    }
+    changes = {
+        "corpus": job.corpus.model_copy(update=_corpus(job, profile)),
+        "output": _output(job, profile),
+        "storage": job.storage.model_copy(update=storage),
+        "tracking": job.tracking.model_copy(update={"uri": _tracking(job, profile)}),
+        "resources": resources,
+        "target": "ray",
+    }
+    return job.model_copy(update=changes)
+
+
+def pool_of(resources: ResourcesSpec, profile: ClusterProfile) -> tuple[str, PoolSpec]:
+    """Name and pool that a job's workers run in.
+
+    Raises:
+        SpecError: the cluster has no such pool.
+    """
+    name = resources.pool or profile.default_pool
+    if name not in profile.pools:
+        names = ", ".join(f"`{known}`" for known in sorted(profile.pools))
+        raise SpecError(
+            f"`resources.pool` is `{name}`, which this cluster has not\n  expected one of: {names}",
+            "take one of these, or ask the cluster's owner for another",
+        )
+    return name, profile.pools[name]
+
+
+def workers_of_pod(resources: ResourcesSpec, pool: PoolSpec) -> int:
+    """How many of a lane's workers fit into one pod of the pool."""
+    by_cpu = math.floor(pool.cpus / resources.cpus_per_worker)
+    if not resources.gpus_per_worker:
+        return by_cpu
+    return min(by_cpu, math.floor(pool.gpus / resources.gpus_per_worker))
+
+
+def _resources(
+    resources: ResourcesSpec, pool_name: str, pool: PoolSpec, profile: ClusterProfile
+) -> ResourcesSpec:
+    given = resources.gpus_per_worker
+    changes = {
+        "pool": pool_name,
+        "queue": resources.queue or profile.queue,
+        "priority_class": resources.priority_class or profile.priority_class,
+        "gpus_per_worker": min(1, pool.gpus) if given is None else given,
+    }
+    if "max_failures" not in resources.model_fields_set:
+        changes["max_failures"] = profile.retries.lost_workers
+    return resources.model_copy(update=changes)
+
+
+def _check_fits(resources: ResourcesSpec, pool_name: str, pool: PoolSpec) -> None:
+    for noun, key, wants, has in (
+        ("CPUs", "cpus_per_worker", resources.cpus_per_worker, pool.cpus),
+        ("GPUs", "gpus_per_worker", resources.gpus_per_worker or 0, pool.gpus),
+    ):
+        if wants > has:
+            raise SpecError(
+                f"`resources.{key}` is {wants:g}, and a pod of pool `{pool_name}` has {has:g} "
+                f"{noun}",
+                f"lower `resources.{key}`, or take another `resources.pool`",
+            )
+    most = workers_of_pod(resources, pool) * pool.max_workers
+    if resources.workers_per_lane > most:
+        raise SpecError(
+            f"`resources.workers_per_lane` is {resources.workers_per_lane}, and pool "
+            f"`{pool_name}` has room for {most} workers of a run",
+            "lower `resources.workers_per_lane`, or take another `resources.pool`",
+        )
+
+
+def _corpus(job: JobSpec, profile: ClusterProfile) -> dict[str, object]:
+    """Recordings stay where they are: a cluster reads what was built from them."""
+    corpus = job.corpus
+    changes: dict[str, object] = {"source": None}
+    if not corpus.uri.startswith("s3://"):
+        if "uri" in corpus.model_fields_set:
+            raise SpecError(
+                f"`corpus.uri` is {corpus.uri}, which a cluster cannot read",
+                f"leave it out (the corpus then lies below {profile.storage.corpora}), or set it "
+                "to `s3://bucket/prefix`",
+            )
+        changes["uri"] = f"{profile.storage.corpora.rstrip('/')}/{PurePosixPath(corpus.uri).name}"
+    if corpus.source is not None:
+        changes["generate"] = None  # never in the place of real recordings
+    elif corpus.generate is not None:
+        into = f"{RECORDINGS}/{PurePosixPath(corpus.uri).name}"
+        changes["generate"] = corpus.generate.model_copy(update={"into": into})
+    return changes
+
+
+def _output(job: JobSpec, profile: ClusterProfile) -> str:
+    if job.output.startswith("s3://"):
+        return job.output.rstrip("/")
+    if job.output != JobSpec.model_fields["output"].default:
+        raise SpecError(
+            f"`output` is {job.output}, which a cluster cannot write to",
+            f"leave it out (runs then lie below {profile.storage.output}), or set it to "
+            "`s3://bucket/prefix`",
+        )
+    return profile.storage.output.rstrip("/")
+
+
+def _tracking(job: JobSpec, profile: ClusterProfile) -> str | None:
+    uri = job.tracking.uri
+    if uri is None or uri.startswith("sqlite:"):
+        return None if profile.tracking is None else profile.tracking.uri
+    if urlsplit(uri).username is not None:
+        raise SpecError(
+            "`tracking.uri` holds a password, which everybody could read in the cluster",
+            "leave it out: the cluster's profile names a server and the secret with its password",
+        )
+    return uri

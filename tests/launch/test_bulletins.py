@@ -1,0 +1,86 @@
+"""Lines of a driver's log that others read again."""
+
+from typing import Any
+
+import pytest
+
+from pricon.errors import CorpusError, LaunchError, PlanError, StorageError, TrainingError
+from pricon.launch.bulletins import (
+    Bulletin,
+    EndBulletin,
+    PlanBulletin,
+    ProgressBulletin,
+    ReportBulletin,
+    TrialBulletin,
+    read,
+    write,
+)
+from pricon.plan.trials import plan_trials
+from pricon.report.results import TrialResult
+from tests.plan.problem import job, summary
+
+PLAN = plan_trials(job(), summary())
+
+
+def result(**changes: Any) -> TrialResult:
+    trial = PLAN.trials[0]
+    facts = {"trial": trial, "cell": PLAN.cells[trial.cell], "num_windows": {}, "share_high": {}}
+    return TrialResult(**{**facts, "status": "finished", **changes})
+
+
+def test_a_plan_counts_trials_by_arm_and_fold() -> None:
+    found = PlanBulletin.of(PLAN, "s3://bucket/runs/tiny/1")
+    assert found.arms == ("majority", "e2e", "lupi", "pricon", "all_modalities")
+    assert sum(n for folds in found.trials.values() for n in folds.values()) == len(PLAN.trials)
+    assert {*found.trials["e2e"]} == {*found.folds} == {cell.fold for cell in PLAN.cells}
+    assert (found.run_id, found.output) == (PLAN.run_id, "s3://bucket/runs/tiny/1")
+
+
+def test_a_trial_finishes_or_does_not() -> None:
+    assert TrialBulletin.of(result()).status == "finished"
+    failed = TrialBulletin.of(result(status="failed", error="diverged"))
+    assert (failed.status, failed.error) == ("failed", "diverged")
+    assert failed.arm == PLAN.trials[0].arm
+
+
+@pytest.mark.parametrize(
+    "bulletin",
+    [
+        PlanBulletin.of(PLAN, "runs/tiny/1"),
+        TrialBulletin.of(result(status="failed", error='said "no"\nand left')),
+        ProgressBulletin(text="1 of 2 trials"),
+        ReportBulletin(text="a\n  table", complete=True, uri="s3://b/r"),
+        EndBulletin(exit_code=2, cause="input", message="wrong", hint="mend it"),
+    ],
+)
+def test_what_is_written_is_read(bulletin: Bulletin) -> None:
+    line = write(bulletin)
+    assert "\n" not in line
+    assert line.startswith('{"pricon":')
+    assert read(line) == bulletin
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "Traceback", '{"level": "info"}', '{"pricon":"progress","te', '{"pricon":"other","a":1}'],
+)
+def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
+    assert read(line) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "exit_code"),
+    [
+        (PlanError("too few", "fewer folds"), "input", 2),
+        (CorpusError("damaged"), "input", 2),
+        (StorageError("away"), "infrastructure", 3),
+        (LaunchError("no Ray"), "infrastructure", 3),
+        (TrainingError("leak"), "trials", 1),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (ZeroDivisionError("1 / 0"), "defect", 70),
+    ],
+)
+def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) -> None:
+    end = EndBulletin.of_error(error)
+    assert (end.cause, end.exit_code) == (cause, exit_code)
+    assert end.hint == getattr(error, "hint", None)

@@ -1,0 +1,144 @@
+"""What a cluster runs: told in bulletins, and not run again where that could not help."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin
+from pricon.launch.drive import drive
+from pricon.launch.events import LaneDone, StagesDone
+from pricon.launch.preflight import Prepared
+from pricon.launch.submit import View
+from pricon.report.summary import Report
+from pricon.spec.job import JobSpec
+from pricon.track.open import no_tracker
+from pricon.track.tracker import Tracker
+from tests.cli.invoke import write_job
+from tests.launch.rehearsal import Listener, stage_files
+from tests.tiny import build, tiny_document, tiny_job
+
+
+class Words:
+    def building(self, done: int, total: int) -> None:
+        return None
+
+    def view(self, prepared: Prepared) -> View:
+        return Listener()
+
+    def table(self, report: Report) -> str:
+        return f"{len(report.trials)} trials"
+
+
+def untracked(job: JobSpec) -> Tracker:
+    return no_tracker()
+
+
+def unreachable(job: JobSpec) -> Tracker:
+    raise LaunchError("no tracking server", "start it")
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> dict[str, Any]:
+    build(tiny_job(tmp_path))
+    return tiny_document(tmp_path, arms=["majority", "e2e"])
+
+
+def driven(
+    document: Mapping[str, Any], folder: Path, submission: str = "s1", track: Any = untracked
+) -> list[Bulletin]:
+    said: list[Bulletin] = []
+    job = write_job(folder / "job.yaml", dict(document))
+    code = drive(job, submission, said.append, Words(), track)
+    end = said[-1]
+    assert isinstance(end, EndBulletin)
+    assert end.exit_code == code
+    return said
+
+
+def test_a_run_is_told_from_plan_to_end(document: dict[str, Any], tmp_path: Path) -> None:
+    said = driven(document, tmp_path)
+    assert [bulletin.pricon for bulletin in said] == ["plan", *["trial"] * 4, "report", "end"]
+    plan, report, end = said[0], said[-2], said[-1]
+    assert isinstance(plan, PlanBulletin)
+    assert isinstance(report, ReportBulletin)
+    assert end == EndBulletin(exit_code=0, cause="done")
+    assert report.text == "4 trials"
+    assert Path(report.uri).is_file()
+    assert report.uri == f"{plan.output}/report.html"
+
+
+def test_a_wrong_job_is_refused_once_and_for_all(document: dict[str, Any], tmp_path: Path) -> None:
+    wrong = {**document, "folds": {"count": 20}}
+    first = driven(wrong, tmp_path)
+    assert [bulletin.pricon for bulletin in first] == ["end"]
+    end = first[0]
+    assert isinstance(end, EndBulletin)
+    assert (end.cause, end.exit_code) == ("input", 2)
+    # A retry of the same submission repeats the words, even if the job would run by now.
+    assert driven(document, tmp_path) == first
+    assert driven(document, tmp_path, "s2")[-1] == EndBulletin(exit_code=0, cause="done")
+
+
+def test_trouble_of_the_cluster_is_tried_again(document: dict[str, Any], tmp_path: Path) -> None:
+    end = driven(document, tmp_path, track=unreachable)[-1]
+    assert isinstance(end, EndBulletin)
+    assert (end.cause, end.exit_code, end.hint) == ("infrastructure", 3, "start it")
+    assert driven(document, tmp_path)[-1] == EndBulletin(exit_code=0, cause="done")
+
+
+def test_a_retry_goes_on_where_the_first_stopped(document: dict[str, Any], tmp_path: Path) -> None:
+    driven({**document, "arms": ["majority"]}, tmp_path)
+    before = stage_files(tiny_job(tmp_path))
+    driven(document, tmp_path, "s2")
+    after = stage_files(tiny_job(tmp_path))
+    assert before.items() < after.items()
+
+
+class Losing:
+    """Lanes whose workers are lost, or that cannot do their work."""
+
+    def __init__(self, lost: bool) -> None:
+        self.lost = lost
+
+    def run(self, lanes: Any, listen: Any) -> None:
+        listen(StagesDone(lane=0))
+        listen(LaneDone(lane=0, error="its workers were lost: OOM", lost=self.lost))
+
+
+@pytest.mark.parametrize(
+    ("lost", "cause", "code"), [(True, "infrastructure", 3), (False, "trials", 1)]
+)
+def test_missing_trials_say_whether_another_try_may_help(
+    lost: bool,
+    cause: str,
+    code: int,
+    document: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pricon.launch.submit.lanes_for", lambda *_: Losing(lost))
+    end = driven(document, tmp_path)[-1]
+    assert isinstance(end, EndBulletin)
+    assert (end.cause, end.exit_code) == (cause, code)
+    assert end.message == "4 of 4 trials have no result\n  lane 0: its workers were lost: OOM"
+    monkeypatch.undo()
+    again = driven(document, tmp_path)[-1]
+    assert (again == EndBulletin(exit_code=0, cause="done")) is lost
+
+
+def test_a_defect_is_raised_and_not_tried_again(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(job: JobSpec) -> Tracker:
+        raise ZeroDivisionError("1 / 0")
+
+    said: list[Bulletin] = []
+    job = write_job(tmp_path / "job.yaml", document)
+    with pytest.raises(ZeroDivisionError):
+        drive(job, "s1", said.append, Words(), broken)
+    end = said[-1]
+    assert end == EndBulletin(exit_code=70, cause="defect", message="ZeroDivisionError: 1 / 0")
+    assert driven(document, tmp_path) == [end]

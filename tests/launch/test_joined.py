@@ -1,0 +1,62 @@
+"""A driver on a Ray cluster that others started; lanes run on its worker node."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
+from pricon.spec.dump import dump_job
+from pricon.spec.job import JobSpec
+from tests.raycluster import RayCluster
+
+PRICON = (sys.executable, "-c", "from pricon.cli.main import main; main()")
+
+
+@pytest.mark.ray
+def test_a_driver_runs_its_lanes_on_the_workers(
+    job: JobSpec, cluster: RayCluster, tmp_path: Path
+) -> None:
+    asked = job.model_copy(update={"target": "ray", "arms": ("majority", "e2e", "lupi")})
+    file = tmp_path / "job.yaml"
+    file.write_text(dump_job(asked), encoding="utf-8")
+    done = subprocess.run(
+        [*PRICON, "drive", str(file), "--submission", "s1"],
+        env=dict(cluster.environment),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    said = [bulletin for line in done.stdout.splitlines() if (bulletin := read(line))]
+    assert len(said) == len(done.stdout.splitlines()), "nothing but bulletins"
+    assert isinstance(said[0], PlanBulletin)
+    assert isinstance(said[-2], ReportBulletin)
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")
+    assert sum(bulletin.pricon == "trial" for bulletin in said) == 6
+    assert "accuracy" in said[-2].text
+
+
+@pytest.mark.ray
+def test_no_cluster_to_join(tmp_path: Path, job: JobSpec) -> None:
+    asked = job.model_copy(update={"target": "ray", "arms": ("majority",)})
+    file = tmp_path / "job.yaml"
+    file.write_text(dump_job(asked), encoding="utf-8")
+    alone = {"RAY_TMPDIR": str(tmp_path), "RAY_ADDRESS": "auto"}
+    done = subprocess.run(
+        [*PRICON, "drive", str(file), "--submission", "s1"],
+        env=os.environ | alone,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    end = read(done.stdout.splitlines()[-1])
+    assert isinstance(end, EndBulletin)
+    assert (end.exit_code, end.cause, done.returncode) == (3, "infrastructure", 3)
+    assert "no Ray cluster to be joined from here" in str(end.message)
+    assert "`--target local` starts a Ray of its own" in str(end.hint)

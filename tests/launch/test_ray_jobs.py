@@ -1,0 +1,80 @@
+"""Jobs on a real Ray cluster, through its real Jobs API, with a token."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from ray._private.authentication_test_utils import reset_auth_token_state
+from ray.job_submission import JobStatus
+
+from pricon.errors import LaunchError
+from pricon.launch.bulletins import EndBulletin, read
+from pricon.launch.ray_jobs import RayJobs
+from pricon.launch.rayjob import handle_of
+from pricon.spec.job import JobSpec
+from tests.launch.rehearsal import stage_files
+from tests.raycluster import TOKEN, RayCluster
+
+pytestmark = pytest.mark.ray
+
+
+@contextmanager
+def with_token(token: str | None) -> Iterator[None]:
+    """This process as one that has a token; Ray reads it once and remembers it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled" if token is None else "token")
+        if token is not None:
+            patch.setenv("RAY_AUTH_TOKEN", token)
+        reset_auth_token_state()
+        yield
+    reset_auth_token_state()
+
+
+@pytest.fixture
+def ray_jobs(cluster: RayCluster) -> Iterator[RayJobs]:
+    with with_token(TOKEN):
+        yield RayJobs(cluster.dashboard)
+
+
+def test_the_life_of_a_job(job: JobSpec, ray_jobs: RayJobs) -> None:
+    asked = job.model_copy(update={"arms": ("majority", "e2e")})
+    ray_job = ray_jobs.submit(asked)
+    assert ray_job.startswith(handle_of(asked))
+    assert ray_jobs.submit(asked) == ray_job, "a second submission attaches to the first"
+    other: list[str] = []
+    reader = threading.Thread(target=lambda: other.extend(ray_jobs.follow(ray_job)))
+    reader.start()
+    lines = list(ray_jobs.follow(ray_job))
+    reader.join(60)
+    assert lines == other, "whoever follows reads the same"
+    said = [bulletin for line in lines if (bulletin := read(line)) is not None]
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")
+    assert len({line for line in lines if '"trial"' in line}) == 4
+    assert ray_jobs.outcome(ray_job)[0] is JobStatus.SUCCEEDED
+    assert ray_jobs.find(handle_of(asked)) is None
+    assert len(stage_files(asked)) == 4
+    assert list(ray_jobs.follow(ray_job)) == lines, "a log stays after its end"
+
+
+def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
+    asked = job.model_copy(update={"seeds": tuple(range(40))})
+    ray_job = ray_jobs.submit(asked)
+    for line in ray_jobs.follow(ray_job):
+        if '"plan"' in line:
+            ray_jobs.stop(ray_job)
+    assert ray_jobs.outcome(ray_job)[0] is JobStatus.STOPPED
+
+
+def test_nobody_answers() -> None:
+    with pytest.raises(LaunchError, match=r"no Ray cluster answers at http://127\.0\.0\.1:9") as e:
+        RayJobs("http://127.0.0.1:9")
+    assert e.value.exit_code == 3
+    assert "8265" in (e.value.hint or "")
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_a_token_is_asked_for(token: str | None, cluster: RayCluster) -> None:
+    with with_token(token), pytest.raises(LaunchError, match="asks for a token") as e:
+        RayJobs(cluster.dashboard)
+    assert "RAY_AUTH_TOKEN" in (e.value.hint or "")
