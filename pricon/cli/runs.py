@@ -17,9 +17,10 @@ from pricon.errors import LaunchError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.ending import Outcome
-from pricon.launch.following import Changed, Ended, Heard, Line, Note, Waiting, follow
+from pricon.launch.following import Changed, Ended, Heard, Line, Waiting, follow
 from pricon.launch.kubeconfig import open_access
 from pricon.launch.kubernetes import Cluster
+from pricon.launch.listening import Note
 from pricon.launch.pods import Reason
 from pricon.launch.runs import get_run, list_runs, log_lines, output_of
 from pricon.launch.status import Status, brief_status, report_of, status_of

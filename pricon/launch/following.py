@@ -1,28 +1,23 @@
 """A run as it happens: what its driver says, its states, why it waits, and how it ends.
 
-Three threads listen, to the RayJob, to its pods and to the driver's log; what they hear meets in
-one queue. So a log that is quiet for an hour hides no worker that waits for a node.
+Makes one story of what `pricon.launch.listening` hears.
 """
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from threading import Event, Thread
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pricon.errors import LaunchError, PriconError
 from pricon.launch.account import Account
 from pricon.launch.bulletins import Bulletin
 from pricon.launch.ending import Outcome, is_final, outcome_of, why_ended
-from pricon.launch.kubernetes import EVENTS, PODS, RAY_JOBS, Cluster, Object
+from pricon.launch.kubernetes import EVENTS, Cluster, Object
+from pricon.launch.listening import Listeners, LogLine, LogRead, Note, PodsSeen, RunSeen
 from pricon.launch.pending import why_pending
-from pricon.launch.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.pods import Reason, phase_of
-from pricon.launch.rayjob import RUN_LABEL
 from pricon.launch.refusals import ForbiddenError, UnansweredError
 from pricon.launch.runs import ENDED, State, get_run, state_of
-from pricon.launch.watching import Connection, snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +40,6 @@ class Waiting:
     """Something of the run waits; None: nothing does any more."""
 
     reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Something about following itself."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,94 +69,14 @@ class Pace:
     closed_s: float = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    ray_job: Object | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Pods:
-    pods: Mapping[str, Object]
-
-
-@dataclass(frozen=True, slots=True)
-class _LogDone:
-    """There is no more to read."""
-
-
-@dataclass(slots=True)
-class _Listeners:
-    """The three threads and what they share."""
-
-    cluster: Cluster
-    handle: str
-    tick_s: float
-    heard: "queue.SimpleQueue[object]" = field(default_factory=queue.SimpleQueue)
-    stop: Event = field(default_factory=Event)
-    ended: Event = field(default_factory=Event)
-    pods: Mapping[str, Object] = field(default_factory=dict)
-
-    def start(self) -> None:
-        connection = Connection(lambda text: self.heard.put(Note(text=text)))
-        for listen in (self._to_run, self._to_pods, self._to_log):
-            work = partial(self._guarded, partial(listen, connection))
-            Thread(target=work, daemon=True, name=f"pricon{listen.__name__}").start()
-
-    def _guarded(self, listen: Callable[[], None]) -> None:
-        """An error of a thread is raised where the run is followed."""
-        try:
-            listen()
-        except PriconError as err:
-            self.heard.put(err)
-
-    def _to_run(self, connection: Connection) -> None:
-        selection = {"fieldSelector": f"metadata.name={self.handle}"}
-        for found in snapshots(self.cluster, RAY_JOBS, selection, connection, self.stop):
-            self.heard.put(_Run(found.get(self.handle)))
-
-    def _to_pods(self, connection: Connection) -> None:
-        selection = {"labelSelector": f"{RUN_LABEL}={self.handle}"}
-        for found in snapshots(self.cluster, PODS, selection, connection, self.stop):
-            self.pods = found
-            self.heard.put(_Pods(found))
-
-    def _to_log(self, connection: Connection) -> None:
-        """The log of each submitter pod; KubeRay makes a new one for each retry."""
-        read: set[str] = set()
-        while not self.stop.is_set():
-            pods = submitter_pods([*self.pods.values()], self.handle)
-            fresh = [pod for pod in pods if pod["metadata"]["uid"] not in read and has_started(pod)]
-            if not fresh:
-                if self.ended.is_set():
-                    self.heard.put(_LogDone())
-                    return
-                self.stop.wait(self.tick_s)
-                continue
-            self._read(PodLog(self.cluster, fresh[0]), connection)
-            read.add(fresh[0]["metadata"]["uid"])
-
-    def _read(self, log: PodLog, connection: Connection) -> None:
-        while True:
-            try:
-                for text in log.follow(self.stop):
-                    connection.works()
-                    self.heard.put(Line(text=text, bulletin=None))
-            except UnansweredError as err:
-                connection.failed(err)
-                self.stop.wait(self.tick_s)
-            else:
-                connection.works()
-                return
-
-
 class _Follower:
-    """Makes one story of what the threads hear."""
+    """The story so far, and what to tell of what is heard next."""
 
     def __init__(self, cluster: Cluster, handle: str, pace: Pace) -> None:
         self.cluster = cluster
         self.handle = handle
         self.pace = pace
-        self.listeners = _Listeners(cluster=cluster, handle=handle, tick_s=pace.tick_s)
+        self.listeners = Listeners(cluster=cluster, handle=handle, tick_s=pace.tick_s)
         self.account = Account()
         self.ray_job: Object = get_run(cluster, handle)
         self.seen: dict[str, Object] = {}
@@ -199,18 +107,18 @@ class _Follower:
                 raise heard
             case Note():
                 yield heard
-            case Line(text=text):
+            case LogLine(text=text):
                 self.last = time.monotonic()
                 yield Line(text=text, bulletin=self.account.take(text))
-            case _Run(ray_job=None):
+            case RunSeen(ray_job=None):
                 self.is_gone = True
                 self._end()
-            case _Run(ray_job=ray_job):
+            case RunSeen(ray_job=ray_job):
                 assert ray_job is not None
                 yield from self._change(ray_job)
-            case _Pods(pods=pods):
+            case PodsSeen(pods=pods):
                 self.seen |= pods
-            case _LogDone():
+            case LogRead():
                 self.is_read = True
 
     def _change(self, ray_job: Object) -> Iterator[Heard]:

@@ -174,7 +174,7 @@ def _unscheduled(
             )
     if missing := _MISSING.search(message):
         return 0, _absent(what, missing)
-    if _GANG.search(message):
+    if _GANG.search(message) or condition(pod, "PodScheduled").get("reason") == "SchedulingGated":
         return 2, Reason(sentence=f"{what} waits until all pods of the run fit: {message}")
     lacks = message.split(" preemption:")[0].split(" no new claims")[0].strip().rstrip(".,")
     return 0, Reason(

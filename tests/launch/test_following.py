@@ -15,13 +15,13 @@ from pricon.launch.following import (
     Ended,
     Heard,
     Line,
-    Note,
     Pace,
     Waiting,
     events_of,
     follow,
 )
 from pricon.launch.kubernetes import Cluster
+from pricon.launch.listening import Note
 from pricon.launch.submission import submit_run
 from tests.launch.access import connect
 from tests.launch.apifaults import ApiServer

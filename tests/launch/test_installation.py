@@ -10,18 +10,13 @@ from pricon import __version__
 from pricon.errors import LaunchError
 from pricon.launch.installation import read_profile
 from pricon.launch.kubernetes import Cluster
+from tests.launch.clusters import make_profile
 from tests.launch.operator import Operator
 
 
 def profile(**changes: Any) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "image": "registry.example/pricon:1",
-        "serviceAccount": "pricon-run",
-        "pools": {"gpu-a100": {"cpus": 8, "memory": "64Gi", "gpus": 1, "maxWorkers": 4}},
-        "defaultPool": "gpu-a100",
-        "storage": {"corpora": "s3://pricon/corpora", "output": "s3://pricon/runs"},
-    } | changes
+    document = make_profile().model_dump(mode="json", by_alias=True, exclude_none=True)
+    return document | changes
 
 
 def install(operator: Operator, document: object, key: str = "profile.yaml") -> None:
@@ -39,7 +34,7 @@ def install(operator: Operator, document: object, key: str = "profile.yaml") -> 
 
 def test_the_profile_is_read(kube: Cluster, operator: Operator) -> None:
     install(operator, profile())
-    assert read_profile(kube).pools["gpu-a100"].gpus == 1
+    assert read_profile(kube) == make_profile()
 
 
 def test_the_chart_is_not_installed(kube: Cluster) -> None:
@@ -61,7 +56,10 @@ def test_the_image_holds_another_version(kube: Cluster, operator: Operator) -> N
     ("document", "expected"),
     [
         (profile(pools={}), "`pools`: "),
-        (profile(defaultPool="gpu-h100"), "`defaultPool` is `gpu-h100`, `pools` has `gpu-a100`"),
+        (
+            profile(defaultPool="gpu-h100"),
+            "`defaultPool` is `gpu-h100`, `pools` has `cpu`, `gpu-a100`",
+        ),
         (profile(colour="blue"), "unknown key `colour`"),
         ({"version": __version__}, "missing key `image`"),
         (profile(storage={"corpora": "here", "output": "s3://a/b"}), "`storage.corpora`: "),

@@ -108,6 +108,12 @@ def test_the_first_cause_and_not_the_summary_of_the_gang() -> None:
     assert "waits until all pods of the run fit: pod group is not ready" in why([gang]).sentence
 
 
+def test_a_pod_that_is_held_back() -> None:
+    held = unscheduled("Scheduling is blocked due to non-empty scheduling gates")
+    held["status"]["conditions"][0]["reason"] = "SchedulingGated"
+    assert "waits until all pods of the run fit: Scheduling is blocked" in why([held]).sentence
+
+
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])
 @pytest.mark.parametrize(
     ("message", "why_not", "hint"),

@@ -9,11 +9,16 @@ import pytest
 
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes import Cluster
+from pricon.launch.rayjob import Submission, render
 from pricon.launch.refusals import ForbiddenError, UnansweredError
+from pricon.launch.runs import list_runs, output_of, state_of
 from pricon.launch.submission import cancel_run, check_run, submit_run
+from pricon.spec.load import load_job
 from tests.launch.access import HASTY, connect
 from tests.launch.apifaults import ApiServer
+from tests.launch.clusters import make_profile
 from tests.launch.operator import HANDLE, Operator, Rendered, end, plan, ray_job
+from tests.safeguards.sources import ROOT
 
 
 def owner(api: ApiServer) -> str:
@@ -238,3 +243,17 @@ def test_cancelling_what_has_ended_keeps_it(
     operator.finish("FAILED", "Failed")
     assert cancel_run(kube, HANDLE) == "failed"
     assert len(api.store.find("rayjobs")) == 1
+
+
+@pytest.mark.parametrize("queue", [None, "team-a"])
+def test_what_is_rendered_for_a_job_is_accepted_strictly(
+    queue: str | None, kube: Cluster, api: ApiServer
+) -> None:
+    spec = load_job(ROOT / "jobs" / "again_cv.yaml")
+    rendered = render(spec, make_profile(queue=queue), Submission())
+    check_run(kube, rendered)
+    assert submit_run(kube, rendered).handle == rendered.handle
+    (run,) = list_runs(kube)
+    assert state_of(run) == ("starting" if queue is None else "queued")
+    assert str(output_of(run)).endswith("/again-cv")
+    assert submit_run(kube, render(spec, make_profile(), Submission())).found == "attached"
