@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pricon.errors import LaunchError, PriconError
+from pricon.errors import LaunchError
 from pricon.launch.account import Account
 from pricon.launch.bulletins import Bulletin
 from pricon.launch.ending import Outcome, is_final, outcome_of, why_ended
@@ -82,7 +82,6 @@ class _Follower:
         self.seen: dict[str, Object] = {}
         self.state: State | None = None
         self.reason: Reason | None = None
-        self.evidence: Reason | None = None
         self.asked = self.last = time.monotonic()
         self.is_gone = self.is_read = False
 
@@ -103,7 +102,7 @@ class _Follower:
 
     def _hear(self, heard: object) -> Iterator[Heard]:
         match heard:
-            case PriconError():
+            case Exception():
                 raise heard
             case Note():
                 yield heard
@@ -126,11 +125,9 @@ class _Follower:
         state = state_of(ray_job)
         if state != self.state:
             self.state = state
-            if state == "retrying":
-                self._gather()
-                if not is_final(self.account.end):
-                    self.account.end = None  # of the attempt before
             yield Changed(state=state)
+            if state == "retrying":
+                yield from self._attempt_lost()
         if state in ENDED:
             self._end()
 
@@ -166,12 +163,19 @@ class _Follower:
         except UnansweredError:
             return []
 
-    def _gather(self) -> None:
-        """What ended this attempt, before its pods are forgotten."""
-        self.evidence = why_ended(self.ray_job, [*self.seen.values()], self._events())
+    def _attempt_lost(self) -> Iterator[Heard]:
+        """What ended an attempt; its pods and last words are not those of the next."""
+        reason = self._why_ended()
+        if reason is not None:
+            yield Note(text=f"the attempt before: {reason.sentence}")
+        self.seen = {}
+        if not is_final(self.account.end):
+            self.account.end = None
+
+    def _why_ended(self) -> Reason | None:
+        return why_ended(self.ray_job, [*self.seen.values()], self._events())
 
     def _outcome(self) -> Outcome:
-        self._gather()
         if self.is_gone and self.account.end is None:
             return Outcome(
                 exit_code=LaunchError.exit_code,
@@ -179,7 +183,7 @@ class _Follower:
                 message=f"run `{self.handle}` was cancelled: its RayJob is gone",
                 hint="submit the job again to go on; finished trials are kept",
             )
-        return outcome_of(self.ray_job, self.account.end, self.evidence)
+        return outcome_of(self.ray_job, self.account.end, self._why_ended())
 
 
 def follow(cluster: Cluster, handle: str, pace: Pace | None = None) -> Iterator[Heard]:

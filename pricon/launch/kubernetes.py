@@ -162,7 +162,10 @@ class Cluster:
             "allowWatchBookmarks": "true",
         }
         for line in self._lines(self._request("watch", kind, query=query)):
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError as err:
+                raise BrokenStreamError("the watch ended in the middle of an event") from err
             if event["type"] == "ERROR":
                 raise BrokenStreamError(f"the watch ended: {event['object'].get('message')}")
             yield event["type"], event["object"]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import Event, Thread
 
-from pricon.errors import PriconError
 from pricon.launch.kubernetes import PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.rayjob import RUN_LABEL
@@ -84,7 +83,7 @@ class Listeners:
         """An error of a thread is raised where the run is followed."""
         try:
             listen()
-        except PriconError as err:
+        except Exception as err:  # a thread that ends without a word would be waited for
             self.heard.put(err)
 
     def _to_run(self, connection: Connection) -> None:

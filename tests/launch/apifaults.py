@@ -22,6 +22,7 @@ class Fault:
         is_done: before the reset, do what was asked.
         stall_s: send half of an answer, and then nothing for so long.
         cut_after: of a stream, send so many lines, half of the next, and close.
+        is_polite: close as if that were all.
     """
 
     verb: str
@@ -35,6 +36,7 @@ class Fault:
     is_done: bool = False
     stall_s: float = 0.0
     cut_after: int | None = None
+    is_polite: bool = False
 
 
 @dataclass(slots=True)

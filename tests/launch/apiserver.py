@@ -195,8 +195,10 @@ class _Handler(BaseHTTPRequestHandler):
         while first is not None:
             if self.fault is not None and self.fault.cut_after == sent:
                 self._chunk(first[: len(first) // 2])
-                self._reset()
-                return
+                if not self.fault.is_polite:
+                    self._reset()
+                    return
+                break
             self._chunk(first)
             sent += 1
             first = next(lines, None)

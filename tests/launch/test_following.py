@@ -168,6 +168,22 @@ def test_kuberay_tries_again(kube: Cluster, operator: Operator) -> None:
     assert outcome(heard).exit_code == 0
 
 
+def test_what_an_attempt_was_lost_to_is_said_and_not_held_against_the_next(
+    kube: Cluster, operator: Operator
+) -> None:
+    def run_out_of_memory() -> None:
+        killed = {"lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}
+        operator.store.update("pods", f"{HANDLE}-head1", status=running("ray-head", **killed))
+
+    heard = hear(
+        kube, operator.start, run_out_of_memory, operator.retry,
+        lambda: operator.finish("FAILED", "Failed", message="something else"),
+    )  # fmt: skip
+    (note,) = [one.text for one in heard if isinstance(one, Note)]
+    assert note.startswith(f"the attempt before: the head pod `{HANDLE}-head1` ran out of memory")
+    assert outcome(heard).message == "the run failed: something else"
+
+
 def test_somebody_else_cancels_it(kube: Cluster, operator: Operator) -> None:
     heard = hear(
         kube, operator.start, lambda: operator.say(plan()),

@@ -145,7 +145,7 @@ def test_a_watch_tells_what_happens(kube: Cluster, operator: Operator) -> None:
     assert next(watch)[0] == "DELETED"
 
 
-@pytest.mark.parametrize("how", ["gone", "refused", "cut", "quiet"])
+@pytest.mark.parametrize("how", ["gone", "refused", "cut", "politely", "quiet"])
 def test_a_watch_that_breaks(
     how: str, kube: Cluster, operator: Operator, api: ApiServer, tmp_path: Path
 ) -> None:
@@ -155,8 +155,8 @@ def test_a_watch_that_breaks(
         api.store.compacted = 10**6
     elif how == "refused":
         api.fail("watch", status=410)
-    elif how == "cut":
-        api.fail("watch", cut_after=0)
+    elif how in {"cut", "politely"}:
+        api.fail("watch", cut_after=0, is_polite=how == "politely")
         operator.status(jobDeploymentStatus="Running")
     else:
         kube = connect(tmp_path, api.url, Patience(quiet_s=0.3))

@@ -76,3 +76,11 @@ def test_stopping_ends_the_threads(
     while time.monotonic() < deadline and any("pricon_to" in one.name for one in threads()):
         time.sleep(0.02)
     assert not any("pricon_to" in one.name for one in threads())
+
+
+def test_a_defect_of_a_thread_is_not_waited_for(listeners: Listeners, api: ApiServer) -> None:
+    api.fail("list", "pods", status=200, body='{"items": ["no object"]}')
+    listeners.start()
+    (error,) = hear(listeners, TypeError)
+    assert isinstance(error, TypeError)
+    listeners.stop.set()

@@ -83,7 +83,7 @@ def test_a_cut_connection_loses_and_repeats_nothing(
     said = [f"line {index % 3}" for index in range(12)]
     operator.say(*said)
     api.fail("log", cut_after=cut)
-    api.fail("log", cut_after=6)
+    api.fail("log", cut_after=6, is_polite=True)
     api.fail("log", reset=True)
     lines = log.follow(Event())
     assert [next(lines) for _ in range(11)] == said[:-1]
