@@ -34,6 +34,12 @@ def _submit() -> object:
 
 
 def _pricon() -> object:
+    return commands()(standalone_mode=False)
+
+
+def commands() -> typer.Typer:
+    """Everything that `pricon` can do."""
+    from pricon.cli import runs
     from pricon.cli.corpus import app as corpus
     from pricon.cli.drive import drive_job
     from pricon.cli.reproduce import reproduce_run
@@ -47,9 +53,14 @@ def _pricon() -> object:
     )
     app.add_typer(corpus, name="corpus")
     app.command("reproduce")(reproduce_run)
+    app.command("list")(runs.list_all)
+    app.command("status")(runs.show_status)
+    app.command("logs")(runs.show_logs)
+    app.command("cancel")(runs.cancel)
+    app.command("results")(runs.show_results)
     app.command("drive", hidden=True)(drive_job)
     app.callback()(lambda: None)
-    return app(standalone_mode=False)
+    return app
 
 
 def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> int:

@@ -4,7 +4,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from pricon.launch.kubernetes import Cluster
 from pricon.spec.job import JobSpec
+from tests.launch.access import connect
+from tests.launch.apifaults import ApiServer
+from tests.launch.apiserver import api_server
+from tests.launch.operator import Operator
 from tests.raycluster import RayCluster, ray_cluster
 from tests.tiny import build, tiny_job
 
@@ -19,6 +24,25 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
 def job(built: JobSpec, tmp_path: Path) -> JobSpec:
     """The tiny job, writing below this test's folder."""
     return built.model_copy(update={"output": str(tmp_path / "runs")})
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """A stand-in for an API server, with nothing in it."""
+    with api_server() as server:
+        yield server
+
+
+@pytest.fixture
+def kube(api: ApiServer, tmp_path: Path) -> Cluster:
+    """A client of `api`."""
+    return connect(tmp_path, api.url)
+
+
+@pytest.fixture
+def operator(api: ApiServer) -> Operator:
+    """What happens to runs in `api`."""
+    return Operator(api.store)
 
 
 @pytest.fixture(scope="session")

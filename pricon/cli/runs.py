@@ -1,0 +1,236 @@
+"""`pricon status | logs | cancel | results | list`: runs on a cluster, from any laptop.
+
+Arguments in, words out; `pricon.launch` knows the rest. What the driver says goes to stdout, what
+is said about the run to stderr.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pricon.cli.main import INTERRUPTED
+from pricon.errors import LaunchError
+from pricon.launch.account import words_of
+from pricon.launch.bulletins import EndBulletin, read
+from pricon.launch.ending import Outcome
+from pricon.launch.following import Changed, Ended, Heard, Line, Waiting, follow
+from pricon.launch.kubeconfig import open_access
+from pricon.launch.kubernetes import Cluster
+from pricon.launch.listening import Note
+from pricon.launch.pods import Reason
+from pricon.launch.runs import get_run, list_runs, log_lines, output_of
+from pricon.launch.status import Status, brief_status, report_of, status_of
+from pricon.launch.submission import cancel_run
+
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Handle, as `pricon list` shows it.", show_default=False),
+]
+Namespace = Annotated[
+    str | None, typer.Option(help="Where the run is, instead of the context's namespace.")
+]
+Context = Annotated[
+    str | None, typer.Option(help="Of the kubeconfig, instead of its current context.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def open_cluster(context: str | None, namespace: str | None) -> Cluster:
+    """The cluster that the user's kubeconfig describes."""
+    kubeconfig = os.environ.get("KUBECONFIG")  # noqa: TID251  # as every client of a cluster
+    return Cluster(open_access(context, namespace, kubeconfig))
+
+
+def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
+    """List runs, the newest first."""
+    found = [brief_status(run) for run in list_runs(open_cluster(context, namespace))]
+    if as_json:
+        typer.echo(json.dumps([status.to_dict() for status in found], indent=2))
+    elif not found:
+        typer.echo("no runs", err=True)
+    else:
+        rows = [(one.run, one.job, one.state, _ago(one.created)) for one in found]
+        typer.echo(_columns([("run", "job", "state", "submitted"), *rows]))
+
+
+def show_status(
+    run: Run, namespace: Namespace = None, context: Context = None, as_json: AsJson = False
+) -> None:
+    """Show a run's state, why it waits, and its trials by arm and fold."""
+    status = status_of(open_cluster(context, namespace), run)
+    typer.echo(json.dumps(status.to_dict(), indent=2) if as_json else _status_text(status))
+
+
+def show_logs(
+    run: Run,
+    is_followed: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends; its exit code.")
+    ] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> int:
+    """Print what a run's driver has said."""
+    cluster = open_cluster(context, namespace)
+    if is_followed:
+        return attend(cluster, run)
+    get_run(cluster, run)
+    said = 0
+    for line in log_lines(cluster, run):
+        said += 1
+        bulletin = read(line)
+        typer.echo(line if bulletin is None else words_of(bulletin))
+    if not said:
+        status = status_of(cluster, run)
+        typer.echo(f"run {run} has no log; it is {status.state}", err=True)
+        _tell_reason(status.reason)
+        _tell_folder(status.output)
+    return 0
+
+
+def cancel(run: Run, namespace: Namespace = None, context: Context = None) -> None:
+    """End a run; what it finished is kept."""
+    cluster = open_cluster(context, namespace)
+    output = output_of(get_run(cluster, run))
+    before = cancel_run(cluster, run)
+    if before in {"finished", "failed", "stopped"}:
+        typer.echo(f"run {run} had already ended: {before}")
+    else:
+        typer.echo(f"run {run} is cancelled; submitting its job again goes on where it was")
+        _tell_folder(output)
+
+
+def show_results(run: Run, namespace: Namespace = None, context: Context = None) -> int:
+    """Print a run's report, and say where it lies; exit code 1 where trials are missing."""
+    cluster = open_cluster(context, namespace)
+    account, output = report_of(cluster, run)
+    if account.report is not None:
+        typer.echo(words_of(account.report))
+        return 0 if account.report.complete else 1
+    status = status_of(cluster, run)
+    if status.state == "finished" and output is not None:
+        typer.echo(f"the log of the run is gone from the cluster; its report is in\n{output}")
+        return 0
+    done, total = sum(cell.done for cell in status.cells), sum(cell.total for cell in status.cells)
+    so_far = f", with {done} of {total} trials done" if total else ""
+    raise LaunchError(
+        f"run `{run}` has no report: it is {status.state}{so_far}",
+        f"`pricon status {run}` says more, `pricon logs -f {run}` waits for its end",
+    )
+
+
+def attend(cluster: Cluster, handle: str) -> int:
+    """Follow a run and print what is heard; its exit code. Ctrl-C leaves the run alone."""
+    try:
+        for heard in follow(cluster, handle):
+            if isinstance(heard, Ended):
+                return _tell_outcome(handle, heard.outcome)
+            _tell(handle, heard)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\ndetached; run {handle} goes on\n\nhint: `pricon logs -f {handle}` comes back, "
+            f"`pricon cancel {handle}` ends it",
+            err=True,
+        )
+        raise SystemExit(INTERRUPTED) from None
+    raise AssertionError("following ends with `Ended`")
+
+
+def _tell(handle: str, heard: Heard) -> None:
+    match heard:
+        case Line(text=text, bulletin=None):
+            typer.echo(text)
+        case Line(bulletin=EndBulletin()):
+            pass  # said as the outcome
+        case Line(bulletin=bulletin):
+            assert bulletin is not None
+            typer.echo(words_of(bulletin))
+        case Changed(state=state):
+            typer.echo(f"run {handle}: {state}", err=True)
+        case Waiting(reason=reason):
+            _tell_reason(reason)
+        case Note(text=text):
+            typer.echo(text, err=True)
+
+
+def _tell_reason(reason: Reason | None) -> None:
+    if reason is not None:
+        typer.echo(f"waiting: {reason.sentence}", err=True)
+        if reason.hint:
+            typer.echo(f"  hint: {reason.hint}", err=True)
+
+
+def _tell_outcome(handle: str, outcome: Outcome) -> int:
+    if outcome.exit_code:
+        message = outcome.message or f"run {handle} ended: {outcome.cause}"
+        typer.echo(f"error: {message}", err=True)
+        if outcome.hint:
+            typer.echo(f"\nhint: {outcome.hint}", err=True)
+    return outcome.exit_code
+
+
+def _tell_folder(output: str | None) -> None:
+    if output is not None:
+        typer.echo(f"what it wrote is in {output}", err=True)
+
+
+def _status_text(status: Status) -> str:
+    lines = [f"run      {status.run}"]
+    if status.job:
+        lines.append(f"job      {status.job}")
+    attempt = f", attempt {status.attempts}" if status.attempts > 1 else ""
+    lines.append(f"state    {status.state}, submitted {_ago(status.created)}{attempt}")
+    if status.reason is not None:
+        lines.append(f"why      {status.reason.sentence}")
+        if status.reason.hint:
+            lines.append(f"         hint: {status.reason.hint}")
+    if status.outcome is not None and status.outcome.exit_code:
+        lines.append(f"error    {status.outcome.message or status.outcome.cause}")
+        if status.outcome.hint:
+            lines.append(f"         hint: {status.outcome.hint}")
+    if status.cells:
+        trials = status.to_dict()["trials"]
+        lines.append(
+            f"trials   {trials['done']} of {trials['total']} done, {trials['failed']} failed, "
+            f"{trials['left']} left"
+        )
+    if status.output is not None:
+        lines.append(f"output   {status.output}")
+    if status.cells:
+        lines += ["", _matrix(status)]
+    return "\n".join(lines)
+
+
+def _matrix(status: Status) -> str:
+    """Arms down, folds across: done of all, with what failed."""
+    folds = sorted({cell.fold for cell in status.cells})
+    rows: dict[str, list[str]] = {cell.arm: [cell.arm] for cell in status.cells}
+    for cell in status.cells:
+        failed = f" ({cell.failed} failed)" if cell.failed else ""
+        rows[cell.arm].append(f"{cell.done}/{cell.total}{failed}")
+    return _columns([["arm", *(f"fold {fold}" for fold in folds)], *rows.values()])
+
+
+def _columns(rows: Iterable[Iterable[str]]) -> str:
+    table = [[*row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def _ago(time: str) -> str:
+    """An RFC 3339 time as its distance from now.
+
+    >>> _ago("2000-01-01T00:00:00Z").endswith(" days ago")
+    True
+    """
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{max(seconds, 0)} seconds ago"

@@ -1,0 +1,107 @@
+"""What a driver said so far, out of the lines of its log: plan, trials, report, end."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pricon.launch.bulletins import (
+    Bulletin,
+    EndBulletin,
+    PlanBulletin,
+    ProgressBulletin,
+    ReportBulletin,
+    TrialBulletin,
+    read,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Trials of one arm in one fold.
+
+    Args:
+        arm: of the trials.
+        fold: of the trials.
+        done: have their result.
+        failed: failed for good.
+        total: planned.
+    """
+
+    arm: str
+    fold: int
+    done: int
+    failed: int
+    total: int
+
+    @property
+    def left(self) -> int:
+        """Trials that run, or wait for their turn."""
+        return self.total - self.done - self.failed
+
+
+@dataclass(slots=True)
+class Account:
+    """Takes in lines of a log. A new plan begins a new attempt: what was said before is void.
+
+    Args:
+        plan: what will run, or None before it.
+        trials: what became of trials, by their ids.
+        report: what was found, or None before it.
+        end: how the driver ended, or None before it.
+    """
+
+    plan: PlanBulletin | None = None
+    trials: dict[str, TrialBulletin] = field(default_factory=dict)
+    report: ReportBulletin | None = None
+    end: EndBulletin | None = None
+
+    def take(self, line: str) -> Bulletin | None:
+        """The bulletin in a line; None where it is ordinary text."""
+        bulletin = read(line)
+        match bulletin:
+            case PlanBulletin():
+                self.plan = bulletin
+                self.trials, self.report, self.end = {}, None, None
+            case TrialBulletin():
+                self.trials[bulletin.id] = bulletin
+            case ReportBulletin():
+                self.report = bulletin
+            case EndBulletin():
+                self.end = bulletin
+        return bulletin
+
+    def cells(self) -> list[Cell]:
+        """The matrix arm x fold, in the order of the plan; empty before it."""
+        return [] if self.plan is None else [*self._cells(self.plan)]
+
+    def _cells(self, plan: PlanBulletin) -> Iterator[Cell]:
+        said = Counter((trial.arm, trial.fold, trial.status) for trial in self.trials.values())
+        for arm in plan.arms:
+            for fold in plan.folds:
+                yield Cell(
+                    arm=arm,
+                    fold=fold,
+                    done=said[arm, fold, "finished"],
+                    failed=said[arm, fold, "failed"],
+                    total=plan.trials[arm][fold],
+                )
+
+
+def words_of(bulletin: Bulletin) -> str:
+    """A bulletin as people read it."""
+    match bulletin:
+        case PlanBulletin(arms=arms, folds=folds, output=output):
+            total = sum(sum(by_fold.values()) for by_fold in bulletin.trials.values())
+            return (
+                f"plan: {total} trials, {len(arms)} arms ({', '.join(arms)}) x {len(folds)} folds"
+                f"   output={output}"
+            )
+        case TrialBulletin(id=trial, arm=arm, fold=fold, status=status, error=error):
+            why = f": {error}" if error else ""
+            return f"trial {trial} ({arm}, fold {fold}) {status}{why}"
+        case ProgressBulletin(text=text):
+            return text
+        case ReportBulletin(text=text, uri=uri):
+            return f"{text.rstrip()}\nreport   {uri}"
+        case EndBulletin(message=message, cause=cause, exit_code=code):
+            return message or f"ended: {cause} (exit code {code})"

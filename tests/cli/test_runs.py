@@ -1,0 +1,252 @@
+"""`pricon status | logs | cancel | results | list` as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pricon.cli.main import commands, exit_code_of
+from pricon.launch.submission import submit_run
+from tests.launch.access import connect
+from tests.launch.apifaults import ApiServer
+from tests.launch.apiserver import api_server
+from tests.launch.operator import (
+    FOLDER,
+    HANDLE,
+    OUTPUT,
+    Operator,
+    Rendered,
+    end,
+    event,
+    plan,
+    ray_job,
+    report,
+    trial,
+)
+
+REPORT = report()
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """A cluster with a run that was just submitted; the user's kubeconfig names it."""
+    with api_server() as server:
+        submit_run(connect(tmp_path, server.url), Rendered())
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield server
+
+
+@pytest.fixture
+def operator(api: ApiServer) -> Operator:
+    return Operator(api.store)
+
+
+def pricon(*arguments: str) -> int:
+    """Exit code; output goes where the test captures it."""
+    return exit_code_of(lambda: commands()([*arguments], standalone_mode=False))
+
+
+def test_the_list(api: ApiServer, operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.add(ray_job(name="older-00000000", creationTimestamp="2020-01-01T00:00:00Z"))
+    operator.status(jobDeploymentStatus="Running")
+    assert pricon("list") == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["run", "job", "state", "submitted"]
+    assert first.split()[:3] == [HANDLE, "tiny", "running"]
+    assert second.split()[0] == "older-00000000"
+    assert second.endswith(" days ago")
+    assert pricon("list", "--json") == 0
+    assert [run["run"] for run in json.loads(capsys.readouterr().out)] == [HANDLE, "older-00000000"]
+
+
+def test_an_empty_list(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    api.store.delete("rayjobs", HANDLE)
+    assert pricon("list") == 0
+    assert capsys.readouterr().err == "no runs\n"
+
+
+def test_the_status_is_a_matrix(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    operator.say(plan(), trial("a", "e2e", 0), trial("b", "pricon", 1, error="no"))
+    assert pricon("status", HANDLE) == 0
+    shown = capsys.readouterr().out
+    assert f"run      {HANDLE}\njob      tiny\nstate    running, submitted " in shown
+    assert "trials   1 of 6 done, 1 failed, 4 left" in shown
+    assert f"output   {FOLDER}" in shown
+    assert shown.endswith(
+        "\n\narm     fold 0  fold 1\ne2e     1/1     0/1\npricon  0/2     0/2 (1 failed)\n"
+    )
+    assert pricon("status", HANDLE, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["trials"]["left"] == 4
+
+
+def test_the_status_says_why(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "pods is forbidden: exceeded quota: gpus, used up"
+    operator.add(event("RayCluster", f"{HANDLE}-abc", "FailedToCreateHeadPod", said))
+    operator.status(jobDeploymentStatus="Initializing", failed=2)
+    assert pricon("status", HANDLE) == 0
+    shown = capsys.readouterr().out
+    assert ", attempt 3" in shown
+    assert (
+        "why      quota `gpus` of the namespace is used up: used up\n         hint: wait" in shown
+    )
+
+
+def test_the_status_says_what_went_wrong(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.start()
+    operator.finish("FAILED", "Failed", message="the driver died")
+    assert pricon("status", HANDLE) == 0
+    shown = capsys.readouterr().out
+    assert "error    the run failed: the driver died\n         hint: submit the job again" in shown
+
+
+def test_the_log_in_words(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    operator.say("ordinary", plan(), REPORT)
+    operator.finish()
+    assert pricon("logs", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        "ordinary",
+        f"plan: 6 trials, 2 arms (e2e, pricon) x 2 folds   output={FOLDER}",
+        "pricon 0.61  e2e 0.58",
+        f"report   {FOLDER}/report.html",
+    ]
+    assert shown.err == ""
+
+
+def test_no_log_yet(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pricon("logs", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"run {HANDLE} has no log; it is starting\nwaiting: KubeRay has not" in shown.err
+    assert f"what it wrote is in {OUTPUT}" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "error"),
+    [(end(), 0, ""), (end(1, "trials", "1 trial failed"), 1, "error: 1 trial failed\n\nhint: mend"),
+     (end(2, "input", "no such corpus"), 2, "error: no such corpus")],
+)  # fmt: skip
+def test_following_ends_with_the_run_s_exit_code(
+    last: str, code: int, error: str, operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.start()
+    operator.say(plan(), "ordinary", trial("a", "e2e", 0), last)
+    operator.finish()
+    assert pricon("logs", "-f", HANDLE) == code
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1:] == ["ordinary", "trial a (e2e, fold 0) finished"]
+    assert shown.err.startswith(f"run {HANDLE}: finished\n{error}")
+
+
+def test_ctrl_c_detaches_and_another_follower_goes_on(
+    api: ApiServer, operator: Operator, tmp_path: Path
+) -> None:
+    """In processes of their own, as signals are theirs."""
+    main = "from pricon.cli.main import main; main()"
+    command = [sys.executable, "-c", main, "logs", "-f", HANDLE]
+    operator.start()
+    operator.say(plan(), "one")
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as follower:
+        assert follower.stdout is not None
+        assert [follower.stdout.readline() for _ in range(2)][1] == "one\n"
+        follower.send_signal(signal.SIGINT)
+        _, error = follower.communicate(timeout=30)
+    assert follower.returncode == 130
+    assert f"detached; run {HANDLE} goes on" in error
+    assert f"hint: `pricon logs -f {HANDLE}` comes back, `pricon cancel {HANDLE}` ends it" in error
+    assert "Traceback" not in error
+    assert len(api.store.find("rayjobs")) == 1
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as follower:
+        time.sleep(0.1)
+        operator.say("two", REPORT, end())
+        operator.finish()
+        shown, error = follower.communicate(timeout=60)
+    assert follower.returncode == 0, error
+    assert shown.splitlines()[1:] == [
+        "one", "two", "pricon 0.61  e2e 0.58", f"report   {FOLDER}/report.html",
+    ]  # fmt: skip
+
+
+def test_results(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    operator.say(plan(), trial("a", "e2e", 0))
+    assert pricon("results", HANDLE) == 3
+    error = capsys.readouterr().err
+    assert f"run `{HANDLE}` has no report: it is running, with 1 of 6 trials done" in error
+    assert f"hint: `pricon status {HANDLE}` says more" in error
+    operator.say(REPORT)
+    assert pricon("results", HANDLE) == 0
+    shown = capsys.readouterr().out
+    assert shown == f"pricon 0.61  e2e 0.58\nreport   {FOLDER}/report.html\n"
+
+
+def test_results_that_are_not_whole(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    operator.say(plan(), report("INCOMPLETE", complete=False))
+    assert pricon("results", HANDLE) == 1
+    assert capsys.readouterr().out == f"INCOMPLETE\nreport   {FOLDER}/report.html\n"
+
+
+def test_results_after_the_log_is_gone(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.start()
+    operator.finish()
+    operator.store.delete("pods", operator.submitter)
+    assert pricon("results", HANDLE) == 0
+    assert capsys.readouterr().out == (
+        f"the log of the run is gone from the cluster; its report is in\n{OUTPUT}\n"
+    )
+
+
+def test_cancelling(api: ApiServer, operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    assert pricon("cancel", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert f"run {HANDLE} is cancelled; submitting its job again goes on" in shown.out
+    assert OUTPUT in shown.err
+    assert api.store.find("rayjobs") == []
+    assert pricon("cancel", HANDLE) == 3
+    assert f"there is no run `{HANDLE}`" in capsys.readouterr().err
+
+
+def test_cancelling_what_has_ended(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    operator.finish()
+    assert pricon("cancel", HANDLE) == 0
+    assert capsys.readouterr().out == f"run {HANDLE} had already ended: finished\n"
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "cancel", "results"])
+def test_no_such_run(command: str, api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pricon(command, "another-1") == 3
+    assert "error: there is no run `another-1` in namespace `research`" in capsys.readouterr().err
+
+
+def test_another_namespace_and_context(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pricon("status", HANDLE, "--namespace", "nowhere") == 3
+    assert "in namespace `nowhere`" in capsys.readouterr().err
+    assert pricon("status", HANDLE, "--context", "lap") == 3
+    assert "did you mean `lab`?" in capsys.readouterr().err
+
+
+def test_no_kubeconfig(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert pricon("list") == 3
+    assert "error: no kubeconfig: there is no file" in capsys.readouterr().err

@@ -1,0 +1,188 @@
+"""What a stand-in for an API server stores: objects, their history, logs of pods.
+
+It keeps what Kubernetes documents: resource versions, uids, generations, finalizers, deletion in
+the background of what has no owner left, and strict checks of fields.
+"""
+
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Condition, Timer
+from typing import Any
+from uuid import uuid4
+
+from tests.kuberay import strict_schema
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+"""Plural and name."""
+
+NAMESPACE = "research"
+KINDS = {
+    "rayjobs": ("ray.io/v1", "RayJob"),
+    "configmaps": ("v1", "ConfigMap"),
+    "pods": ("v1", "Pod"),
+    "events": ("v1", "Event"),
+}
+GARBAGE_AFTER_S = 0.15
+_CONFIG_MAP = {"apiVersion", "kind", "metadata", "data", "binaryData", "immutable"}
+
+
+class RefusedError(Exception):
+    """An answer other than success.
+
+    Args:
+        status: of HTTP.
+        reason: one word.
+        message: a sentence.
+        kind: plural that it is about.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.kind = kind
+
+
+@dataclass(slots=True)
+class PodOutput:
+    """What a container has printed: time stamp and text of each line."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    has_ended: bool = False
+
+
+@dataclass(slots=True)
+class Store:
+    """Objects of one namespace."""
+
+    changed: Condition = field(default_factory=Condition)
+    objects: dict[Key, Object] = field(default_factory=dict)
+    history: list[tuple[int, str, str, Object]] = field(default_factory=list)
+    outputs: dict[str, PodOutput] = field(default_factory=dict)
+    compacted: int = 0
+    is_closed: bool = False
+    restarts: int = 0
+    _versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
+
+    def create(self, plural: str, body: Object, *, dry_run: bool, strict: bool) -> Object:
+        """Store a new object."""
+        body = copy.deepcopy(body)
+        with self.changed:
+            if strict:
+                _check(plural, body)
+            name = body["metadata"]["name"]
+            if (plural, name) in self.objects:
+                message = f'{plural} "{name}" already exists'
+                raise RefusedError(409, "AlreadyExists", message, plural)
+            body["metadata"] |= {
+                "namespace": NAMESPACE,
+                "uid": str(uuid4()),
+                "creationTimestamp": body["metadata"].get("creationTimestamp")
+                or "2026-11-24T12:00:00Z",
+                "generation": 1,
+            }
+            if not dry_run:
+                self._put(plural, "ADDED", body)
+            return body
+
+    def update(self, plural: str, name: str, **parts: Any) -> Object:
+        """Replace top-level parts of an object, as its controller does."""
+        with self.changed:
+            body = copy.deepcopy(self.objects[plural, name]) | copy.deepcopy(parts)
+            self._put(plural, "MODIFIED", body)
+            return body
+
+    def delete(self, plural: str, name: str, uid: str | None = None) -> Object:
+        """Delete an object, or mark it where a finalizer holds it; then collect the garbage."""
+        with self.changed:
+            body = self.get(plural, name)
+            if uid is not None and uid != body["metadata"]["uid"]:
+                message = f"the UID in the precondition ({uid}) does not match"
+                raise RefusedError(409, "Conflict", message, plural)
+            if body["metadata"].get("finalizers"):
+                meta = body["metadata"] | {"deletionTimestamp": "2026-11-24T13:00:00Z"}
+                return self.update(plural, name, metadata=meta)
+            del self.objects[plural, name]
+            self._record(plural, "DELETED", body)
+            if plural == "pods" and name in self.outputs:
+                self.outputs.pop(name).has_ended = True
+        Timer(GARBAGE_AFTER_S, self._collect).start()
+        return body
+
+    def get(self, plural: str, name: str) -> Object:
+        """The object."""
+        if (plural, name) not in self.objects:
+            raise RefusedError(404, "NotFound", f'{plural} "{name}" not found', plural)
+        return self.objects[plural, name]
+
+    def find(self, plural: str) -> list[Object]:
+        """All of a kind."""
+        return [body for (kind, _), body in sorted(self.objects.items()) if kind == plural]
+
+    @property
+    def version(self) -> int:
+        """Of the newest change."""
+        return self.history[-1][0] if self.history else 1
+
+    def print(self, pod: str, stamp: str, text: str) -> None:
+        """A container prints a line."""
+        with self.changed:
+            self.outputs.setdefault(pod, PodOutput()).lines.append((stamp, text))
+            self.changed.notify_all()
+
+    def restart(self) -> None:
+        """End all streams; others may be opened."""
+        with self.changed:
+            self.restarts += 1
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """End all streams for good."""
+        with self.changed:
+            self.is_closed = True
+            self.changed.notify_all()
+
+    def _collect(self) -> None:
+        """Delete what names owners of which none is left."""
+        with self.changed:
+            alive = {body["metadata"]["uid"] for body in self.objects.values()}
+            for (plural, name), body in [*self.objects.items()]:
+                owners = body["metadata"].get("ownerReferences") or []
+                if owners and not any(owner["uid"] in alive for owner in owners):
+                    self.delete(plural, name)
+
+    def _put(self, plural: str, change: str, body: Object) -> None:
+        self.objects[plural, body["metadata"]["name"]] = body
+        self._record(plural, change, body)
+
+    def _record(self, plural: str, change: str, body: Object) -> None:
+        version = next(self._versions)
+        body["metadata"] = body["metadata"] | {"resourceVersion": str(version)}
+        self.history.append((version, plural, change, copy.deepcopy(body)))
+        self.changed.notify_all()
+
+
+def _check(plural: str, body: Object) -> None:
+    """Strict decoding, then validation, as Kubernetes words them."""
+    unknown: list[str] = []
+    wrong: list[str] = []
+    if plural == "configmaps":
+        unknown = [key for key in body if key not in _CONFIG_MAP]
+    elif plural == "rayjobs":
+        for error in strict_schema("RayJob").iter_errors(body):
+            path = [str(part) for part in error.absolute_path]
+            if error.validator == "additionalProperties":
+                extra = {*error.instance} - {*error.schema["properties"]}
+                unknown += [".".join([*path, key]) for key in sorted(extra)]
+            else:
+                wrong.append(f"{'.'.join(path)}: {error.message}")
+    if unknown:
+        fields = ", ".join(f'unknown field "{field}"' for field in unknown)
+        raise RefusedError(400, "BadRequest", f"strict decoding error: {fields}", plural)
+    if wrong:
+        message = f'RayJob.ray.io "{body["metadata"]["name"]}" is invalid: {wrong[0]}'
+        raise RefusedError(422, "Invalid", message, plural)
