@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
 
 from pricon.spec.resources import StorageSpec
 from pricon.storage import Storage, open_storage
+from tests.raycluster import RayCluster, ray_cluster
 from tests.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed
 
 # Tests run as many processes as there are cores; torch threads of all of them would fight.
@@ -37,3 +40,11 @@ def storage(request: pytest.FixtureRequest) -> Storage:
         return open_storage(str(request.getfixturevalue("tmp_path") / "storage"))
     spec: StorageSpec = request.getfixturevalue("s3")
     return open_storage(request.getfixturevalue("s3_uri"), spec)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RayCluster]:
+    """A real Ray cluster of two nodes, which asks for a token."""
+    # Paths of sockets may be 107 bytes long, which pytest's folders are not made for.
+    with TemporaryDirectory(prefix="ray-") as folder, ray_cluster(Path(folder)) as found:
+        yield found

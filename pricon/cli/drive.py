@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pricon.cli.arguments import parse_folds
 from pricon.cli.progress import Progress, building
 from pricon.launch.bulletins import Bulletin, ProgressBulletin, write
-from pricon.launch.drive import drive
+from pricon.launch.drive import Wish, drive
 from pricon.launch.preflight import Prepared
 from pricon.report.summary import Report
 from pricon.report.tables import terminal
@@ -26,12 +27,17 @@ _WIDTH = 100
 def drive_job(
     job: Annotated[Path, typer.Argument(help="Complete job file, as `pricon-submit` sends it.")],
     submission: Annotated[str, typer.Option(help="Identity of the submission; a retry has it.")],
+    only_folds: Annotated[str | None, typer.Option(help="As of pricon-submit.")] = None,
+    rerun: Annotated[bool, typer.Option("--rerun", help="As of pricon-submit.")] = False,
+    no_track: Annotated[bool, typer.Option("--no-track", help="As of pricon-submit.")] = False,
 ) -> int:
     """Run a job on the machine or Ray cluster that this process belongs to, told in bulletins.
 
     Exit codes: as `pricon-submit`.
     """
-    return drive(job, submission, _say, _Words(), _tracker)
+    wish = Wish(submission=submission, folds=parse_folds(only_folds), reruns=rerun)
+    track = (lambda _: no_tracker()) if no_track else _tracker
+    return drive(job, wish, _say, _Words(), track)
 
 
 def _say(bulletin: Bulletin) -> None:

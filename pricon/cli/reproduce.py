@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pricon.cli.arguments import parse_target
 from pricon.cli.progress import Progress
 from pricon.launch.preflight import Prepared
 from pricon.launch.reproduce import reproduce
-from pricon.spec.resources import Target
 from pricon.storage import open_storage
 
 SHOWN = 10
@@ -20,7 +20,7 @@ SHOWN = 10
 def reproduce_run(
     run: Annotated[str, typer.Argument(help="Folder of the run, such as runs/again-cv/<run id>.")],
     target: Annotated[
-        Target | None, typer.Option(help="Where to run, instead of the job's own `target`.")
+        str | None, typer.Option(help="Where to run, instead of the job's own `target`.")
     ] = None,
     tolerance: Annotated[
         float, typer.Option(help="Largest difference of predictions that counts as none.")
@@ -35,8 +35,9 @@ def reproduce_run(
     def view(prepared: Prepared) -> Progress:
         return Progress(prepared.plan, prepared.job, Console(stderr=True))
 
+    wanted = None if target is None else parse_target(target)
     with TemporaryDirectory(prefix="pricon-") as folder:
-        found = reproduce(open_storage(run), Path(folder), target, tolerance, view)
+        found = reproduce(open_storage(run), Path(folder), wanted, tolerance, view)
     typer.echo(
         f"run {found.run_id}: {found.num_trials} of {found.num_planned} trials compared, "
         f"predictions differ by at most {found.largest:.2g}"

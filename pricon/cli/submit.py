@@ -11,16 +11,19 @@ from rich.console import Console
 from rich.text import Text
 
 from pricon import __version__
+from pricon.cli.arguments import parse_folds, parse_target
 from pricon.cli.plan import show_plan
 from pricon.cli.progress import Progress, building
+from pricon.cli.remote import Place, send
 from pricon.corpus.ensure import look_at
 from pricon.errors import SpecError
 from pricon.launch.preflight import Prepared, prepare
+from pricon.launch.rayjob import Submission
 from pricon.launch.submit import approved_corpus, run, run_storage
 from pricon.report.tables import terminal
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
-from pricon.spec.resources import Target
+from pricon.spec.resources import is_address
 from pricon.track.open import default_uri, no_tracker, open_tracker
 from pricon.track.tracker import Tracker
 
@@ -48,7 +51,7 @@ def submit(  # noqa: PLR0913  # options of a command
         bool, typer.Option("--dry-run", help="Show the plan and its checks; run nothing.")
     ] = False,
     target: Annotated[
-        Target | None, typer.Option(help="Where to run, instead of the job's own `target`.")
+        str | None, typer.Option(help="Where to run, instead of the job's own `target`.")
     ] = None,
     only_folds: Annotated[
         str | None, typer.Option(help="Run these folds alone, such as 0,1; the report says so.")
@@ -56,6 +59,21 @@ def submit(  # noqa: PLR0913  # options of a command
     no_track: Annotated[bool, typer.Option("--no-track", help="Record nothing in MLflow.")] = False,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Train again what is already finished.")
+    ] = False,
+    namespace: Annotated[
+        str | None, typer.Option(help="On a cluster: instead of the context's namespace.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="On a cluster: instead of the kubeconfig's current context.")
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="On a cluster: ConfigMap of its profile; with --dry-run also a YAML file."
+        ),
+    ] = "pricon-profile",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="On a cluster: send the job and leave it alone.")
     ] = False,
     schema: Annotated[
         bool,
@@ -80,8 +98,12 @@ def submit(  # noqa: PLR0913  # options of a command
     """
     spec = load_job(job)
     if target is not None:
-        spec = spec.model_copy(update={"target": target})
-    folds = _parse_folds(only_folds)
+        spec = spec.model_copy(update={"target": parse_target(target)})
+    folds = parse_folds(only_folds)
+    if spec.target == "kubernetes" or is_address(spec.target):
+        place = Place(context=context, namespace=namespace, profile=profile, detaches=detach)
+        submission = Submission(folds=folds, reruns=rerun, is_tracked=not no_track)
+        raise typer.Exit(send(spec, submission, place, dry_run=dry_run))
     if dry_run:
         show_plan(prepare(spec, look_at(spec.corpus, spec.storage), folds), Console())
         return
@@ -100,18 +122,6 @@ def submit(  # noqa: PLR0913  # options of a command
     for lane, error in sorted(view.errors.items()):
         errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)
     raise typer.Exit(1 if report.unfinished else 0)
-
-
-def _parse_folds(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    numbers = text.split(",")
-    if not all(number.strip().isascii() and number.strip().isdigit() for number in numbers):
-        raise SpecError(
-            f"`--only-folds` is {text!r}\n  expected numbers of folds, from 0, with commas",
-            "for example `--only-folds 0,1`",
-        )
-    return tuple(sorted({int(number) for number in numbers}))
 
 
 def _tracker(job: JobSpec) -> Tracker:

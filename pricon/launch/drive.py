@@ -7,6 +7,7 @@ is repeated in words instead.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -50,12 +51,27 @@ class Words(Protocol):
         ...
 
 
-def drive(job_file: Path, submission: str, say: Say, words: Words, track: "Track") -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a submission wants of its driver.
+
+    Args:
+        submission: identity of one wish to run the job; a retry by the cluster has the same.
+        folds: only these; None for all.
+        reruns: train again what is already finished.
+    """
+
+    submission: str
+    folds: tuple[int, ...] | None = None
+    reruns: bool = False
+
+
+def drive(job_file: Path, wish: Wish, say: Say, words: Words, track: "Track") -> int:
     """Run the job in `job_file`; its exit code, which is also in the last bulletin.
 
     Args:
         job_file: complete: addresses as this machine reaches them.
-        submission: identity of one wish to run the job; a retry has the same.
+        wish: of the submission.
         say: told every bulletin.
         words: of the command line.
         track: opens the tracker of a job.
@@ -64,14 +80,19 @@ def drive(job_file: Path, submission: str, say: Say, words: Words, track: "Track
     try:
         job = load_job(job_file)
         ends = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
-        end = _recorded(ends, submission) or _drive(job, say, words, track)
+        end = _recorded(ends, wish.submission)
+        if end is None:
+            is_first = ends.create(f"{wish.submission}.begun", b"")
+            # What an attempt before this one has trained again need not be trained once more.
+            own = replace(wish, reruns=wish.reruns and is_first)
+            end = _drive(job, own, say, words, track)
     except BaseException as err:
         end = EndBulletin.of_error(err)
         if end.cause == "defect":
             say(end)
-            _record(ends, submission, end)
+            _record(ends, wish.submission, end)
             raise
-    _record(ends, submission, end)
+    _record(ends, wish.submission, end)
     say(end)
     return end.exit_code
 
@@ -79,15 +100,15 @@ def drive(job_file: Path, submission: str, say: Say, words: Words, track: "Track
 Track = Callable[[JobSpec], Tracker]
 
 
-def _drive(job: JobSpec, say: Say, words: Words, track: Track) -> EndBulletin:
-    corpus = approved_corpus(job, None, words.building)
-    prepared = prepare(job, corpus, None)
+def _drive(job: JobSpec, wish: Wish, say: Say, words: Words, track: Track) -> EndBulletin:
+    corpus = approved_corpus(job, wish.folds, words.building)
+    prepared = prepare(job, corpus, wish.folds)
     folder = run_storage(job, prepared.plan)
     say(PlanBulletin.of(prepared.plan, folder.uri))
     view = _Telling(say, words.view(prepared))
     tracker = track(job)
     try:
-        report = run(prepared, corpus, tracker, view)
+        report = run(prepared, corpus, tracker, view, rerun=wish.reruns)
     finally:
         tracker.close()
     uri = f"{folder.uri}/report.html"

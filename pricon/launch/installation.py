@@ -1,6 +1,7 @@
 """What the owner of a cluster installed, as far as a submitter must know it: its profile."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pricon import __version__
-from pricon.errors import LaunchError
+from pricon.errors import LaunchError, SpecError
 from pricon.launch.kubernetes import CONFIG_MAPS, Cluster
 from pricon.spec.profile import ClusterProfile
 
@@ -37,6 +38,28 @@ def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
         raise LaunchError(
             f"{where} has no key `{_KEY}`", "is it the one of the chart? `--profile` names another"
         )
+    return _profile(text, where)
+
+
+def load_profile(file: Path) -> ClusterProfile:
+    """A profile from a file, for a look at what would be sent to a cluster that is not here.
+
+    Raises:
+        SpecError: there is no such file.
+        LaunchError: it is damaged, or of another version of pricon.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise SpecError(
+            f"profile cannot be read: {file}\n  {err}",
+            "`kubectl get configmap pricon-profile -o jsonpath='{.data.profile\\.yaml}'` prints "
+            "that of a cluster",
+        ) from err
+    return _profile(text, str(file))
+
+
+def _profile(text: str, where: str) -> ClusterProfile:
     document = _parse(text, where)
     _check_version(document, where)
     try:

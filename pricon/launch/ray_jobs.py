@@ -41,7 +41,7 @@ class RayJobs:
         self.address = address
         self.client: JobSubmissionClient = self._ask(lambda: JobSubmissionClient(address))
 
-    def submit(self, job: JobSpec) -> str:
+    def submit(self, job: JobSpec, submission: Submission) -> str:
         """Run a job there; attach to it where it is running already.
 
         Folders in `job` are taken to be there as well: on one machine, or on a shared disk.
@@ -49,17 +49,16 @@ class RayJobs:
         Returns:
             The identity of the Ray job.
         """
-        handle = handle_of(job)
+        handle = handle_of(job, submission.folds)
         running = self.find(handle)
         if running is not None:
             return running
-        submission = Submission()
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder:
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
             return self._ask(
                 lambda: self.client.submit_job(
-                    entrypoint=f"pricon drive job.yaml --submission {submission.id}",
+                    entrypoint=submission.command("job.yaml"),
                     submission_id=f"{handle}-{submission.id[:8]}",
                     runtime_env={"working_dir": folder},
                     metadata={_RUN: handle},

@@ -39,10 +39,27 @@ class Submission:
     Args:
         id: unique.
         version: of the pricon that asks.
+        folds: only these; None for all.
+        reruns: train again what is already finished.
+        is_tracked: record it in MLflow.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     version: str = __version__
+    folds: tuple[int, ...] | None = None
+    reruns: bool = False
+    is_tracked: bool = True
+
+    def command(self, job_file: str) -> str:
+        """What the head of a cluster runs."""
+        words = ["pricon", "drive", job_file, "--submission", self.id]
+        if self.folds is not None:
+            words += ["--only-folds", ",".join(map(str, self.folds))]
+        if self.reruns:
+            words.append("--rerun")
+        if not self.is_tracked:
+            words.append("--no-track")
+        return " ".join(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +72,13 @@ class RenderedRun:
     config_map: Object
 
 
-def handle_of(job: JobSpec) -> str:
-    """Name of a job's run on a cluster; jobs that compute the same have the same.
+def handle_of(job: JobSpec, folds: tuple[int, ...] | None = None) -> str:
+    """Name of a job's run on a cluster; what computes the same has the same.
 
     Lower-case letters, digits and hyphens, a letter first, at most 47 characters.
     """
     science = job.model_dump(mode="json", exclude=_NO_RESULT)
-    digest = identity([SCIENCE, science])[:8]
+    digest = identity([SCIENCE, science, folds])[:8]
     name = job.name if job.name[0].isalpha() else f"job-{job.name}"
     return f"{name[: _LONGEST_NAME - len(digest) - 1].rstrip('-')}-{digest}"
 
@@ -72,7 +89,7 @@ def render(job: JobSpec, profile: ClusterProfile, submission: Submission) -> Ren
     Raises:
         SpecError: the job does not fit the cluster.
     """
-    handle = handle_of(job)
+    handle = handle_of(job, submission.folds)
     resolved = resolve(job, profile)
     labels = {
         "app.kubernetes.io/name": "pricon",
@@ -110,7 +127,7 @@ def _ray_job_spec(
 ) -> Object:
     is_queued = job.resources.queue is not None
     spec = {
-        "entrypoint": f"pricon drive {JOB_FOLDER}/job.yaml --submission {submission.id}",
+        "entrypoint": submission.command(f"{JOB_FOLDER}/job.yaml"),
         "submissionMode": "K8sJobMode",
         "submitterConfig": {"backoffLimit": 0},
         "submitterPodTemplate": submitter_pod(profile, labels),

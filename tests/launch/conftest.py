@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,7 +9,6 @@ from tests.launch.access import connect
 from tests.launch.apifaults import ApiServer
 from tests.launch.apiserver import api_server
 from tests.launch.operator import Operator
-from tests.raycluster import RayCluster, ray_cluster
 from tests.tiny import build, tiny_job
 
 
@@ -43,11 +41,3 @@ def kube(api: ApiServer, tmp_path: Path) -> Cluster:
 def operator(api: ApiServer) -> Operator:
     """What happens to runs in `api`."""
     return Operator(api.store)
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
-    """A real Ray cluster of two nodes, which asks for a token."""
-    # Paths of sockets may be 107 bytes long, which pytest's folders are not made for.
-    with TemporaryDirectory(prefix="ray-") as folder, ray_cluster(Path(folder)) as found:
-        yield found

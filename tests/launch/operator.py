@@ -149,14 +149,15 @@ class Operator:
     """Walks a run through its states. `clock` numbers the lines: several share a second."""
 
     store: Store
+    handle: str = HANDLE
     clock: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     attempt: int = 0
     lines_a_second: int = 3
 
     def status(self, **status: Any) -> None:
         """KubeRay writes a status."""
-        before = self.store.get("rayjobs", HANDLE).get("status") or {}
-        self.store.update("rayjobs", HANDLE, status={**before, **status})
+        before = self.store.get("rayjobs", self.handle).get("status") or {}
+        self.store.update("rayjobs", self.handle, status={**before, **status})
 
     def add(self, body: Object) -> Object:
         """Something else creates an object."""
@@ -167,14 +168,17 @@ class Operator:
     @property
     def submitter(self) -> str:
         """Name of the submitter pod of this attempt."""
-        return f"{HANDLE}-sub{self.attempt}"
+        return f"{self.handle}-sub{self.attempt}"
 
     def start(self) -> None:
         """Head, submitter pod and driver run."""
         self.attempt += 1
         self.status(jobDeploymentStatus="Initializing")
-        self.add(pod(f"{HANDLE}-head{self.attempt}", "head", running("ray-head")))
-        made = pod(self.submitter, "submitter", running(SUBMITTER), {SUBMITTER_LABEL: HANDLE})
+        mine = {"pricon.dev/run": self.handle}
+        self.add(pod(f"{self.handle}-head{self.attempt}", "head", running("ray-head"), mine))
+        made = pod(
+            self.submitter, "submitter", running(SUBMITTER), {SUBMITTER_LABEL: self.handle, **mine}
+        )
         made["metadata"]["creationTimestamp"] = f"2026-11-24T12:00:{self.attempt:02d}Z"
         self.store.outputs[self.submitter] = PodOutput()
         self.add(made)
@@ -194,7 +198,7 @@ class Operator:
             ended = {"name": SUBMITTER, "image": IMAGE, "state": {"terminated": {"exitCode": 0}}}
             body = {"phase": "Succeeded", "containerStatuses": [ended]}
             self.store.update("pods", self.submitter, status=body)
-        self.store.delete("pods", f"{HANDLE}-head{self.attempt}")
+        self.store.delete("pods", f"{self.handle}-head{self.attempt}")
         time = "2026-11-24T12:30:00Z"
         self.status(jobDeploymentStatus=deployment, jobStatus=job, endTime=time, **status)
 
@@ -202,5 +206,5 @@ class Operator:
         """The Ray cluster was lost: everything of this attempt goes, a new one begins."""
         self.status(jobDeploymentStatus="Retrying", jobStatus="", failed=self.attempt)
         self.store.delete("pods", self.submitter)
-        self.store.delete("pods", f"{HANDLE}-head{self.attempt}")
+        self.store.delete("pods", f"{self.handle}-head{self.attempt}")
         self.start()

@@ -8,7 +8,7 @@ import pytest
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin
-from pricon.launch.drive import drive
+from pricon.launch.drive import Wish, drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
 from pricon.launch.submit import View
@@ -51,7 +51,7 @@ def driven(
 ) -> list[Bulletin]:
     said: list[Bulletin] = []
     job = write_job(folder / "job.yaml", dict(document))
-    code = drive(job, submission, said.append, Words(), track)
+    code = drive(job, Wish(submission=submission), said.append, Words(), track)
     end = said[-1]
     assert isinstance(end, EndBulletin)
     assert end.exit_code == code
@@ -97,6 +97,27 @@ def test_a_retry_goes_on_where_the_first_stopped(document: dict[str, Any], tmp_p
     assert before.items() < after.items()
 
 
+class CutOff(Words):
+    """A driver whose machine goes when all is trained."""
+
+    def table(self, report: Report) -> str:
+        raise LaunchError("the machine is gone", "try again")
+
+
+def test_training_again_is_done_once_a_submission(document: dict[str, Any], tmp_path: Path) -> None:
+    driven(document, tmp_path, "s1")
+    job = tmp_path / "job.yaml"
+    wish = Wish(submission="s2", reruns=True)
+    first = stage_files(tiny_job(tmp_path))
+    said: list[Bulletin] = []
+    assert drive(job, wish, said.append, CutOff(), untracked) == 3
+    second = stage_files(tiny_job(tmp_path))
+    assert drive(job, wish, said.append, Words(), untracked) == 0
+    assert first.keys() == second.keys()
+    assert not {*first.items()} & {*second.items()}, "trained again"
+    assert stage_files(tiny_job(tmp_path)) == second, "and not once more"
+
+
 class Losing:
     """Lanes whose workers are lost, or that cannot do their work."""
 
@@ -138,7 +159,7 @@ def test_a_defect_is_raised_and_not_tried_again(
     said: list[Bulletin] = []
     job = write_job(tmp_path / "job.yaml", document)
     with pytest.raises(ZeroDivisionError):
-        drive(job, "s1", said.append, Words(), broken)
+        drive(job, Wish(submission="s1"), said.append, Words(), broken)
     end = said[-1]
     assert end == EndBulletin(exit_code=70, cause="defect", message="ZeroDivisionError: 1 / 0")
     assert driven(document, tmp_path) == [end]

@@ -11,7 +11,7 @@ from ray.job_submission import JobStatus
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.ray_jobs import RayJobs
-from pricon.launch.rayjob import handle_of
+from pricon.launch.rayjob import Submission, handle_of
 from pricon.spec.job import JobSpec
 from tests.launch.rehearsal import stage_files
 from tests.raycluster import TOKEN, RayCluster
@@ -39,9 +39,11 @@ def ray_jobs(cluster: RayCluster) -> Iterator[RayJobs]:
 
 def test_the_life_of_a_job(job: JobSpec, ray_jobs: RayJobs) -> None:
     asked = job.model_copy(update={"arms": ("majority", "e2e")})
-    ray_job = ray_jobs.submit(asked)
+    ray_job = ray_jobs.submit(asked, Submission())
     assert ray_job.startswith(handle_of(asked))
-    assert ray_jobs.submit(asked) == ray_job, "a second submission attaches to the first"
+    assert ray_jobs.submit(asked, Submission()) == ray_job, (
+        "a second submission attaches to the first"
+    )
     other: list[str] = []
     reader = threading.Thread(target=lambda: other.extend(ray_jobs.follow(ray_job)))
     reader.start()
@@ -59,7 +61,7 @@ def test_the_life_of_a_job(job: JobSpec, ray_jobs: RayJobs) -> None:
 
 def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     asked = job.model_copy(update={"seeds": tuple(range(40))})
-    ray_job = ray_jobs.submit(asked)
+    ray_job = ray_jobs.submit(asked, Submission())
     for line in ray_jobs.follow(ray_job):
         if '"plan"' in line:
             ray_jobs.stop(ray_job)

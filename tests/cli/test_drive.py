@@ -1,0 +1,57 @@
+"""`pricon drive`, as the entrypoint of a cluster calls it."""
+
+from pathlib import Path
+
+import pytest
+
+from pricon.cli.main import commands, exit_code_of
+from pricon.launch.bulletins import (
+    EndBulletin,
+    PlanBulletin,
+    ProgressBulletin,
+    ReportBulletin,
+    read,
+)
+from tests.cli.invoke import write_job
+from tests.tiny import tiny_document
+
+
+def driven(job: Path, *options: str) -> int:
+    arguments = ["drive", str(job), "--submission", "s1", *options]
+    return exit_code_of(lambda: commands()(arguments, standalone_mode=False))
+
+
+def test_everything_it_prints_is_a_bulletin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write_job(tmp_path / "job.yaml", tiny_document(tmp_path, arms=["majority", "e2e"]))
+    assert driven(job, "--only-folds", "1", "--no-track") == 0
+    shown = capsys.readouterr()
+    said = [read(line) for line in shown.out.splitlines()]
+    assert None not in said
+    assert shown.err == ""
+    plan = next(one for one in said if isinstance(one, PlanBulletin))
+    assert plan.folds == (1,)
+    words = [one.text for one in said if isinstance(one, ProgressBulletin)]
+    assert "building the corpus: 8 of 8 units" in words or "building the corpus" in words[0]
+    assert words[-1] == "writing the report"
+    report = next(one for one in said if isinstance(one, ReportBulletin))
+    assert "accuracy" in report.text
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")
+
+
+def test_an_error_is_a_bulletin_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = write_job(tmp_path / "job.yaml", tiny_document(tmp_path, folds={"count": 20}))
+    assert driven(job) == 2
+    end = read(capsys.readouterr().out.splitlines()[-1])
+    assert isinstance(end, EndBulletin)
+    assert "20 folds asked for" in str(end.message)
+    assert driven(tmp_path / "none.yaml") == 2
+    assert "job file not found" in capsys.readouterr().out
+
+
+def test_a_wrong_option_is_told_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert driven(tmp_path / "job.yaml", "--only-folds", "one") == 2
+    assert "`--only-folds` is 'one'" in capsys.readouterr().err

@@ -1,0 +1,195 @@
+"""`pricon-submit` to a cluster, as a user types it: what is sent, shown, and refused."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pricon.launch.kubernetes import CONFIG_MAPS, RAY_JOBS
+from pricon.spec.dump import dump
+from tests.cli.invoke import Document, said, submit, write_job
+from tests.kuberay import check_strictly
+from tests.launch.access import connect, write_kubeconfig
+from tests.launch.apifaults import ApiServer
+from tests.launch.apiserver import api_server
+from tests.launch.clusters import make_profile
+from tests.launch.operator import Operator, end, plan, progress, report
+from tests.launch.test_ray_jobs import with_token
+from tests.raycluster import TOKEN, RayCluster
+from tests.tiny import build, tiny_document, tiny_job
+
+PROFILE = dump(make_profile().model_dump(mode="json", by_alias=True))
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """A cluster with the chart in it; the user's kubeconfig names it."""
+    with api_server() as server:
+        monkeypatch.setenv("KUBECONFIG", write_kubeconfig(tmp_path / "kubeconfig", server.url))
+        profile = {"metadata": {"name": "pricon-profile"}, "data": {"profile.yaml": PROFILE}}
+        connect(tmp_path, server.url).create(
+            CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", **profile}
+        )
+        yield server
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Document:
+    found = tiny_document(tmp_path, target="kubernetes", resources={"pool": "gpu-a100"})
+    del found["output"], found["corpus"]["uri"]
+    return found
+
+
+@pytest.fixture
+def job(tmp_path: Path, document: Document) -> Path:
+    return write_job(tmp_path / "job.yaml", document)
+
+
+def sent(api: ApiServer, folder: Path) -> list[dict[str, Any]]:
+    return connect(folder, api.url).find(RAY_JOBS)
+
+
+def test_a_dry_run_prints_the_very_objects(
+    api: ApiServer, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(job, "--dry-run") == 0
+    shown = capsys.readouterr()
+    config_map, ray_job = YAML(typ="safe", pure=True).load_all(shown.out)
+    check_strictly(ray_job)
+    assert "tiny: 10 trials" in shown.err
+    assert "estimate: 10 trials on at most 1 worker pods" in shown.err
+    assert "GPU-hours" in shown.err
+    assert "USD" in shown.err
+    assert "the API server accepts it" in shown.err
+    assert sent(api, tmp_path) == []
+    assert submit(job, "--detach") == 0
+    (stored,) = sent(api, tmp_path)
+    for found, printed in ((stored, ray_job), (config_map, config_map)):
+        assert found["metadata"]["name"] == printed["metadata"]["name"]
+    for unique in (stored["spec"], ray_job["spec"]):
+        unique.pop("entrypoint")
+    assert stored["spec"] == ray_job["spec"]
+
+
+def test_a_dry_run_needs_no_cluster(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "profile.yaml"
+    file.write_text(PROFILE, encoding="utf-8")
+    assert submit(job, "--dry-run", "--profile", file) == 0
+    shown = capsys.readouterr()
+    assert "not checked by an API server" in shown.err
+    assert "kind: RayJob" in shown.out
+    assert submit(job, "--dry-run", "--profile", tmp_path / "none.yaml") == 2
+    assert "profile cannot be read" in said(capsys)
+
+
+def test_submitting_twice_is_one_run(
+    api: ApiServer, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(job, "--detach") == 0
+    first = said(capsys)
+    assert ": sent" in first
+    assert "`pricon logs -f tiny-" in first
+    assert submit(job, "--detach") == 0
+    assert "is there already; attached to it" in said(capsys)
+    assert len(sent(api, tmp_path)) == 1
+    assert submit(job, "--detach", "--only-folds", "0") == 0
+    assert len(sent(api, tmp_path)) == 2, "other folds are another run"
+    entrypoints = [run["spec"]["entrypoint"] for run in sent(api, tmp_path)]
+    assert sum("--only-folds 0" in entrypoint for entrypoint in entrypoints) == 1
+
+
+def test_a_run_is_followed_to_its_end(
+    api: ApiServer, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(job, "--detach") == 0
+    (ray_job,) = sent(api, tmp_path)
+    operator = Operator(api.store, ray_job["metadata"]["name"])
+
+    def work() -> None:
+        operator.say(plan(), progress("lane 0: epoch 1"), report(), end())
+        operator.finish()
+
+    operator.start()
+    threading.Timer(1.0, work).start()  # by then it is followed
+    capsys.readouterr()
+    assert submit(job) == 0
+    shown = capsys.readouterr()
+    assert "lane 0: epoch 1" in shown.out
+    assert "pricon 0.61  e2e 0.58" in shown.out
+    assert "attached to it" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"folds": {"count": 20}}, "20 folds asked for, but the corpus has 8 participants"),
+        ({"resources": {"pool": "tpu"}}, "`resources.pool` is `tpu`, which this cluster has not"),
+        ({"output": "/data"}, "`output` is /data, which a cluster cannot write to"),
+    ],
+)
+def test_what_is_wrong_is_not_sent(
+    change: Document,
+    expected: str,
+    api: ApiServer,
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert submit(write_job(tmp_path / "job.yaml", {**document, **change})) == 2
+    assert expected in said(capsys)
+    assert sent(api, tmp_path) == []
+
+
+def test_what_cannot_be_checked_here_is_said(
+    api: ApiServer, document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document["corpus"] = {"adapter": "again", "uri": "file:///nowhere", "source": "/nowhere/AGAIN"}
+    del document["corpus"]["uri"]
+    assert submit(write_job(tmp_path / "job.yaml", document), "--detach") == 0
+    shown = said(capsys)
+    assert "plan and labels are checked on the cluster, not here: recordings not found" in shown
+    assert "recordings stay here; the run reads the corpus at s3://affect/corpora/AGAIN" in shown
+
+
+def test_another_version_of_pricon(
+    api: ApiServer, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = make_profile(version="9.9.9").model_dump(mode="json", by_alias=True)
+    file = tmp_path / "profile.yaml"
+    file.write_text(json.dumps(newer), encoding="utf-8")
+    assert submit(job, "--dry-run", "--profile", file) == 3
+    assert "holds pricon 9.9.9" in said(capsys)
+
+
+def test_an_unknown_target(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit(job, "--target", "kubernets") == 2
+    shown = said(capsys)
+    assert "there is no target `kubernets`" in shown
+    assert "did you mean `kubernetes`?" in shown
+
+
+@pytest.mark.ray
+def test_a_ray_cluster_by_its_address(
+    cluster: RayCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tiny_job(tmp_path))
+    document = tiny_document(tmp_path, arms=["majority", "e2e"])
+    job = write_job(tmp_path / "job.yaml", document)
+    assert submit(job, "--target", cluster.dashboard, "--dry-run") == 0
+    assert "tiny" in capsys.readouterr().out
+    with with_token(TOKEN):
+        assert submit(job, "--target", cluster.dashboard) == 0
+    shown = capsys.readouterr()
+    assert "Ray job tiny-" in shown.err
+    assert "accuracy" in shown.out
+    assert list((tmp_path / "runs" / "tiny").glob("*/report.html"))
+    document["folds"] = {"count": 20}
+    with with_token(TOKEN):
+        assert submit(write_job(job, document), "--target", cluster.dashboard) == 2
+    assert "20 folds asked for" in said(capsys)
