@@ -24,19 +24,34 @@ _MEMORY = str(100 * 2**20)
 Node = subprocess.Popen[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RayCluster:
     """Addresses, and the environment of a process that belongs to the cluster."""
 
     gcs: str
     dashboard: str
     environment: Mapping[str, str]
+    folder: Path
+    log: IO[bytes]
+    worker: Node | None = None
+
+    def start_worker(self) -> None:
+        """Add the worker node; returns when it has joined."""
+        options = [f"--address={self.gcs}", "--num-cpus=2", f"--object-store-memory={_MEMORY}"]
+        self.worker = _start([*options, "--block"], self.environment, self.log)
+        _wait(lambda: "CPU" in _status(self.environment), self.worker, self.folder)
+
+    def kill_worker(self) -> None:
+        """As a spot instance goes: without a goodbye."""
+        assert self.worker is not None
+        end_node(self.worker)
+        self.worker = None
 
 
 @contextmanager
 def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[RayCluster]:
     """A cluster that asks for a token; `extra` goes into the environment of its processes."""
-    port, dashboard, client = _free_ports(3)
+    port, dashboard, client = free_ports(3)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTEST"))}
     address = f"127.0.0.1:{port}"
     environment = {
@@ -54,21 +69,20 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         *("--include-dashboard=true", f"--dashboard-port={dashboard}", "--disable-usage-stats"),
         *(f"--temp-dir={folder}", f"--object-store-memory={_MEMORY}", "--block"),
     ]
-    worker = [f"--address={address}", "--num-cpus=2", f"--object-store-memory={_MEMORY}", "--block"]
-    nodes: list[Node] = []
     with (folder / "nodes.log").open("wb") as log:
+        node = _start([*head, "--node-ip-address=127.0.0.1"], environment, log)
+        url = f"http://127.0.0.1:{dashboard}"
+        cluster = RayCluster(
+            gcs=address, dashboard=url, environment=environment, folder=folder, log=log
+        )
         try:
-            nodes.append(_start([*head, "--node-ip-address=127.0.0.1"], environment, log))
-            version = f"http://127.0.0.1:{dashboard}/api/version"
-            _wait(lambda: _answers(version), nodes[0], folder)
-            nodes.append(_start(worker, environment, log))
-            _wait(lambda: "CPU" in _status(environment), nodes[1], folder)
-            yield RayCluster(
-                gcs=address, dashboard=f"http://127.0.0.1:{dashboard}", environment=environment
-            )
+            _wait(lambda: _answers(f"{url}/api/version"), node, folder)
+            cluster.start_worker()
+            yield cluster
         finally:
-            for node in reversed(nodes):
-                _end(node)
+            if cluster.worker is not None:
+                cluster.kill_worker()
+            end_node(node)
 
 
 def _start(arguments: list[str], environment: Mapping[str, str], log: IO[bytes]) -> Node:
@@ -102,7 +116,7 @@ def _status(environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def _end(node: Node) -> None:
+def end_node(node: Node) -> None:
     """Kill a node and what it has started; a polite end takes longer than a test."""
     for process in [*_children(node.pid), node.pid]:
         with suppress(ProcessLookupError):
@@ -118,7 +132,7 @@ def _children(process: int) -> list[int]:
     return []
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

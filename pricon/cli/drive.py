@@ -56,7 +56,7 @@ class _Words:
         self.building = building(self.console)
 
     def view(self, prepared: Prepared) -> Progress:
-        return Progress(prepared.plan, prepared.job, self.console)
+        return Progress(prepared.plan, prepared.job, self.console, "writing the report")
 
     def table(self, report: Report) -> str:
         console = Console(file=io.StringIO(), width=_WIDTH)

@@ -36,11 +36,18 @@ class Progress:
 
     The time left comes from the epochs that stages may still take; stages that stop early make it
     shrink faster than the clock, so it is an upper bound rather than a forecast.
+
+    Args:
+        plan: what runs.
+        job: settings.
+        console: where it is shown.
+        then: what happens after the last lane, and may take a while.
     """
 
-    def __init__(self, plan: Plan, job: JobSpec, console: Console) -> None:
+    def __init__(self, plan: Plan, job: JobSpec, console: Console, then: str = "") -> None:
         self.plan = plan
         self.console = console
+        self.then = then
         self.contrastive = 2.0 * job.optimisation.contrastive.epochs
         self.probe = 0.2 * job.optimisation.probe.epochs
         self.supervised = 1.0 * job.optimisation.supervised.epochs
@@ -69,6 +76,8 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self.live.stop()
+        if kind is None and self.then:
+            self.console.print(self.then, highlight=False)
 
     def finished(self, result: TrialResult) -> None:
         """A trial has its result."""

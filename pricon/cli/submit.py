@@ -89,7 +89,7 @@ def submit(  # noqa: PLR0913  # options of a command
     tracker = no_tracker() if no_track else _tracker(spec)
     corpus = approved_corpus(spec, folds, building(errors))
     prepared = prepare(spec, corpus, folds)
-    view = Progress(prepared.plan, spec, errors)
+    view = Progress(prepared.plan, spec, errors, "writing the report")
     try:
         report = run(prepared, corpus, tracker, view, rerun=rerun)
     finally:

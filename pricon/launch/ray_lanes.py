@@ -30,6 +30,8 @@ from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
 
 _POLL_S = 0.2
+_NODE_DEATH_S = 30.0
+"""So long Ray takes at most to call a silent node dead."""
 
 Machine = Mapping[str, float]
 """Ray's name of a resource -> how much of it there is."""
@@ -174,8 +176,18 @@ def _fit_through_lost_nodes(work: _Work) -> None:
         try:
             return _fit(work)
         except Exception:
-            if _lost_nodes() <= lost:
+            if not _has_lost_more_than(lost):
                 raise
+
+
+def _has_lost_more_than(known: set[str]) -> bool:
+    """Whether a node was lost; Ray hears of that later than of the loss of its workers."""
+    until = time.monotonic() + _NODE_DEATH_S
+    while time.monotonic() < until:
+        if _lost_nodes() - known:
+            return True
+        time.sleep(_POLL_S)
+    return False
 
 
 def _lost_nodes() -> set[str]:

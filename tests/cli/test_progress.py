@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from pricon.cli.progress import Progress, _clock, building
@@ -104,6 +105,17 @@ def test_a_terminal_gets_a_panel_that_goes_away() -> None:
     shown = out.getvalue()
     assert "epoch 3 of 50" in shown
     assert "0 of 50 trials" in shown
+
+
+def test_what_comes_after_the_last_lane_is_told() -> None:
+    progress, _, out = started()
+    progress.then = "writing the report"
+    with pytest.raises(KeyboardInterrupt), progress:
+        raise KeyboardInterrupt
+    assert out.getvalue() == ""
+    with progress:
+        pass
+    assert out.getvalue() == "writing the report\n"
 
 
 def test_the_build_of_a_corpus_is_told_in_tenths() -> None:

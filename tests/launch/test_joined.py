@@ -42,6 +42,36 @@ def test_a_driver_runs_its_lanes_on_the_workers(
 
 
 @pytest.mark.ray
+def test_a_lost_node_costs_no_retry(job: JobSpec, cluster: RayCluster, tmp_path: Path) -> None:
+    """A lane that may not fail even once goes on after the node of its worker has gone."""
+    resources = job.resources.model_copy(update={"max_failures": 0, "checkpoint_interval_s": 0.1})
+    stage = job.optimisation.supervised.model_copy(update={"epochs": 2000, "patience": 2000})
+    optimisation = job.optimisation.model_copy(update={"supervised": stage})
+    update = {"arms": ("majority", "e2e"), "resources": resources, "optimisation": optimisation}
+    file = tmp_path / "job.yaml"
+    asked = job.model_copy(update={**update, "target": "ray"})
+    file.write_text(dump_job(asked), encoding="utf-8")
+    with subprocess.Popen(
+        [*PRICON, "drive", str(file), "--submission", "s1"],
+        env=dict(cluster.environment),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        assert driver.stdout is not None
+        lines = []
+        for line in driver.stdout:
+            lines.append(line)
+            if cluster.worker is not None and "epoch" in line:
+                cluster.kill_worker()
+                break
+        cluster.start_worker()
+        lines += driver.stdout
+    assert driver.returncode == 0, "".join(lines[-5:])
+    assert read(lines[-1].strip()) == EndBulletin(exit_code=0, cause="done")
+
+
+@pytest.mark.ray
 def test_no_cluster_to_join(tmp_path: Path, job: JobSpec) -> None:
     asked = job.model_copy(update={"target": "ray", "arms": ("majority",)})
     file = tmp_path / "job.yaml"

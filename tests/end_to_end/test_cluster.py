@@ -1,0 +1,219 @@
+"""A whole run as a cluster runs it: from the rendered objects, by the cluster's own entrypoint.
+
+Head, worker and submitter have what their pods would have: the environment that was rendered, a
+read-only root, no home, no root user, a service account. Ray, the object store and the tracking
+server are real, and all three ask for credentials.
+"""
+
+import base64
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from pricon.corpus.reader import open_corpus
+from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
+from pricon.launch.rayjob import RenderedRun, Submission, render
+from pricon.spec.job import JobSpec
+from pricon.spec.resources import StorageSpec
+from pricon.storage import open_storage
+from tests.launch.clusters import make_profile
+from tests.pod import needs_pods, pod_command
+from tests.raycluster import end_node, free_ports
+from tests.seaweed import ACCESS_KEY, SECRET_KEY
+from tests.tiny import tiny_document
+from tests.track.servers import MlflowServer
+
+PASSWORD = "long-enough-for-mlflow"
+SECRETS = {
+    "objects/AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "objects/AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    "tracking/MLFLOW_TRACKING_USERNAME": "admin",
+    "tracking/MLFLOW_TRACKING_PASSWORD": PASSWORD,
+}
+AUTH = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "as-the-operator-gives-it-to-every-pod"}
+
+
+@pytest.fixture
+def tracking(tmp_path: Path) -> Iterator[MlflowServer]:
+    secrets = {
+        "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-in-this-test",
+        "MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "auth.ini"),
+    }
+    (tmp_path / "auth.ini").write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path}/auth.db\n"
+        "admin_username = admin\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    server = MlflowServer(tmp_path, "--app-name", "basic-auth", environment=secrets)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run(tmp_path: Path, s3: StorageSpec, s3_uri: str, tracking: MlflowServer) -> RenderedRun:
+    """The tiny job, rendered for a cluster of these servers."""
+    document = tiny_document(tmp_path, resources={"lanes": 2}, target="kubernetes")
+    document["arms"] = ["majority", "e2e", "lupi", "pricon"]
+    del document["output"], document["corpus"]["uri"]
+    profile = make_profile(
+        storage={
+            "corpora": f"{s3_uri}/corpora",
+            "output": f"{s3_uri}/runs",
+            "endpointUrl": s3.endpoint_url,
+            "region": s3.region,
+            "secretName": "objects",
+        },
+        tracking={"uri": tracking.uri, "secretName": "tracking"},
+    )
+    return render(JobSpec.model_validate(document), profile, Submission(id="first"))
+
+
+def environment_of(template: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a pod's container, secrets looked up as the kubelet does."""
+    found = dict(AUTH)
+    for entry in template["spec"]["containers"][0]["env"]:
+        if "value" in entry:
+            found[entry["name"]] = entry["value"]
+        else:
+            ref = entry["valueFrom"]["secretKeyRef"]
+            found[entry["name"]] = SECRETS[f"{ref['name']}/{ref['key']}"]
+    return found
+
+
+class Pods:
+    """The pods of a run, started as KubeRay does."""
+
+    def __init__(self, run: RenderedRun, log: IO[bytes]) -> None:
+        self.run = run
+        self.log = log
+        self.port, self.dashboard, self.client = free_ports(3)
+        self.files = {name: text.encode() for name, text in run.config_map["data"].items()}
+        self.spec = run.ray_job["spec"]
+        self.cluster = self.spec["rayClusterSpec"]
+
+    def start_head(self) -> "subprocess.Popen[bytes]":
+        group = self.cluster["headGroupSpec"]
+        ports = {
+            "port": self.port,
+            "dashboard-port": self.dashboard,
+            "ray-client-server-port": self.client,
+        }
+        return self._start(group, {**ports, "dashboard-host": "127.0.0.1"}, "--head", self.files)
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        (group,) = self.cluster["workerGroupSpecs"]
+        place = {"address": f"127.0.0.1:{self.port}", "num-cpus": 2}
+        return self._start(group, place, "--block", {})
+
+    def submit(self) -> "subprocess.CompletedProcess[str]":
+        """The submitter's pod: starts the driver and shows its log to the end."""
+        address = f"--address http://127.0.0.1:{self.dashboard}"
+        script = (
+            f"until ray job list {address} > /dev/null 2>&1; do sleep 1; done; "
+            f"ray job submit {address} --no-wait --submission-id tiny -- {self.spec['entrypoint']}"
+            f" && ray job logs {address} --follow tiny"
+        )
+        template = self.spec["submitterPodTemplate"]
+        command, outside = pod_command(["bash", "-c", script], environment_of(template), {})
+        return subprocess.run(
+            command, env=outside, capture_output=True, text=True, check=False, timeout=400
+        )
+
+    def _start(
+        self, group: Mapping[str, Any], more: Mapping[str, Any], flag: str, files: Any
+    ) -> "subprocess.Popen[bytes]":
+        parameters = {**group["rayStartParams"], **more}
+        options = [f"--{name}={value}" for name, value in parameters.items()]
+        start = ["ray", "start", flag, "--block", *options]
+        command, outside = pod_command(start, environment_of(group["template"]), files)
+        return subprocess.Popen(command, env=outside, stdout=self.log, stderr=self.log)
+
+
+@contextmanager
+def started(pods: Pods) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    nodes: list[subprocess.Popen[bytes]] = []
+    try:
+        nodes.append(pods.start_head())
+        _await_port(pods.dashboard)
+        nodes.append(pods.start_worker())
+        yield nodes
+    finally:
+        for node in reversed(nodes):
+            end_node(node)
+
+
+def _await_port(port: int) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.3)
+    raise AssertionError("the head's dashboard does not answer")
+
+
+def mlflow_runs(server: MlflowServer) -> list[dict[str, Any]]:
+    """All runs of all experiments, asked for with the password."""
+
+    def ask(what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        token = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(
+            f"{server.uri}/api/2.0/mlflow/{what}",
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    experiments = ask("experiments/search", {"max_results": 10})["experiments"]
+    ids = [experiment["experiment_id"] for experiment in experiments]
+    found: list[dict[str, Any]] = ask("runs/search", {"experiment_ids": ids, "max_results": 100})[
+        "runs"
+    ]
+    return found
+
+
+@needs_pods
+@pytest.mark.s3
+@pytest.mark.ray
+@pytest.mark.tracking
+def test_a_run_by_the_clusters_own_entrypoint(
+    run: RenderedRun, s3: StorageSpec, tracking: MlflowServer, tmp_path: Path
+) -> None:
+    with (tmp_path / "pods.log").open("wb") as log:
+        pods = Pods(run, log)
+        with started(pods):
+            done = pods.submit()
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    said = [bulletin for line in lines if (bulletin := read(line)) is not None]
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")
+    plan, report = (one for one in said if isinstance(one, PlanBulletin | ReportBulletin))
+    assert isinstance(plan, PlanBulletin)
+    assert isinstance(report, ReportBulletin)
+    assert report.complete
+    assert sum(bulletin.pricon == "trial" for bulletin in said) == 8
+
+    corpus = open_corpus(open_storage(run.job.corpus.uri, s3))
+    assert corpus.manifest.generated
+    folder = open_storage(plan.output, s3)
+    assert folder.exists("report.html")
+    assert json.loads(folder.read("results.json"))["run_id"] == plan.run_id
+
+    recorded = mlflow_runs(tracking)
+    assert {one["info"]["status"] for one in recorded} == {"FINISHED"}
+    assert len(recorded) == 1 + 8, "the job and its trials"
+    for secret in (PASSWORD, SECRET_KEY):
+        assert secret not in done.stdout + done.stderr
+        assert secret not in (tmp_path / "pods.log").read_text(errors="replace")
