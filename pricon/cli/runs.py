@@ -77,9 +77,8 @@ def show_logs(
     cluster = open_cluster(context, namespace)
     if is_followed:
         return attend(cluster, run)
-    get_run(cluster, run)
     said = 0
-    for line in log_lines(cluster, run):
+    for line in log_lines(cluster, get_run(cluster, run)):
         said += 1
         bulletin = read(line)
         typer.echo(line if bulletin is None else words_of(bulletin))

@@ -15,7 +15,7 @@ from pricon.launch.ending import Outcome, is_final, outcome_of, why_ended
 from pricon.launch.kubernetes import EVENTS, Cluster, Object
 from pricon.launch.listening import Listeners, LogLine, LogRead, Note, PodsSeen, RunSeen
 from pricon.launch.pending import why_pending
-from pricon.launch.pods import Reason, phase_of
+from pricon.launch.pods import Reason, name_of, phase_of, since
 from pricon.launch.refusals import ForbiddenError, UnansweredError
 from pricon.launch.runs import ENDED, State, get_run, state_of
 
@@ -76,10 +76,11 @@ class _Follower:
         self.cluster = cluster
         self.handle = handle
         self.pace = pace
-        self.listeners = Listeners(cluster=cluster, handle=handle, tick_s=pace.tick_s)
-        self.account = Account()
         self.ray_job: Object = get_run(cluster, handle)
-        self.seen: dict[str, Object] = {}
+        self.listeners = Listeners(cluster=cluster, ray_job=self.ray_job, tick_s=pace.tick_s)
+        self.account = Account()
+        self.seen: dict[str, Object] = {}  # pods of this attempt by uid, as they were last
+        self.past: set[str] = set()
         self.state: State | None = None
         self.reason: Reason | None = None
         self.asked = self.last = time.monotonic()
@@ -109,14 +110,15 @@ class _Follower:
             case LogLine(text=text):
                 self.last = time.monotonic()
                 yield Line(text=text, bulletin=self.account.take(text))
-            case RunSeen(ray_job=None):
-                self.is_gone = True
-                self._end()
             case RunSeen(ray_job=ray_job):
-                assert ray_job is not None
-                yield from self._change(ray_job)
+                if ray_job is None or _uid(ray_job) != _uid(self.ray_job):
+                    self.is_gone = True
+                    self._end()
+                else:
+                    yield from self._change(ray_job)
             case PodsSeen(pods=pods):
-                self.seen |= pods
+                seen = {_uid(pod): pod for pod in since(self.ray_job, pods)}
+                self.seen |= {uid: pod for uid, pod in seen.items() if uid not in self.past}
             case LogRead():
                 self.is_read = True
 
@@ -150,7 +152,7 @@ class _Follower:
         if now - self.asked < self.pace.reason_s or self.listeners.ended.is_set():
             return
         self.asked = now
-        pods = [*self.listeners.pods.values()]
+        pods = since(self.ray_job, self.listeners.pods)
         is_waiting = self.state != "running" or any(phase_of(pod) == "Pending" for pod in pods)
         reason = why_pending(self.ray_job, pods, self._events()) if is_waiting else None
         if reason != self.reason:
@@ -159,7 +161,7 @@ class _Follower:
 
     def _events(self) -> list[Object]:
         try:
-            return events_of(self.cluster, self.handle)
+            return events_of(self.cluster, self.ray_job)
         except UnansweredError:
             return []
 
@@ -168,6 +170,7 @@ class _Follower:
         reason = self._why_ended()
         if reason is not None:
             yield Note(text=f"the attempt before: {reason.sentence}")
+        self.past |= self.seen.keys()
         self.seen = {}
         if not is_final(self.account.end):
             self.account.end = None
@@ -184,6 +187,10 @@ class _Follower:
                 hint="submit the job again to go on; finished trials are kept",
             )
         return outcome_of(self.ray_job, self.account.end, self._why_ended())
+
+
+def _uid(found: Object) -> str:
+    return str(found["metadata"]["uid"])
 
 
 def follow(cluster: Cluster, handle: str, pace: Pace | None = None) -> Iterator[Heard]:
@@ -203,7 +210,7 @@ def follow(cluster: Cluster, handle: str, pace: Pace | None = None) -> Iterator[
     yield from _Follower(cluster, handle, pace or Pace()).story()
 
 
-def events_of(cluster: Cluster, handle: str) -> list[Object]:
+def events_of(cluster: Cluster, ray_job: Object) -> list[Object]:
     """Events about a run's objects, which all have its name in theirs.
 
     Empty where the user may not see events.
@@ -212,4 +219,6 @@ def events_of(cluster: Cluster, handle: str) -> list[Object]:
         events = cluster.find(EVENTS)
     except ForbiddenError:
         return []
-    return [event for event in events if handle in str(event["involvedObject"].get("name"))]
+    handle = name_of(ray_job)
+    mine = [event for event in events if handle in str(event["involvedObject"].get("name"))]
+    return since(ray_job, mine)

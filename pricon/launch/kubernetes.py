@@ -25,6 +25,7 @@ from pricon.launch.refusals import (
     Kind,
     Request,
     is_absent,
+    is_transient,
     refusal,
     unanswered,
     untrusted,
@@ -38,7 +39,6 @@ CONFIG_MAPS = Kind(api="api/v1", plural="configmaps", word="ConfigMap")
 PODS = Kind(api="api/v1", plural="pods", word="Pod")
 EVENTS = Kind(api="api/v1", plural="events", word="Event")
 
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _RETRY_AFTER_AT_MOST_S = 60.0
 _PAGE = 500
 _LOG = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ class Cluster:
                 if attempt == last:
                     raise unanswered(request, err) from err
             else:
-                if answer.status not in _TRANSIENT:
+                if not is_transient(request, answer):
                     return answer
                 if attempt == last:
                     raise refusal(request, answer)

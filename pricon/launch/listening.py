@@ -5,13 +5,14 @@ a node. What it means is for `pricon.launch.following`.
 """
 
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event, Thread
 
 from pricon.launch.kubernetes import PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.podlog import PodLog, has_started, submitter_pods
+from pricon.launch.pods import name_of, since
 from pricon.launch.rayjob import RUN_LABEL
 from pricon.launch.refusals import UnansweredError
 from pricon.launch.watching import Connection, snapshots
@@ -26,9 +27,9 @@ class RunSeen:
 
 @dataclass(frozen=True, slots=True)
 class PodsSeen:
-    """Pods of the run as they are now, by name."""
+    """Pods with the run's label as they are now."""
 
-    pods: Mapping[str, Object]
+    pods: Sequence[Object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Listeners:
 
     Args:
         cluster: where.
-        handle: of the run.
+        ray_job: of the run, as it was at first.
         tick_s: between two looks for another submitter pod.
         heard: what was heard, in order: of the types above, or an error.
         stop: ends all threads, each at the next thing it hears.
@@ -65,12 +66,17 @@ class Listeners:
     """
 
     cluster: Cluster
-    handle: str
+    ray_job: Object
     tick_s: float
     heard: "queue.SimpleQueue[object]" = field(default_factory=queue.SimpleQueue)
     stop: Event = field(default_factory=Event)
     ended: Event = field(default_factory=Event)
-    pods: Mapping[str, Object] = field(default_factory=dict)
+    pods: Sequence[Object] = ()
+
+    @property
+    def handle(self) -> str:
+        """Of the run."""
+        return name_of(self.ray_job)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -94,14 +100,14 @@ class Listeners:
     def _to_pods(self, connection: Connection) -> None:
         selection = {"labelSelector": f"{RUN_LABEL}={self.handle}"}
         for found in snapshots(self.cluster, PODS, selection, connection, self.stop):
-            self.pods = found
-            self.heard.put(PodsSeen(found))
+            self.pods = [*found.values()]
+            self.heard.put(PodsSeen(self.pods))
 
     def _to_log(self, connection: Connection) -> None:
         """The log of each submitter pod; KubeRay makes a new one for each retry."""
         read: set[str] = set()
         while not self.stop.is_set():
-            pods = submitter_pods([*self.pods.values()], self.handle)
+            pods = submitter_pods(since(self.ray_job, self.pods), self.handle)
             fresh = [pod for pod in pods if pod["metadata"]["uid"] not in read and has_started(pod)]
             if not fresh:
                 if self.ended.is_set():

@@ -5,7 +5,7 @@ was read since then is left out once.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
@@ -107,8 +107,8 @@ class PodLog:
             return
 
 
-def submitter_pods(pods: list[Object], handle: str) -> list[Object]:
-    """Pods that KubeRay started to submit the run's driver, the oldest first."""
+def submitter_pods(pods: Iterable[Object], handle: str) -> list[Object]:
+    """Pods that KubeRay started to submit the driver of a run, the oldest first."""
     found = [
         pod for pod in pods if (pod["metadata"].get("labels") or {}).get(SUBMITTER_LABEL) == handle
     ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pricon.launch.kubernetes import Object
 
+_SECONDS = len("2026-11-24T12:00:00")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
@@ -17,6 +19,15 @@ class Reason:
 
     sentence: str
     hint: str | None = None
+
+
+def since(ray_job: Object, found: Iterable[Object]) -> list[Object]:
+    """Those pods and events that are not older than a run.
+
+    Others are of a run before it, which had its name, and go away in the background.
+    """
+    created = str(ray_job["metadata"]["creationTimestamp"])
+    return [one for one in found if when(one)[:_SECONDS] >= created[:_SECONDS]]
 
 
 def name_of(found: Object) -> str:
@@ -90,7 +101,7 @@ def limit_of(pod: Object, container: str) -> str | None:
 
 
 def when(event: Object) -> str:
-    """Last time of an event; sorts as text."""
+    """Last time of an event, or when another object was created; sorts as text."""
     series = event.get("series") or {}
     times = (
         series.get("lastObservedTime"),

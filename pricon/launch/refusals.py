@@ -10,6 +10,7 @@ from pricon.errors import LaunchError
 from pricon.launch.kubeconfig import Access
 
 _METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "delete": "DELETE"}
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _DENIED = re.compile(r'cannot (\w+) resource "([^"]+)"')
 _USER = re.compile(r'User "([^"]*)"')
 INSTALL_KUBERAY = (
@@ -138,6 +139,13 @@ def is_absent(answer: Answer) -> bool:
     return answer.status == 404 and answer.is_status and answer.about != "namespaces"
 
 
+def is_transient(request: Request, answer: Answer) -> bool:
+    """Whether the same request may be answered otherwise soon."""
+    # Two creations at once may meet in the bookkeeping of a quota.
+    is_race = request.verb == "create" and answer.reason == "Conflict"
+    return is_race or answer.status in _TRANSIENT
+
+
 def refusal(request: Request, answer: Answer) -> LaunchError:
     """The error for an answer that is none of the awaited ones."""
     match answer.status:
@@ -152,7 +160,7 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
                 f"the API server refuses {request.what}: {answer.message}",
                 "is the cluster's KubeRay older than 1.7? `helm list --all-namespaces` shows it",
             )
-        case 429 | 500 | 502 | 503 | 504:
+        case status if status in _TRANSIENT:
             return UnansweredError(
                 f"the API server {request.access.host} has trouble of its own "
                 f"(status {answer.status}): {answer.message}",

@@ -12,6 +12,7 @@ from pricon.errors import LaunchError
 from pricon.launch.account import Account
 from pricon.launch.kubernetes import PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.podlog import SUBMITTER_LABEL, PodLog, has_started, submitter_pods
+from pricon.launch.pods import name_of, since
 from pricon.launch.refusals import UnansweredError
 
 State = Literal["queued", "starting", "running", "retrying", "finished", "failed", "stopped"]
@@ -71,21 +72,22 @@ def output_of(ray_job: Object) -> str | None:
     return None if output is None else str(output)
 
 
-def read_log(cluster: Cluster, handle: str) -> Account:
+def read_log(cluster: Cluster, ray_job: Object) -> Account:
     """What the driver of a run has said so far.
 
     Empty where there is no log (yet, any more), or where its node does not answer.
     """
     account = Account()
     with contextlib.suppress(UnansweredError):
-        for line in log_lines(cluster, handle):
+        for line in log_lines(cluster, ray_job):
             account.take(line)
     return account
 
 
-def log_lines(cluster: Cluster, handle: str) -> Iterator[str]:
+def log_lines(cluster: Cluster, ray_job: Object) -> Iterator[str]:
     """Lines of the newest driver of a run that are there now; none where there is no log."""
-    pods = cluster.find(PODS, f"{SUBMITTER_LABEL}={handle}")
+    handle = name_of(ray_job)
+    pods = since(ray_job, cluster.find(PODS, f"{SUBMITTER_LABEL}={handle}"))
     for pod in submitter_pods(pods, handle)[-1:]:
         if has_started(pod):
             yield from PodLog(cluster, pod).read()

@@ -9,7 +9,7 @@ from pricon.launch.ending import Outcome, outcome_of, why_ended
 from pricon.launch.following import events_of
 from pricon.launch.kubernetes import PODS, Cluster, Object
 from pricon.launch.pending import why_pending
-from pricon.launch.pods import Reason, name_of
+from pricon.launch.pods import Reason, name_of, since
 from pricon.launch.rayjob import JOB_LABEL, RUN_LABEL
 from pricon.launch.runs import ENDED, State, get_run, output_of, read_log, state_of
 
@@ -58,9 +58,9 @@ def status_of(cluster: Cluster, handle: str) -> Status:
         LaunchError: there is no such run, or the API server refuses.
     """
     ray_job = get_run(cluster, handle)
-    account = read_log(cluster, handle)
-    pods = cluster.find(PODS, f"{RUN_LABEL}={handle}")
-    events = events_of(cluster, handle)
+    account = read_log(cluster, ray_job)
+    pods = since(ray_job, cluster.find(PODS, f"{RUN_LABEL}={handle}"))
+    events = events_of(cluster, ray_job)
     state = state_of(ray_job)
     outcome = reason = None
     if state in ENDED:
@@ -88,7 +88,7 @@ def report_of(cluster: Cluster, handle: str) -> tuple[Account, str | None]:
         LaunchError: there is no such run.
     """
     ray_job = get_run(cluster, handle)
-    account = read_log(cluster, handle)
+    account = read_log(cluster, ray_job)
     return account, _folder(account, ray_job)
 
 

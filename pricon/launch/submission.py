@@ -94,9 +94,10 @@ def submit_run(cluster: Cluster, rendered: Rendered, *, rerun: bool = False) -> 
             what = _look_at(cluster, rendered, ray_job)
             if what in {"new", "attached"}:
                 _give_config(cluster, rendered, ray_job)
-                # An answer was lost, and asking again met our own.
-                what = found if what == "new" else what
-                return Submitted(handle=handle, found=what, ray_job=ray_job)
+                # New: an answer was lost, and asking again met our own.
+                return Submitted(
+                    handle=handle, found=found if what == "new" else what, ray_job=ray_job
+                )
             if what == "finished" and not rerun:
                 return Submitted(handle=handle, found=what, ray_job=ray_job)
         _remove(cluster, ray_job)
@@ -124,7 +125,7 @@ def _look_at(cluster: Cluster, rendered: Rendered, there: Object) -> Found:
     asked = _submission(rendered.ray_job)
     if asked is not None and asked == _submission(there) and state not in ENDED:
         return "new"
-    end = read_log(cluster, name_of(there)).end
+    end = read_log(cluster, there).end
     is_wrong = end is not None and end.exit_code != 0
     if state not in ENDED:
         return "replaced" if is_wrong and is_final(end) else "attached"

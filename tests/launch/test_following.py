@@ -22,6 +22,7 @@ from pricon.launch.following import (
 )
 from pricon.launch.kubernetes import Cluster
 from pricon.launch.listening import Note
+from pricon.launch.runs import get_run
 from pricon.launch.submission import submit_run
 from tests.launch.access import connect
 from tests.launch.apifaults import ApiServer
@@ -34,6 +35,7 @@ from tests.launch.operator import (
     plan,
     pod,
     progress,
+    ray_job,
     running,
     trial,
 )
@@ -194,6 +196,30 @@ def test_somebody_else_cancels_it(kube: Cluster, operator: Operator) -> None:
     assert outcome(heard).message == f"run `{HANDLE}` was cancelled: its RayJob is gone"
 
 
+def test_somebody_else_puts_a_new_run_in_its_place(kube: Cluster, operator: Operator) -> None:
+    def replace() -> None:
+        operator.say(end(3, "infrastructure", "no"))
+        operator.finish("FAILED", "Suspended")
+        operator.store.delete("rayjobs", HANDLE)
+        operator.add(ray_job())
+
+    heard = hear(kube, operator.start, replace)
+    assert outcome(heard).exit_code == 3
+    assert "running" not in states(heard)[2:]
+
+
+def test_what_a_run_before_it_said_is_not_heard(kube: Cluster, operator: Operator) -> None:
+    """Its pods have the same labels, and go away in the background."""
+    operator.start()
+    operator.say(plan(), end(1, "trials", "of the run before"))
+    operator.store.delete("rayjobs", HANDLE)
+    later = "2026-11-24T12:00:02Z"
+    operator.add(ray_job(creationTimestamp=later))
+    heard = hear(kube, operator.start, lambda: operator.say(plan(), end()), operator.finish)
+    assert lines(heard) == [plan(), end()]
+    assert outcome(heard).exit_code == 0
+
+
 def test_kuberay_misses_the_end(kube: Cluster, operator: Operator) -> None:
     heard = hear(kube, operator.start, lambda: operator.say(plan(), end(1, "trials", "one")))
     assert states(heard) == ["starting", "running"]
@@ -299,13 +325,14 @@ def test_a_token_that_expires_ends_following_with_words(
 
 def test_events_that_may_not_be_seen(kube: Cluster, api: ApiServer) -> None:
     api.forbidden.add(("list", "events"))
-    assert events_of(kube, HANDLE) == []
+    assert events_of(kube, get_run(kube, HANDLE)) == []
 
 
 def test_events_of_other_runs(kube: Cluster, operator: Operator) -> None:
     operator.add(event("Pod", "another-run-head", "FailedScheduling", "no"))
     mine = operator.add(event("Workload", f"rayjob-{HANDLE}-1a2b3", "Pending", "no quota"))
-    assert events_of(kube, HANDLE) == [mine]
+    operator.add(event("Job", HANDLE, "FailedCreate", "of a run before it", "11:59:59"))
+    assert events_of(kube, get_run(kube, HANDLE)) == [mine]
 
 
 def test_no_such_run(kube: Cluster) -> None:

@@ -58,6 +58,15 @@ def test_trouble_of_the_server_is_waited_for(status: int, kube: Cluster, api: Ap
     assert api.times("create", "configmaps") == 4
 
 
+def test_two_creations_that_meet_in_a_quota(kube: Cluster, api: ApiServer) -> None:
+    body = '{"kind": "Status", "reason": "Conflict", "message": "resourcequotas was modified"}'
+    api.fail("create", "configmaps", status=409, body=body)
+    assert kube.create(CONFIG_MAPS, config_map()) is not None
+    api.fail("create", "configmaps", status=409, body=body, times=99)
+    with pytest.raises(LaunchError, match=r"status 409.*resourcequotas was modified"):
+        kube.create(CONFIG_MAPS, config_map())
+
+
 def test_trouble_that_lasts_is_said(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=503, times=99)
     with pytest.raises(UnansweredError, match=r"trouble of its own \(status 503\): injected"):

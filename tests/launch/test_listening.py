@@ -7,6 +7,7 @@ import pytest
 
 from pricon.launch.kubernetes import Cluster
 from pricon.launch.listening import Listeners, LogLine, LogRead, PodsSeen, RunSeen
+from pricon.launch.pods import name_of
 from pricon.launch.refusals import ForbiddenError
 from tests.launch.apifaults import ApiServer
 from tests.launch.operator import HANDLE, Operator, pod, ray_job
@@ -14,8 +15,7 @@ from tests.launch.operator import HANDLE, Operator, pod, ray_job
 
 @pytest.fixture
 def listeners(kube: Cluster, operator: Operator) -> Listeners:
-    operator.add(ray_job())
-    return Listeners(cluster=kube, handle=HANDLE, tick_s=0.02)
+    return Listeners(cluster=kube, ray_job=operator.add(ray_job()), tick_s=0.02)
 
 
 def hear(listeners: Listeners, *kinds: type) -> list[object]:
@@ -35,7 +35,7 @@ def test_run_pods_and_lines_are_heard(listeners: Listeners, operator: Operator) 
     assert isinstance(run, RunSeen)
     assert run.ray_job is not None
     assert isinstance(pods, PodsSeen)
-    assert {*pods.pods} == {f"{HANDLE}-head1", operator.submitter}
+    assert [name_of(one) for one in pods.pods] == [f"{HANDLE}-head1", operator.submitter]
     assert line == LogLine(text="one")
     operator.finish()
     listeners.ended.set()
@@ -51,7 +51,7 @@ def test_other_runs_are_not_heard(listeners: Listeners, operator: Operator) -> N
     assert isinstance(run, RunSeen)
     assert run.ray_job is not None
     assert run.ray_job["metadata"]["name"] == HANDLE
-    assert pods == PodsSeen(pods={})
+    assert pods == PodsSeen(pods=[])
     listeners.stop.set()
 
 

@@ -10,10 +10,11 @@ from pricon.launch.pods import (
     message_of,
     pool_of,
     role_of,
+    since,
     waits,
     when,
 )
-from tests.launch.operator import event, pod
+from tests.launch.operator import event, pod, ray_job
 
 
 def test_roles_and_pools() -> None:
@@ -64,3 +65,10 @@ def test_events_about_an_object_the_newest_first() -> None:
     ]
     assert [one["reason"] for one in about(events, "x")] == ["B", "A"]
     assert message_of(events[0]) == "one two"
+
+
+def test_what_is_older_than_a_run_is_of_another() -> None:
+    run = ray_job(creationTimestamp="2026-11-24T12:00:05Z")
+    old, new = event("Pod", "x", "A", "", "12:00:04"), event("Pod", "x", "B", "", "12:00:05")
+    new["eventTime"], new["lastTimestamp"] = "2026-11-24T12:00:05.000001Z", None
+    assert since(run, [old, new]) == [new]

@@ -7,7 +7,7 @@ import pytest
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes import Cluster
 from pricon.launch.runs import get_run, list_runs, log_lines, output_of, read_log, state_of
-from tests.launch.operator import HANDLE, OUTPUT, Operator, end, plan, ray_job, trial
+from tests.launch.operator import OUTPUT, Operator, end, plan, ray_job, trial
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,15 @@ def test_where_a_run_writes() -> None:
 
 
 def test_the_log_of_the_newest_driver(kube: Cluster, operator: Operator) -> None:
-    operator.add(ray_job())
-    assert [*log_lines(kube, HANDLE)] == []
+    run = operator.add(ray_job())
+    assert [*log_lines(kube, run)] == []
     operator.start()
     operator.say(plan(), trial("a", "e2e", 0))
     operator.start()
     operator.say(plan(), "ordinary", trial("b", "pricon", 1), end())
-    account = read_log(kube, HANDLE)
+    account = read_log(kube, run)
     assert [*account.trials] == ["b"]
     assert account.end is not None
-    assert [*log_lines(kube, HANDLE)][1] == "ordinary"
+    assert [*log_lines(kube, run)][1] == "ordinary"
+    younger = run["metadata"] | {"creationTimestamp": "2026-11-24T13:00:00Z"}
+    assert [*log_lines(kube, run | {"metadata": younger})] == [], "pods of a run before it"
