@@ -125,13 +125,23 @@ def _say_about_recordings(job: JobSpec, rendered: RenderedRun) -> None:
 
 
 def _cost(found: Estimate, profile: ClusterProfile) -> str:
-    money = "" if found.cost is None else f", {found.cost:.2f} {profile.currency}"
-    gpus = f", {found.gpu_hours:.1f} GPU-hours" if found.gpu_hours else ""
-    return (
-        f"\nestimate: {found.trials} trials on at most {found.pods} worker pods, "
-        f"{found.hours:.1f} hours, {found.pod_hours:.1f} pod-hours{gpus}{money} (as fast as a CPU "
-        "core; right to within a factor of two or three)"
-    )
+    pods = "1 worker pod" if found.pods == 1 else f"{found.pods} worker pods"
+    facts = [f"{found.trials} trials on at most {pods}", f"about {_time(found.hours)}"]
+    if found.gpu_hours:
+        facts.append(f"{found.gpu_hours:.2g} GPU-hours")
+    if found.cost is not None:
+        facts.append(f"{found.cost:.2g} {profile.currency}")
+    rough = "each worker taken to be as fast as one CPU core; right to a factor of three"
+    return f"\nestimate: {', '.join(facts)} ({rough})"
+
+
+def _time(hours: float) -> str:
+    """Hours, or minutes where they are few.
+
+    >>> _time(0.031), _time(30.4)
+    ('2 minutes', '30 hours')
+    """
+    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(60 * hours))} minutes"
 
 
 def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:

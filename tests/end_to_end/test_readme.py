@@ -17,10 +17,19 @@ JOB = load_job(ROOT / "jobs" / "again_cv.yaml")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands() -> list[str]:
-    """Every line of every `sh` block, without its comment."""
+def lines() -> list[str]:
+    """Every line of every `sh` block."""
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def commands() -> list[str]:
+    """What can be run on any machine, without comments."""
+    return [
+        line.split(" #")[0].strip()
+        for line in lines()
+        if not re.search("# needs a (Ray )?cluster", line)
+    ]
 
 
 def fresh_checkout(folder: Path) -> Path:
