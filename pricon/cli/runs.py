@@ -129,9 +129,10 @@ def attend(cluster: Cluster, handle: str) -> int:
                 return _tell_outcome(handle, heard.outcome)
             _tell(handle, heard)
     except KeyboardInterrupt:
+        run = f"{handle} --namespace {cluster.namespace}"
         typer.echo(
-            f"\ndetached; run {handle} goes on\n\nhint: `pricon logs -f {handle}` comes back, "
-            f"`pricon cancel {handle}` ends it",
+            f"\ndetached; run {handle} goes on\n\nhint: `pricon logs -f {run}` comes back, "
+            f"`pricon cancel {run}` ends it",
             err=True,
         )
         raise SystemExit(INTERRUPTED) from None
