@@ -40,6 +40,8 @@ imagePullSecrets:
   value: "1"
 - name: MLFLOW_DISABLE_TELEMETRY
   value: "true"
+- name: MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+  value: "true"
 - name: RAY_USAGE_STATS_ENABLED
   value: "0"
 {{- end }}

@@ -56,7 +56,7 @@ port, the ingress. */}}
 {{- define "pricon.allowedHosts" -}}
 {{- $service := printf "%s-tracking" (include "pricon.fullname" .) -}}
 {{- $hosts := list "localhost:*" "127.0.0.1:*" -}}
-{{- range list $service (printf "%s.%s" $service .Release.Namespace) (printf "%s.%s.svc" $service .Release.Namespace) (printf "%s.%s.svc.*" $service .Release.Namespace) -}}
+{{- range list $service (printf "%s.%s" $service .Release.Namespace) (printf "%s.%s.svc" $service .Release.Namespace) (printf "%s.%s.svc.%s" $service .Release.Namespace .Values.clusterDomain) -}}
 {{- $hosts = append $hosts (printf "%s:5000" .) -}}
 {{- end -}}
 {{- with .Values.tracking.ingress -}}
