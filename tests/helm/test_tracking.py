@@ -114,7 +114,7 @@ def test_names_of_the_server(server: MlflowServer, host: str, status: int) -> No
 def test_helm_test_finds_nothing_wrong(
     server: MlflowServer, charts: dict[str, list[KubernetesObject]], tmp_path: Path
 ) -> None:
-    """The script of `helm test`, with the environment of its pod; artifacts go through the server."""
+    """The script of `helm test`, with its pod's environment: no keys of the bucket."""
     container = dict(pods(charts["default"]))["Pod/pricon-test-tracking"]["spec"]["containers"][0]
     variables = rehearsed(container, tmp_path) | {"MLFLOW_TRACKING_URI": server.uri}
     assert not {name for name in variables if name.startswith("AWS_")}

@@ -53,6 +53,8 @@ imagePullSecrets:
   value: {{ . | quote }}
 - name: MLFLOW_S3_ENDPOINT_URL
   value: {{ . | quote }}
+- name: AWS_REQUEST_CHECKSUM_CALCULATION # of boto3's checksums, some stores refuse what only AWS knows
+  value: when_required
 {{- end }}
 {{- with .storage.region }}
 - name: AWS_DEFAULT_REGION
