@@ -29,14 +29,13 @@ def summary(
     return changed | {name: None for name in usual if name not in found}
 
 
-def shortened(entry: KubernetesObject) -> KubernetesObject:
-    """The object, with the name of a file of the chart in place of its text."""
-    if entry["kind"] != "ConfigMap":
-        return entry
-    data = {
-        key: FILES.get(text, FILES.get(text + "\n", text)) for key, text in entry["data"].items()
-    }
-    return entry | {"data": data}
+def shortened(part: Any) -> Any:
+    """The same, with the name of a file of the chart in place of its text."""
+    if isinstance(part, dict):
+        return {key: shortened(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [shortened(value) for value in part]
+    return FILES.get(part, FILES.get(f"{part}\n", part)) if isinstance(part, str) else part
 
 
 def compare(found: dict[str, Any], path: Path) -> None:

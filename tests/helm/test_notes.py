@@ -50,21 +50,32 @@ def test_three_commands(each_helm: Binary, chart: Path) -> None:
     assert "kubectl --namespace affect port-forward service/pricon-tracking 5000" in text
 
 
+BUCKET = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+USER = "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD"
+SERVER = {
+    "pricon-tracking": "admin-password, flask-secret-key",
+    "pricon-tracking-run": USER,
+}
+
+
 @pytest.mark.parametrize(
     ("feature", "secrets"),
     [
-        ("default", "pricon-tracking, pricon-tracking-run"),
-        ("object-store", "pricon-storage, pricon-tracking, pricon-tracking-run"),
-        (
-            "tracking-postgres",
-            "pricon-tracking, pricon-tracking-database, pricon-tracking-run",
-        ),
-        ("storage-keys", "minio-runs, minio-tracking, pricon-tracking, pricon-tracking-run"),
-        ("tracking-elsewhere", "mlflow-user"),
+        ("default", SERVER),
+        ("object-store", {"pricon-storage": BUCKET, **SERVER}),
+        ("tracking-postgres", SERVER | {"pricon-tracking-database": "uri, auth-uri"}),
+        ("storage-keys", {"minio-runs": BUCKET, "minio-tracking": BUCKET, **SERVER}),
+        ("tracking-elsewhere", {"mlflow-user": USER}),
+        ("tracking-open", {}),
     ],
 )
-def test_secrets_to_make(helm: Binary, chart: Path, feature: str, secrets: str) -> None:
-    assert f"Make the secrets that are not there yet ({secrets});" in notes(helm, chart, feature)
+def test_secrets_to_make(helm: Binary, chart: Path, feature: str, secrets: dict[str, str]) -> None:
+    told = re.findall(
+        r"create secret generic (\S+) --from-env-file=FILE   # (.+)$",
+        notes(helm, chart, feature),
+        re.MULTILINE,
+    )
+    assert dict(told) == secrets
 
 
 def test_without_secrets_one_waits_for_the_server(helm: Binary, chart: Path) -> None:

@@ -144,7 +144,7 @@ def test_permissions(
 def test_network_that_is_closed_and_one_that_is_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         open_port = listening.getsockname()[1]
-        done = run("check_network.py", MUST_NOT_REACH=f"localhost:{open_port}")
+        done = run("check_network.py", MUST_NOT_REACH=f"localhost:{open_port}", SETTLED_S="0")
         assert done.returncode == 1
         assert f"localhost:{open_port}: reached, against the network policies" in done.stderr
         assert "hint: install a network plugin that enforces policies" in done.stderr

@@ -56,17 +56,21 @@ publicUrl: {{ ternary "https" "http" (ne .ingress.tlsSecret "") }}://{{ .ingress
 {{- end -}}
 {{- end }}
 
-{{/* Secrets that pods name and that somebody has to make, as a YAML list. */}}
-{{- define "pricon.secretNames" -}}
+{{/* Secrets that pods name and that somebody has to make: YAML of their keys by their names. */}}
+{{- define "pricon.secrets" -}}
 {{- $profile := include "pricon.profile" . | fromYaml -}}
-{{- $names := list (include "pricon.trackingStorageSecret" .) $profile.storage.secretName (dig "tracking" "secretName" "" $profile) -}}
+{{- $keys := dict -}}
+{{- range list (include "pricon.trackingStorageSecret" .) ($profile.storage.secretName | default "") -}}
+{{- $_ := set $keys . (list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY") -}}
+{{- end -}}
+{{- $_ := set $keys (dig "tracking" "secretName" "" $profile) (list "MLFLOW_TRACKING_USERNAME" "MLFLOW_TRACKING_PASSWORD") -}}
 {{- with .Values.tracking -}}
 {{- if .enabled -}}
-{{- $names = append $names .database.existingSecret -}}
+{{- $_ := set $keys .database.existingSecret (list "uri" "auth-uri") -}}
 {{- if .auth.enabled -}}
-{{- $names = append $names .auth.existingSecret -}}
+{{- $_ := set $keys .auth.existingSecret (list "admin-password" "flask-secret-key") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- compact $names | uniq | sortAlpha | toYaml -}}
+{{- omit $keys "" | toYaml -}}
 {{- end }}

@@ -1,4 +1,5 @@
-{{/* A pod of `helm test`. Arguments: root, name, account, token, role, command, seconds, environment. */}}
+{{/* A pod of `helm test`. Arguments: root, name, account, token, role, seconds, environment, and script (a file of
+the chart, for Python) or command. */}}
 {{- define "pricon.testPod" -}}
 {{- $name := printf "%s-test-%s" (include "pricon.fullname" .root) .name -}}
 {{- $component := dict "root" .root "component" (printf "test-%s" .name) "name" $name -}}
@@ -25,7 +26,14 @@ spec:
     - name: test
       image: {{ include "pricon.image" .root }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      {{- if .script }}
+      command: [python, -c]
+      args:
+        - |
+          {{- .root.Files.Get (printf "files/%s" .script) | nindent 10 }}
+      {{- else }}
       command: [{{ join ", " .command }}]
+      {{- end }}
       env:
         {{- include "pricon.quietEnvironment" .root | nindent 8 }}
         {{- with .environment }}
@@ -37,13 +45,13 @@ spec:
         requests: {cpu: 100m, memory: 512Mi}
         limits: {memory: 1Gi}
       volumeMounts:
-        - {name: scripts, mountPath: /scripts, readOnly: true}
+        - {name: job, mountPath: /job, readOnly: true}
         - {name: profile, mountPath: /profile, readOnly: true}
         - {name: tmp, mountPath: /tmp}
   volumes:
-    - name: scripts
+    - name: job
       configMap:
-        name: {{ include "pricon.fullname" .root }}-tests
+        name: {{ include "pricon.fullname" .root }}-test-job
     - name: profile
       configMap:
         name: {{ .root.Values.profileName }}
