@@ -22,7 +22,7 @@ INSIDE = {
     ("head", "worker", GCS), ("worker", "head", GCS),
     ("head", "worker", RAY_WORKER), ("worker", "head", RAY_WORKER),
     ("submitter", "head", DASHBOARD),
-    *((sender, "tracking", MLFLOW) for sender in ("head", "worker", "test")),
+    *((sender, "tracking", MLFLOW) for sender in ("head", "test")),
     *((sender, "object-store", S3) for sender in ("head", "worker", "test", "tracking")),
 }  # fmt: skip
 """Who needs whom, heads and workers among each other apart."""
@@ -122,6 +122,27 @@ def test_the_ingress_controller_and_prometheus_where_they_are_wanted(charts: Cha
 
 
 def test_isolated_runs_leave_ray_to_policies_of_kuberay(charts: Charts) -> None:
-    assert not may_connect(charts["isolated-runs"], role("worker"), role("head"), GCS)
-    names = {entry["metadata"]["name"] for entry in charts["isolated-runs"]}
-    assert "pricon-ray" not in names
+    """KubeRay's mode `DenyAllIngress` lets in the pods of a run's own cluster; policies add up."""
+
+    def pod(name: str, cluster: str) -> Peer:
+        return Peer(labels={"pricon.dev/role": name, "ray.io/cluster": cluster})
+
+    def of_kuberay(cluster: str) -> KubernetesObject:
+        own = {"matchLabels": {"ray.io/cluster": cluster}}
+        return {
+            "kind": "NetworkPolicy",
+            "metadata": {"name": cluster, "namespace": "affect"},
+            "spec": {
+                "podSelector": own,
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"podSelector": own}]}],
+            },
+        }
+
+    objects = [*charts["isolated-runs"], of_kuberay("a"), of_kuberay("b")]
+    assert may_connect(objects, pod("worker", "a"), pod("head", "a"), GCS)
+    assert may_connect(objects, pod("head", "a"), pod("worker", "a"), RAY_WORKER)
+    assert not may_connect(objects, pod("worker", "a"), pod("head", "b"), GCS)
+    assert may_connect(objects, role("submitter"), pod("head", "a"), DASHBOARD)
+    shared = [*charts["default"], of_kuberay("a"), of_kuberay("b")]
+    assert may_connect(shared, pod("worker", "a"), pod("head", "b"), GCS)

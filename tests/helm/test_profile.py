@@ -41,6 +41,7 @@ def test_what_the_chart_knows_is_filled_in(charts: dict[str, list[KubernetesObje
     assert profile.image == f"ghcr.io/pricon/pricon:{__version__}"
     assert profile.head == PlacementSpec(cpus=2, memory="8Gi")
     assert profile.head == ClusterProfile.model_fields["head"].default
+    assert profile.ray_version == ClusterProfile.model_fields["ray_version"].default
     assert profile.tracking is not None
     assert profile.tracking.uri == "http://pricon-tracking.affect.svc:5000"
     assert profile.tracking.secret_name == "pricon-tracking-run"

@@ -43,8 +43,10 @@ spec:
         {{- with include "pricon.storageEnvironment" (dict "storage" .profile.storage "secret" .profile.storage.secretName) | trim }}
         {{- . | nindent 8 }}
         {{- end }}
+        {{- if eq .role "head" }}
         {{- with include "pricon.trackingEnvironment" .profile | trim }}
         {{- . | nindent 8 }}
+        {{- end }}
         {{- end }}
       resources:
         {{- $resources := dict "cpu" (toString $place.cpus) "memory" $place.memory "ephemeral-storage" ($place.scratch | default "10Gi") }}
