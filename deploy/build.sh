@@ -17,12 +17,14 @@ version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' pricon/__init__.py)
 commit=$(git rev-parse HEAD 2> /dev/null || echo unknown)
 base=$(sed -n 's/^ARG BASE=\(..*\)/\1/p' deploy/Dockerfile)
 digest=$(docker buildx imagetools inspect --format '{{ .Manifest.Digest }}' "$base")
+facts=$(mktemp)
+trap 'rm -f "$facts"' EXIT
 tag=$version-$variant
 [[ $variant == cpu ]] && tag=$version # the chart's default: tracking server and tests need no GPU
 
 docker buildx build --file deploy/Dockerfile --push --tag "$repository:$tag" \
     --build-arg "BASE=$base@$digest" --build-arg "VARIANT=$variant" \
     --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" \
-    --metadata-file /tmp/pricon-image.json .
-pushed=$(sed -n 's/.*"containerimage.digest": "\(.*\)".*/\1/p' /tmp/pricon-image.json)
+    --metadata-file "$facts" .
+pushed=$(sed -n 's/.*"containerimage.digest": "\(.*\)".*/\1/p' "$facts")
 echo "$repository@$pushed"

@@ -1,6 +1,7 @@
 """What the chart makes of every values file: the same in both majors, known to Kubernetes."""
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -125,3 +126,9 @@ def test_it_packs_without_what_only_tests_need(each_helm: Binary, tmp_path: Path
 def test_objects_read_back_are_sorted() -> None:
     text = "kind: B\nmetadata: {name: x}\n---\n---\nkind: A\nmetadata: {name: y}\n"
     assert [entry["kind"] for entry in read(text)] == ["A", "B"]
+
+
+def test_every_values_file_is_in_the_readme() -> None:
+    rows = re.findall(r"^\| (`.+?) \|", (CHART / "README.md").read_text(encoding="utf-8"), re.M)
+    named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
+    assert sorted(named) == FEATURES

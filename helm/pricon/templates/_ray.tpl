@@ -10,6 +10,7 @@ spec:
   serviceAccountName: {{ .profile.serviceAccount }}
   automountServiceAccountToken: {{ eq .role "head" }} # for the autoscaler
   enableServiceLinks: false
+  restartPolicy: Never # KubeRay makes a new pod; the autoscaler must not count one twice
   {{- with .profile.imagePullSecrets }}
   imagePullSecrets:
     {{- range . }}
