@@ -2,9 +2,14 @@
 
 import os
 import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ import requests
 from pricon.spec.resources import StorageSpec
 from tests.helm.render import CHART, KubernetesObject, containers, environment, pods
 from tests.nobody import as_nobody
+from tests.pod import needs_pods, pod_command
 from tests.seaweed import BUCKET
 from tests.track.servers import MlflowServer
 
@@ -169,3 +175,47 @@ def test_only_the_server_may_read_its_configuration(server: MlflowServer) -> Non
     assert config.stat().st_mode & 0o077 == 0
     assert "password" not in config.read_text(encoding="utf-8")
     assert "PermissionError" in as_nobody(config.read_text)
+
+
+@needs_pods
+def test_a_container_without_root_and_with_a_read_only_root_is_enough(
+    pod: KubernetesObject, tmp_path: Path
+) -> None:
+    """Both containers as they are started, one after the other; volumes lie below /tmp."""
+    first, second = containers(pod)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    arguments = [f"--port={port}" if a == "--port=5000" else a for a in second["args"]]
+    script = "\n".join(
+        (
+            *("set -e", "mkdir /tmp/data /tmp/config"),
+            shlex.join(["env", "-u", "MLFLOW_AUTH_CONFIG_PATH", *first["command"], *first["args"]]),
+            f"exec {shlex.join([*second['command'], *arguments])}",
+        )
+    )
+    variables = rehearsed(first, tmp_path) | rehearsed(second, tmp_path)
+    inside = {name: value.replace(str(tmp_path), "/tmp") for name, value in variables.items()}
+    inside["HOME"] = "/tmp"
+    command, outside = pod_command(["bash", "-c", script], inside, {})
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            command, env=outside, stdout=log, stderr=log, start_new_session=True
+        ) as server,
+    ):
+        try:
+            answer = wait_for(f"http://127.0.0.1:{port}/health", server)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+    assert answer == 200, (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def wait_for(url: str, server: "subprocess.Popen[bytes]") -> int | None:
+    """Status of the first answer; None where the server ends before it, or takes too long."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end and server.poll() is None:
+        with suppress(requests.ConnectionError):
+            return requests.get(url, timeout=5).status_code
+        time.sleep(0.2)
+    return None
