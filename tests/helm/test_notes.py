@@ -1,48 +1,16 @@
 """What helm says after an installation: three commands, and what is missing."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.helm.binaries import Binary
-from tests.helm.render import CHART, FOREIGN_APIS, ci_file, read
-
-AS_AN_OBJECT = """{{- define "notes" -}}
-%s
-{{- end -}}
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: notes}
-data: {text: {{ include "notes" . | quote }}}
-"""
+from tests.helm.notes import notes
 
 
-@pytest.fixture(scope="module")
-def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart with its notes as an object: helm prints them only where it finds a cluster."""
-    copy = tmp_path_factory.mktemp("chart") / "pricon"
-    shutil.copytree(CHART, copy)
-    notes = copy / "templates" / "NOTES.txt"
-    text = AS_AN_OBJECT % notes.read_text(encoding="utf-8")
-    (copy / "templates" / "notes.yaml").write_text(text, encoding="utf-8")
-    notes.unlink()
-    return copy
-
-
-def notes(helm: Binary, chart: Path, feature: str = "default", *, is_full: bool = False) -> str:
-    """What `helm install` prints last, into a cluster with or without all operators."""
-    apis = [part for api in FOREIGN_APIS if is_full for part in ("--api-versions", api)]
-    done = helm.run(
-        *("template", "pricon", str(chart), "--namespace", "affect", *apis),
-        *("--values", str(ci_file(feature)), "--show-only", "templates/notes.yaml"),
-    )
-    return str(read(done.stdout)[0]["data"]["text"])
-
-
-def test_three_commands(each_helm: Binary, chart: Path) -> None:
-    text = notes(each_helm, chart)
+def test_three_commands(each_helm: Binary, noted_chart: Path) -> None:
+    text = notes(each_helm, noted_chart)
     assert re.findall(r"^(\d)\. ", text, re.MULTILINE) == ["1", "2", "3"]
     assert "kubectl --namespace affect create secret generic pricon-tracking" in text
     assert "helm test pricon --namespace affect --logs --timeout 30m" in text
@@ -69,33 +37,35 @@ SERVER = {
         ("tracking-open", {}),
     ],
 )
-def test_secrets_to_make(helm: Binary, chart: Path, feature: str, secrets: dict[str, str]) -> None:
+def test_secrets_to_make(
+    helm: Binary, noted_chart: Path, feature: str, secrets: dict[str, str]
+) -> None:
     told = re.findall(
         r"create secret generic (\S+) --from-env-file=FILE   # (.+)$",
-        notes(helm, chart, feature),
+        notes(helm, noted_chart, feature),
         re.MULTILINE,
     )
     assert dict(told) == secrets
 
 
-def test_without_secrets_one_waits_for_the_server(helm: Binary, chart: Path) -> None:
-    text = notes(helm, chart, "nothing-tracked")
+def test_without_secrets_one_waits_for_the_server(helm: Binary, noted_chart: Path) -> None:
+    text = notes(helm, noted_chart, "nothing-tracked")
     assert "secrets" not in text
     assert "wait pods --for=condition=Ready" in text
     assert "Results:" not in text
 
 
-def test_kuberay_is_missed(each_helm: Binary, chart: Path) -> None:
-    text = notes(each_helm, chart)
+def test_kuberay_is_missed(each_helm: Binary, noted_chart: Path) -> None:
+    text = notes(each_helm, noted_chart)
     assert "WARNING: this cluster does not know RayJob (ray.io/v1): no run can start." in text
     assert "--version 1.7.0 --namespace kuberay-system --create-namespace" in text
-    assert "RayJob" not in notes(each_helm, chart, is_full=True)
+    assert "RayJob" not in notes(each_helm, noted_chart, is_full=True)
 
 
-def test_an_image_by_tag_is_pointed_at(helm: Binary, chart: Path) -> None:
-    assert "set `image.digest`" in notes(helm, chart)
-    assert "set `image.digest`" not in notes(helm, chart, "digest")
+def test_an_image_by_tag_is_pointed_at(helm: Binary, noted_chart: Path) -> None:
+    assert "set `image.digest`" in notes(helm, noted_chart)
+    assert "set `image.digest`" not in notes(helm, noted_chart, "digest")
 
 
-def test_the_address_for_people(helm: Binary, chart: Path) -> None:
-    assert "Results: https://mlflow.example.org" in notes(helm, chart, "tracking-ingress")
+def test_the_address_for_people(helm: Binary, noted_chart: Path) -> None:
+    assert "Results: https://mlflow.example.org" in notes(helm, noted_chart, "tracking-ingress")

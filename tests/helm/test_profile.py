@@ -1,6 +1,5 @@
 """The cluster profile that the chart writes is one that pricon reads."""
 
-import json
 from typing import Any
 
 import pytest
@@ -10,22 +9,14 @@ from pricon import __version__
 from pricon.spec.profile import ClusterProfile, PlacementSpec
 from tests.helm.binaries import Binary
 from tests.helm.render import (
-    CI_FILES,
+    FEATURES,
     KubernetesObject,
     ci_file,
     environment,
-    named,
     pods,
+    profile_of,
     render,
 )
-
-FEATURES = [path.name.removesuffix("-values.yaml") for path in CI_FILES]
-
-
-def profile_of(objects: list[KubernetesObject], name: str = "pricon-profile") -> ClusterProfile:
-    text = named(objects, "ConfigMap", name)["data"]["profile.yaml"]
-    document = yaml.load(text, Loader=yaml.CSafeLoader)
-    return ClusterProfile.model_validate_json(json.dumps(document))
 
 
 @pytest.mark.parametrize("feature", FEATURES)

@@ -14,6 +14,7 @@ from tests.helm.kinds import VERSIONS, complaints
 from tests.helm.render import (
     CHART,
     CI_FILES,
+    FEATURES,
     KubernetesObject,
     identity,
     pods,
@@ -21,8 +22,6 @@ from tests.helm.render import (
     render,
 )
 from tests.kuberay import check_strictly
-
-FEATURES = [path.name.removesuffix("-values.yaml") for path in CI_FILES]
 
 
 @pytest.mark.parametrize("path", CI_FILES, ids=FEATURES)

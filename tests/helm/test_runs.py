@@ -10,22 +10,20 @@ from pricon.spec.load import load_job
 from tests.helm.binaries import Binary
 from tests.helm.kinds import VERSIONS, complaints
 from tests.helm.network import Peer, may_connect, role
+from tests.helm.notes import notes
 from tests.helm.render import (
     CHART,
-    CI_FILES,
+    FEATURES,
     KubernetesObject,
     containers,
     environment,
     identity,
+    profile_of,
 )
 from tests.helm.restricted import violations
-from tests.helm.test_notes import chart, notes
-from tests.helm.test_profile import profile_of
 from tests.kuberay import check_strictly
 
-__all__ = ["chart"]
 Charts = dict[str, list[KubernetesObject]]
-FEATURES = [path.name.removesuffix("-values.yaml") for path in CI_FILES]
 
 
 def run_of(charts: Charts, feature: str) -> RenderedRun:
@@ -73,9 +71,9 @@ def test_what_they_name_is_there(charts: Charts, feature: str) -> None:
 
 @pytest.mark.parametrize("feature", ["default", "storage-keys", "tracking-elsewhere"])
 def test_their_secrets_are_those_of_the_notes(
-    charts: Charts, helm: Binary, chart: Path, feature: str
+    charts: Charts, helm: Binary, noted_chart: Path, feature: str
 ) -> None:
-    told = notes(helm, chart, feature)
+    told = notes(helm, noted_chart, feature)
     for pod in run_pods(run_of(charts, feature)).values():
         for container in containers(pod):
             for value in environment(container).values():
