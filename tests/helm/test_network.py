@@ -1,11 +1,14 @@
 """Network policies by what they mean: every pair of pods, and the ways out."""
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 
+from tests.helm.binaries import Binary
 from tests.helm.network import Peer, may_connect, role
-from tests.helm.render import KubernetesObject
+from tests.helm.render import KubernetesObject, render
 
 Charts = dict[str, list[KubernetesObject]]
 
@@ -99,6 +102,20 @@ def test_the_operator_reaches_dashboards_and_no_more(charts: Charts) -> None:
 def test_ways_out(charts: Charts, feature: str, address: Peer, port: int, who: set[str]) -> None:
     found = {name for name in ROLES if may_connect(charts[feature], role(name), address, port)}
     assert found == who
+
+
+def test_an_empty_list_closes_a_way_and_does_not_open_it(helm: Binary, tmp_path: Path) -> None:
+    """In a NetworkPolicy, no peers are all peers."""
+    ways = ("apiServer", "objectStorage", "dns", "identity")
+    values = {"networkPolicy": {way: {"cidrs": []} for way in ways}}
+    (tmp_path / "closed.yaml").write_text(json.dumps(values), encoding="utf-8")
+    objects = render(helm, tmp_path / "closed.yaml")
+    for name, address in itertools.product(ROLES, (API_SERVER, CLOUD_STORE, METADATA)):
+        assert not may_connect(objects, role(name), address, HTTPS)
+        assert may_connect(objects, role(name), DNS, 53, "UDP")
+    for policy in (entry["spec"] for entry in objects if entry["kind"] == "NetworkPolicy"):
+        assert all(rule["to"] for rule in policy.get("egress", []))
+        assert all(rule["from"] for rule in policy.get("ingress", []))
 
 
 def test_a_store_and_a_database_in_other_namespaces(charts: Charts) -> None:
