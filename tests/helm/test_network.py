@@ -107,7 +107,7 @@ def test_ways_out(charts: Charts, feature: str, address: Peer, port: int, who: s
 def test_an_empty_list_closes_a_way_and_does_not_open_it(helm: Binary, tmp_path: Path) -> None:
     """In a NetworkPolicy, no peers are all peers."""
     ways = ("apiServer", "objectStorage", "dns", "identity")
-    values = {"networkPolicy": {way: {"cidrs": []} for way in ways}}
+    values: dict[str, object] = {"networkPolicy": {way: {"cidrs": []} for way in ways}}
     (tmp_path / "closed.yaml").write_text(json.dumps(values), encoding="utf-8")
     objects = render(helm, tmp_path / "closed.yaml")
     for name, address in itertools.product(ROLES, (API_SERVER, CLOUD_STORE, METADATA)):

@@ -1,5 +1,8 @@
 """What pricon-submit makes of the chart's profile fits what the chart allows."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +21,12 @@ from tests.helm.render import (
     containers,
     environment,
     identity,
+    named,
     profile_of,
 )
 from tests.helm.restricted import violations
 from tests.kuberay import check_strictly
+from tests.safeguards.sources import ROOT
 
 Charts = dict[str, list[KubernetesObject]]
 
@@ -118,3 +123,25 @@ def test_the_submitter_s_role_covers_what_is_sent(charts: Charts) -> None:
         ]
         assert {"create", "get", "list", "patch", "delete"} <= {*rules[0]["verbs"]}
     assert yaml.safe_load(run.config_map["data"]["job.yaml"])["name"] == "helm-test"
+
+
+def test_the_command_of_helm_test_is_one_of_pricon(charts: Charts, tmp_path: Path) -> None:
+    """As its pod runs it, but for `--dry-run`: no cluster is here, and the profile is a file."""
+    pod = named(charts["default"], "Pod", "pricon-test-job")
+    program, job, *options = pod["spec"]["containers"][0]["command"]
+    assert (program, job) == ("pricon-submit", "/job/tiny.yaml")
+    profile = named(charts["default"], "ConfigMap", options[-1])["data"]["profile.yaml"]
+    (tmp_path / "profile.yaml").write_text(profile, encoding="utf-8")
+    start = "from pricon.cli.main import submit_main; submit_main()"
+    given = [str(CHART / "files" / "tiny.yaml"), *options[:-1], str(tmp_path / "profile.yaml")]
+    done = subprocess.run(
+        [sys.executable, "-c", start, *given, "--dry-run"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "KUBECONFIG": os.devnull},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kind: RayJob" in done.stdout
+    assert "serviceAccountName: pricon-run" in done.stdout
