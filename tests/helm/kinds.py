@@ -1,0 +1,62 @@
+"""Kubernetes' own schemas, held strictly: an unknown key is an error. KubeRay's: tests.kuberay."""
+
+import json
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from tests.helm.render import KubernetesObject
+
+VERSIONS = ("1.32", "1.37")
+"""The oldest and the newest Kubernetes of the chart."""
+
+FOREIGN = {
+    "ray.io/v1",
+    "kueue.x-k8s.io/v1beta2",
+    "monitoring.coreos.com/v1",
+    "external-secrets.io/v1",
+}
+"""APIs of others."""
+
+
+def complaints(entry: KubernetesObject, version: str) -> list[str]:
+    """What the schema of its kind has against an object, as `path: message`.
+
+    Raises:
+        AssertionError: no schema is known for its kind.
+    """
+    api = entry["apiVersion"]
+    if api in FOREIGN:
+        return []
+    validator = _kubernetes(entry["kind"].lower(), api, version)
+    return [
+        f"{'.'.join(map(str, error.absolute_path))}: {error.message}"
+        for error in validator.iter_errors(entry)
+    ]
+
+
+@cache
+def _kubernetes(kind: str, api: str, version: str) -> Draft202012Validator:
+    """From the schemas that `kubernetes-validate --strict` uses, read once."""
+    group, _, number = api.rpartition("/")
+    name = f"{kind}-{group.split('.')[0]}-{number}" if group else f"{kind}-{number}"
+    path = _folder(version) / f"{name}.json"
+    assert path.is_file(), f"no schema of {api} {kind} in Kubernetes {version}"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    return Draft202012Validator(schema, registry=_definitions(version))
+
+
+@cache
+def _definitions(version: str) -> "Registry[Any]":
+    text = (_folder(version) / "_definitions.json").read_text(encoding="utf-8")
+    registry: Registry[Any] = Resource.from_contents(json.loads(text)) @ Registry()
+    return registry
+
+
+def _folder(version: str) -> Path:
+    packed = distribution("kubernetes-validate").locate_file("kubernetes_validate")
+    return Path(str(packed)) / "kubernetes-json-schema" / f"v{version}.0-local-strict"

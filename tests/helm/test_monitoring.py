@@ -1,0 +1,60 @@
+"""The dashboard asks for metrics that this Ray exports, by labels that the chart gives them."""
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.helm.render import CHART, KubernetesObject, named
+
+DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+
+
+def exported_by_ray() -> str:
+    """The sources of Ray that name its metrics, and of Ray Train's."""
+    spec = find_spec("ray")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    sources = [
+        package / "dashboard" / "modules" / "reporter" / "reporter_agent.py",
+        *(package / "train" / "v2" / "_internal" / "metrics").glob("*.py"),
+    ]
+    return "\n".join(source.read_text(encoding="utf-8") for source in sources)
+
+
+def test_ray_exports_every_metric() -> None:
+    text = exported_by_ray()
+    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    metrics = {name for query in queries for name in re.findall(r"\bray_(\w+)\{", query)}
+    assert len(metrics) >= 10
+    assert {name for name in metrics if f'"{name}"' not in text} == set()
+
+
+def test_every_query_is_of_chosen_runs() -> None:
+    for panel in DASHBOARD["panels"]:
+        assert panel["description"]
+        for target in panel["targets"]:
+            assert re.findall(r"\{(.*?)\}", target["expr"]) == ['run=~"$run"']
+
+
+def test_metrics_carry_the_labels_of_runs(charts: dict[str, list[KubernetesObject]]) -> None:
+    monitor = named(charts["monitoring"], "PodMonitor", "pricon")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == "metrics"
+    labels = {rule["targetLabel"]: rule["sourceLabels"] for rule in endpoint["relabelings"]}
+    assert labels["run"] == ["__meta_kubernetes_pod_label_pricon_dev_run"]
+    assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    dashboard = named(charts["monitoring"], "ConfigMap", "pricon-dashboard")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["pricon.json"]) == DASHBOARD
+
+
+def test_panels_do_not_overlap() -> None:
+    taken = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(taken) == len({*taken})
