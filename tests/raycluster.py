@@ -33,11 +33,15 @@ class RayCluster:
     environment: Mapping[str, str]
     folder: Path
     log: IO[bytes]
+    worker_agent_port: int
     worker: Node | None = None
 
     def start_worker(self) -> None:
         """Add the worker node; returns when it has joined."""
-        options = [f"--address={self.gcs}", "--num-cpus=2", f"--object-store-memory={_MEMORY}"]
+        options = [
+            *(f"--address={self.gcs}", "--num-cpus=2", f"--object-store-memory={_MEMORY}"),
+            f"--dashboard-agent-listen-port={self.worker_agent_port}",
+        ]
         self.worker = _start([*options, "--block"], self.environment, self.log)
         _wait(lambda: "CPU" in _status(self.environment), self.worker, self.folder)
 
@@ -51,7 +55,7 @@ class RayCluster:
 @contextmanager
 def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[RayCluster]:
     """A cluster that asks for a token; `extra` goes into the environment of its processes."""
-    port, dashboard, client = free_ports(3)
+    port, dashboard, client, agent, worker_agent = free_ports(5)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTEST"))}
     address = f"127.0.0.1:{port}"
     environment = {
@@ -67,13 +71,19 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
     head = [
         *("--head", "--num-cpus=0", f"--port={port}", f"--ray-client-server-port={client}"),
         *("--include-dashboard=true", f"--dashboard-port={dashboard}", "--disable-usage-stats"),
+        f"--dashboard-agent-listen-port={agent}",
         *(f"--temp-dir={folder}", f"--object-store-memory={_MEMORY}", "--block"),
     ]
     with (folder / "nodes.log").open("wb") as log:
         node = _start([*head, "--node-ip-address=127.0.0.1"], environment, log)
         url = f"http://127.0.0.1:{dashboard}"
         cluster = RayCluster(
-            gcs=address, dashboard=url, environment=environment, folder=folder, log=log
+            gcs=address,
+            dashboard=url,
+            environment=environment,
+            folder=folder,
+            log=log,
+            worker_agent_port=worker_agent,
         )
         try:
             _wait(lambda: _answers(f"{url}/api/version"), node, folder)

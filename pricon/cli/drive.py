@@ -12,8 +12,9 @@ from rich.console import Console
 from pricon.cli.arguments import parse_folds
 from pricon.cli.progress import Progress, building
 from pricon.launch.bulletins import Bulletin, ProgressBulletin, write
-from pricon.launch.drive import Wish, drive
+from pricon.launch.drive import drive
 from pricon.launch.preflight import Prepared
+from pricon.launch.submission import Submission
 from pricon.report.summary import Report
 from pricon.report.tables import terminal
 from pricon.spec.job import JobSpec
@@ -35,9 +36,9 @@ def drive_job(
 
     Exit codes: as `pricon-submit`.
     """
-    wish = Wish(submission=submission, folds=parse_folds(only_folds), reruns=rerun)
+    asked = Submission(id=submission, folds=parse_folds(only_folds), reruns=rerun)
     track = (lambda _: no_tracker()) if no_track else _tracker
-    return drive(job, wish, _say, _Words(), track)
+    return drive(job, asked, _say, _Words(), track)
 
 
 def _say(bulletin: Bulletin) -> None:

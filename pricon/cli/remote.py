@@ -16,11 +16,12 @@ from pricon.corpus.ensure import look_at
 from pricon.errors import CorpusError, LaunchError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
-from pricon.launch.estimate import Estimate, estimate
-from pricon.launch.installation import PROFILE, load_profile, read_profile
+from pricon.launch.kubernetes.estimate import Estimate, estimate
+from pricon.launch.kubernetes.installation import PROFILE, load_profile, read_profile
+from pricon.launch.kubernetes.rayjob import RenderedRun, render
+from pricon.launch.kubernetes.sending import Submitted, check_run, submit_run
 from pricon.launch.preflight import Prepared, prepare
-from pricon.launch.rayjob import RenderedRun, Submission, render
-from pricon.launch.submission import Submitted, check_run, submit_run
+from pricon.launch.submission import Submission
 from pricon.spec.dump import dump
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile

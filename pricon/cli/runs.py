@@ -16,15 +16,15 @@ from pricon.cli.main import INTERRUPTED
 from pricon.errors import LaunchError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
-from pricon.launch.ending import Outcome
-from pricon.launch.following import Changed, Ended, Heard, Line, Waiting, follow
-from pricon.launch.kubeconfig import open_access
-from pricon.launch.kubernetes import Cluster
-from pricon.launch.listening import Note
-from pricon.launch.pods import Reason
-from pricon.launch.runs import get_run, list_runs, log_lines, output_of
-from pricon.launch.status import Status, brief_status, report_of, status_of
-from pricon.launch.submission import cancel_run
+from pricon.launch.kubernetes.client import Cluster
+from pricon.launch.kubernetes.ending import Outcome
+from pricon.launch.kubernetes.following import Changed, Ended, Heard, Line, Waiting, follow
+from pricon.launch.kubernetes.kubeconfig import open_access
+from pricon.launch.kubernetes.listening import Note
+from pricon.launch.kubernetes.pods import Reason
+from pricon.launch.kubernetes.runs import get_run, list_runs, log_lines, output_of
+from pricon.launch.kubernetes.sending import cancel_run
+from pricon.launch.kubernetes.status import Status, brief_status, report_of, status_of
 
 Run = Annotated[
     str,

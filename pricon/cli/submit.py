@@ -18,7 +18,7 @@ from pricon.cli.remote import Place, send
 from pricon.corpus.ensure import look_at
 from pricon.errors import SpecError
 from pricon.launch.preflight import Prepared, prepare
-from pricon.launch.rayjob import Submission
+from pricon.launch.submission import Submission
 from pricon.launch.submit import approved_corpus, run, run_storage
 from pricon.report.tables import terminal
 from pricon.spec.job import JobSpec

@@ -7,7 +7,7 @@ is repeated in words instead.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -24,6 +24,7 @@ from pricon.launch.bulletins import (
 )
 from pricon.launch.events import Event, LaneDone
 from pricon.launch.preflight import Prepared, prepare
+from pricon.launch.submission import Submission
 from pricon.launch.submit import View, approved_corpus, run, run_storage
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
@@ -51,27 +52,12 @@ class Words(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a submission wants of its driver.
-
-    Args:
-        submission: identity of one wish to run the job; a retry by the cluster has the same.
-        folds: only these; None for all.
-        reruns: train again what is already finished.
-    """
-
-    submission: str
-    folds: tuple[int, ...] | None = None
-    reruns: bool = False
-
-
-def drive(job_file: Path, wish: Wish, say: Say, words: Words, track: "Track") -> int:
+def drive(job_file: Path, submission: Submission, say: Say, words: Words, track: "Track") -> int:
     """Run the job in `job_file`; its exit code, which is also in the last bulletin.
 
     Args:
         job_file: complete: addresses as this machine reaches them.
-        wish: of the submission.
+        submission: whose driver this is.
         say: told every bulletin.
         words: of the command line.
         track: opens the tracker of a job.
@@ -80,19 +66,19 @@ def drive(job_file: Path, wish: Wish, say: Say, words: Words, track: "Track") ->
     try:
         job = load_job(job_file)
         ends = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
-        end = _recorded(ends, wish.submission)
+        end = _recorded(ends, submission)
         if end is None:
-            is_first = ends.create(f"{wish.submission}.begun", b"")
+            is_first = ends.create(f"{submission.id}.begun", b"")
             # What an attempt before this one has trained again need not be trained once more.
-            own = replace(wish, reruns=wish.reruns and is_first)
+            own = replace(submission, reruns=submission.reruns and is_first)
             end = _drive(job, own, say, words, track)
     except BaseException as err:
         end = EndBulletin.of_error(err)
         if end.cause == "defect":
             say(end)
-            _record(ends, wish.submission, end)
+            _record(ends, submission, end)
             raise
-    _record(ends, wish.submission, end)
+    _record(ends, submission, end)
     say(end)
     return end.exit_code
 
@@ -100,15 +86,17 @@ def drive(job_file: Path, wish: Wish, say: Say, words: Words, track: "Track") ->
 Track = Callable[[JobSpec], Tracker]
 
 
-def _drive(job: JobSpec, wish: Wish, say: Say, words: Words, track: Track) -> EndBulletin:
-    corpus = approved_corpus(job, wish.folds, words.building)
-    prepared = prepare(job, corpus, wish.folds)
+def _drive(
+    job: JobSpec, submission: Submission, say: Say, words: Words, track: Track
+) -> EndBulletin:
+    corpus = approved_corpus(job, submission.folds, words.building)
+    prepared = prepare(job, corpus, submission.folds)
     folder = run_storage(job, prepared.plan)
     say(PlanBulletin.of(prepared.plan, folder.uri))
     view = _Telling(say, words.view(prepared))
     tracker = track(job)
     try:
-        report = run(prepared, corpus, tracker, view, rerun=wish.reruns)
+        report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
     finally:
         tracker.close()
     uri = f"{folder.uri}/report.html"
@@ -162,10 +150,10 @@ class _Telling:
         self.view.listen(event)
 
 
-def _recorded(ends: Storage, submission: str) -> EndBulletin | None:
+def _recorded(ends: Storage, submission: Submission) -> EndBulletin | None:
     """How this submission ended before, where that was for good."""
     try:
-        text = ends.read(f"{submission}.json").decode()
+        text = ends.read(f"{submission.id}.json").decode()
     except StorageError:
         raise
     except CorpusError:
@@ -174,9 +162,9 @@ def _recorded(ends: Storage, submission: str) -> EndBulletin | None:
     return end if isinstance(end, EndBulletin) else None
 
 
-def _record(ends: Storage | None, submission: str, end: EndBulletin) -> None:
+def _record(ends: Storage | None, submission: Submission, end: EndBulletin) -> None:
     """Put an end on record that another try would only repeat."""
     if ends is None or end.cause in {"infrastructure", "interrupted"}:
         return
     with suppress(CorpusError):  # then a retry finds out for itself
-        ends.write(f"{submission}.json", write(end).encode())
+        ends.write(f"{submission.id}.json", write(end).encode())

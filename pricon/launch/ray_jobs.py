@@ -4,6 +4,8 @@ The same driver runs there as on Kubernetes, as the entrypoint of a Ray job; its
 and again from where reading stopped, so that a broken connection loses nothing.
 """
 
+import logging
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,16 +17,21 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from pricon.errors import LaunchError
 from pricon.launch.lanes import absolute
-from pricon.launch.rayjob import Submission, handle_of
+from pricon.launch.submission import Submission, handle_of
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 
 _RUN = "pricon.run"
+_SERVER_ERROR = re.compile(r"status code 5\d\d")
 _POLL_S = 1.0
 _PATIENCE_S = 60.0
 """So long a cluster may be silent before following it gives up."""
 
 Answer = TypeVar("Answer")
+
+
+class BusyError(LaunchError):
+    """The cluster did not answer, or not yet; asking again may help."""
 
 
 class RayJobs:
@@ -38,6 +45,7 @@ class RayJobs:
     """
 
     def __init__(self, address: str) -> None:
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it would report on its own upload
         self.address = address
         self.client: JobSubmissionClient = self._ask(lambda: JobSubmissionClient(address))
 
@@ -56,7 +64,8 @@ class RayJobs:
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder:
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
-            return self._ask(
+            # One identity for all tries: a second one of a submission that did arrive is refused.
+            return self._patiently(
                 lambda: self.client.submit_job(
                     entrypoint=submission.command("job.yaml"),
                     submission_id=f"{handle}-{submission.id[:8]}",
@@ -102,7 +111,7 @@ class RayJobs:
         while True:
             try:
                 return self._ask(question)
-            except LaunchError:
+            except BusyError:
                 if time.monotonic() - since > _PATIENCE_S:
                     raise
                 time.sleep(_POLL_S)
@@ -111,7 +120,7 @@ class RayJobs:
         try:
             return question()
         except (ConnectionError, OSError) as err:
-            raise LaunchError(
+            raise BusyError(
                 f"no Ray cluster answers at {self.address}\n  {_first_line(err)}",
                 "give the address of its dashboard, such as `http://127.0.0.1:8265`, one that can "
                 "be reached from here",
@@ -122,7 +131,8 @@ class RayJobs:
                 "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to the cluster's token",
             ) from err
         except (RuntimeError, ValueError) as err:
-            raise LaunchError(
+            kind = BusyError if _SERVER_ERROR.search(str(err)) else LaunchError
+            raise kind(
                 f"the Ray cluster at {self.address} refused\n  {_first_line(err)}",
                 "`ray job list --address ADDRESS` shows what runs there",
             ) from err

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pricon.launch.kubernetes import CONFIG_MAPS, RAY_JOBS
+from pricon.launch.kubernetes.client import CONFIG_MAPS, RAY_JOBS
 from pricon.spec.dump import dump
 from tests.cli.invoke import Document, said, submit, write_job
 from tests.kuberay import check_strictly
-from tests.launch.access import connect, write_kubeconfig
-from tests.launch.apifaults import ApiServer
-from tests.launch.apiserver import api_server
-from tests.launch.clusters import make_profile
-from tests.launch.operator import Operator, end, plan, progress, report
+from tests.launch.kubernetes.access import connect, write_kubeconfig
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apiserver import api_server
+from tests.launch.kubernetes.clusters import make_profile
+from tests.launch.kubernetes.operator import Operator, end, plan, progress, report
 from tests.launch.test_ray_jobs import with_token
 from tests.raycluster import TOKEN, RayCluster
 from tests.tiny import build, tiny_document, tiny_job

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from pricon.cli.main import commands, exit_code_of
-from pricon.launch.submission import submit_run
-from tests.launch.access import connect
-from tests.launch.apifaults import ApiServer
-from tests.launch.apiserver import api_server
-from tests.launch.operator import (
+from pricon.launch.kubernetes.sending import submit_run
+from tests.launch.kubernetes.access import connect
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apiserver import api_server
+from tests.launch.kubernetes.operator import (
     FOLDER,
     HANDLE,
     OUTPUT,

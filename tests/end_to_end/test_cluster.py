@@ -20,11 +20,12 @@ import pytest
 
 from pricon.corpus.reader import open_corpus
 from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
-from pricon.launch.rayjob import RenderedRun, Submission, render
+from pricon.launch.kubernetes.rayjob import RenderedRun, render
+from pricon.launch.submission import Submission
 from pricon.spec.job import JobSpec
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
-from tests.launch.clusters import make_profile
+from tests.launch.kubernetes.clusters import make_profile
 from tests.pod import needs_pods, pod_command
 from tests.raycluster import end_node, free_ports
 from tests.seaweed import ACCESS_KEY, SECRET_KEY
@@ -96,7 +97,8 @@ class Pods:
     def __init__(self, run: RenderedRun, log: IO[bytes]) -> None:
         self.run = run
         self.log = log
-        self.port, self.dashboard, self.client = free_ports(3)
+        # Pods have ports of their own; these processes share the machine's.
+        self.port, self.dashboard, self.client, *self.agents = free_ports(5)
         self.files = {name: text.encode() for name, text in run.config_map["data"].items()}
         self.spec = run.ray_job["spec"]
         self.cluster = self.spec["rayClusterSpec"]
@@ -108,11 +110,16 @@ class Pods:
             "dashboard-port": self.dashboard,
             "ray-client-server-port": self.client,
         }
+        ports["dashboard-agent-listen-port"] = self.agents[0]
         return self._start(group, {**ports, "dashboard-host": "127.0.0.1"}, "--head", self.files)
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
         (group,) = self.cluster["workerGroupSpecs"]
-        place = {"address": f"127.0.0.1:{self.port}", "num-cpus": 2}
+        place = {
+            "address": f"127.0.0.1:{self.port}",
+            "num-cpus": 2,
+            "dashboard-agent-listen-port": self.agents[1],
+        }
         return self._start(group, place, "--block", {})
 
     def submit(self) -> "subprocess.CompletedProcess[str]":

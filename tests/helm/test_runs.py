@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pricon.launch.rayjob import RenderedRun, Submission, render
+from pricon.launch.kubernetes.rayjob import RenderedRun, render
+from pricon.launch.submission import Submission
 from pricon.spec.load import load_job
 from tests.helm.binaries import Binary
 from tests.helm.kinds import VERSIONS, complaints

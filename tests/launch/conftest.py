@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from pricon.launch.kubernetes import Cluster
+from pricon.launch.kubernetes.client import Cluster
 from pricon.spec.job import JobSpec
-from tests.launch.access import connect
-from tests.launch.apifaults import ApiServer
-from tests.launch.apiserver import api_server
-from tests.launch.operator import Operator
+from tests.launch.kubernetes.access import connect
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apiserver import api_server
+from tests.launch.kubernetes.operator import Operator
 from tests.tiny import build, tiny_job
 
 

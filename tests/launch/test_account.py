@@ -4,7 +4,7 @@ import pytest
 
 from pricon.launch.account import Account, Cell, words_of
 from pricon.launch.bulletins import read
-from tests.launch.operator import FOLDER, end, plan, progress, report, trial
+from tests.launch.kubernetes.operator import FOLDER, end, plan, progress, report, trial
 
 
 def account(*lines: str) -> Account:

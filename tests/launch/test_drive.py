@@ -8,9 +8,10 @@ import pytest
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin
-from pricon.launch.drive import Wish, drive
+from pricon.launch.drive import drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
+from pricon.launch.submission import Submission
 from pricon.launch.submit import View
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
@@ -51,7 +52,7 @@ def driven(
 ) -> list[Bulletin]:
     said: list[Bulletin] = []
     job = write_job(folder / "job.yaml", dict(document))
-    code = drive(job, Wish(submission=submission), said.append, Words(), track)
+    code = drive(job, Submission(id=submission), said.append, Words(), track)
     end = said[-1]
     assert isinstance(end, EndBulletin)
     assert end.exit_code == code
@@ -107,7 +108,7 @@ class CutOff(Words):
 def test_training_again_is_done_once_a_submission(document: dict[str, Any], tmp_path: Path) -> None:
     driven(document, tmp_path, "s1")
     job = tmp_path / "job.yaml"
-    wish = Wish(submission="s2", reruns=True)
+    wish = Submission(id="s2", reruns=True)
     first = stage_files(tiny_job(tmp_path))
     said: list[Bulletin] = []
     assert drive(job, wish, said.append, CutOff(), untracked) == 3
@@ -159,7 +160,7 @@ def test_a_defect_is_raised_and_not_tried_again(
     said: list[Bulletin] = []
     job = write_job(tmp_path / "job.yaml", document)
     with pytest.raises(ZeroDivisionError):
-        drive(job, Wish(submission="s1"), said.append, Words(), broken)
+        drive(job, Submission(id="s1"), said.append, Words(), broken)
     end = said[-1]
     assert end == EndBulletin(exit_code=70, cause="defect", message="ZeroDivisionError: 1 / 0")
     assert driven(document, tmp_path) == [end]

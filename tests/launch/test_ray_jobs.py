@@ -11,7 +11,7 @@ from ray.job_submission import JobStatus
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.ray_jobs import RayJobs
-from pricon.launch.rayjob import Submission, handle_of
+from pricon.launch.submission import Submission, handle_of
 from pricon.spec.job import JobSpec
 from tests.launch.rehearsal import stage_files
 from tests.raycluster import TOKEN, RayCluster

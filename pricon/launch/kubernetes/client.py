@@ -1,0 +1,296 @@
+"""Requests to one namespace of a cluster: plain dicts in and out, with timeouts and retries.
+
+Owns what is tried again and how long. It uses the `kubernetes` client for addresses, certificates
+and tokens, and urllib3 for the requests themselves: the client's generated methods know neither
+`sinceTime` of logs nor fields that are newer than they are, and take a second to import.
+What the API server refuses becomes words in `pricon.launch.kubernetes.refusals`.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError, SSLError
+
+from pricon.errors import LaunchError
+from pricon.launch.kubernetes.kubeconfig import Access
+from pricon.launch.kubernetes.refusals import (
+    Answer,
+    Kind,
+    Request,
+    is_absent,
+    is_transient,
+    refusal,
+    unanswered,
+    untrusted,
+)
+
+Object = dict[str, Any]
+"""A Kubernetes object as its JSON reads."""
+
+RAY_JOBS = Kind(api="apis/ray.io/v1", plural="rayjobs", word="RayJob")
+CONFIG_MAPS = Kind(api="api/v1", plural="configmaps", word="ConfigMap")
+PODS = Kind(api="api/v1", plural="pods", word="Pod")
+EVENTS = Kind(api="api/v1", plural="events", word="Event")
+
+_RETRY_AFTER_AT_MOST_S = 60.0
+_PAGE = 500
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long is waited for what, in seconds.
+
+    Args:
+        attempts: tries of a request that the server may answer another time.
+        first_s: pause after the first of them; doubles each time.
+        most_s: longest pause.
+        connect_s: for a connection.
+        read_s: for the next bytes of an answer.
+        quiet_s: for the next bytes of a log or a watch. Proxies drop quiet connections without a
+            word, so one that was quiet for so long is opened again.
+        gone_s: for an object that was deleted to go away.
+    """
+
+    attempts: int = 6
+    first_s: float = 0.5
+    most_s: float = 8.0
+    connect_s: float = 5.0
+    read_s: float = 20.0
+    quiet_s: float = 60.0
+    gone_s: float = 180.0
+
+    def pause(self, attempt: int, asked_s: float = 0.0) -> None:
+        """Sleep before try number `attempt + 1`, at least as long as the server asked."""
+        spread = SystemRandom().uniform(0.8, 1.2)  # many followers must not come back at once
+        time.sleep(max(asked_s, spread * min(self.most_s, self.first_s * 2.0**attempt)))
+
+
+class BrokenStreamError(LaunchError):
+    """A log or a watch ended in the middle; opening it again may help."""
+
+
+class Cluster:
+    """One namespace, as its API server shows it.
+
+    Every method raises LaunchError with words for a user: unreachable, certificate, expired token,
+    forbidden, no such API. What may be answered another time is asked several times first.
+    """
+
+    def __init__(self, access: Access, patience: Patience | None = None) -> None:
+        self.access = access
+        self.patience = patience or Patience()
+
+    @property
+    def namespace(self) -> str:
+        """Where runs live."""
+        return self.access.namespace
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        """The object, or None where there is none of this name."""
+        request = self._request("get", kind, name)
+        answer = self._send(request)
+        return None if is_absent(answer) else self._object(request, answer)
+
+    def find(self, kind: Kind, labels: str = "") -> list[Object]:
+        """All objects with these labels."""
+        return self.listing(kind, {"labelSelector": labels} if labels else {})[0]
+
+    def listing(self, kind: Kind, selection: Mapping[str, str]) -> tuple[list[Object], str]:
+        """All objects of a selection, and the resource version from which a watch goes on."""
+        found: list[Object] = []
+        page: dict[str, Any] = {**selection, "limit": _PAGE}
+        while True:
+            request = self._request("list", kind, query=page)
+            answer = self._send(request)
+            if answer.status == 410 and found:  # read too slowly: the pages went stale
+                found, page = [], {**selection}
+                continue
+            body = self._object(request, answer)
+            found += body.get("items") or []
+            meta = body.get("metadata") or {}
+            if not meta.get("continue"):
+                return found, str(meta.get("resourceVersion", ""))
+            page = {**page, "continue": meta["continue"]}
+
+    def create(self, kind: Kind, body: Object, *, dry_run: bool = False) -> Object | None:
+        """The stored object; None where one of this name is there already.
+
+        A key that the server does not know is an error. A lost answer is asked for again, so None
+        may also mean that the first try got through.
+
+        Args:
+            kind: of the object.
+            body: the object.
+            dry_run: let the server check everything and store nothing.
+        """
+        query = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
+        request = self._request("create", kind, query=query, body=body)
+        answer = self._send(request)
+        return None if answer.reason == "AlreadyExists" else self._object(request, answer)
+
+    def delete(self, kind: Kind, name: str, uid: str) -> None:
+        """Have this very object deleted, and in the background what it owns; absent is fine."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        request = self._request("delete", kind, name, body=body)
+        answer = self._send(request)
+        # 409: another object has its name by now.
+        if not is_absent(answer) and answer.status != 409:
+            self._object(request, answer)
+
+    def watch(
+        self, kind: Kind, selection: Mapping[str, str], version: str
+    ) -> Iterator[tuple[str, Object]]:
+        """What happens after a resource version: type of the event and object.
+
+        Ends when the server ends it, which it does every few minutes.
+
+        Raises:
+            BrokenStreamError: the connection broke, or the version is too old (410).
+        """
+        query = {
+            **selection,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+        }
+        for line in self._lines(self._request("watch", kind, query=query)):
+            try:
+                event = json.loads(line)
+            except ValueError as err:
+                raise BrokenStreamError("the watch ended in the middle of an event") from err
+            if event["type"] == "ERROR":
+                raise BrokenStreamError(f"the watch ended: {event['object'].get('message')}")
+            yield event["type"], event["object"]
+
+    def log(self, pod: str, container: str, since: str | None, *, follow: bool) -> Iterator[bytes]:
+        """Lines of a container, each with its time stamp; only the last may lack its end of line.
+
+        Args:
+            pod: its name.
+            container: its name.
+            since: RFC 3339; older lines are left out, as far as whole seconds tell.
+            follow: wait for more.
+
+        Raises:
+            BrokenStreamError: there is no log (yet, any more), or, of a log that is followed, the
+                connection broke.
+        """
+        query = {"container": container, "timestamps": "true", "follow": str(follow).lower()}
+        if since is not None:
+            query["sinceTime"] = since
+        request = self._request("get", PODS, pod, "log", query=query)
+        if follow:
+            yield from self._lines(request)
+            return
+        answer = self._send(request)
+        if answer.status != 200:
+            raise _stream_refusal(request, answer)
+        *lines, rest = answer.body.split(b"\n")
+        yield from (line + b"\n" for line in lines)
+        if rest:
+            yield rest
+
+    def _request(
+        self,
+        verb: str,
+        kind: Kind,
+        name: str | None = None,
+        part: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+    ) -> Request:
+        return Request(
+            verb=verb, kind=kind, name=name, part=part, query=query or {}, body=body,
+            access=self.access,
+        )  # fmt: skip
+
+    def _object(self, request: Request, answer: Answer) -> Object:
+        if not 200 <= answer.status < 300:
+            raise refusal(request, answer)
+        try:
+            body: Object = json.loads(answer.body)
+        except ValueError as err:
+            raise LaunchError(
+                f"{request.access.host} answers, but not as an API server does",
+                "is there a proxy in between? `kubectl get --raw /version` shows what answers",
+            ) from err
+        return body
+
+    def _send(self, request: Request) -> Answer:
+        """The answer of the first try that got a lasting one."""
+        last = self.patience.attempts - 1
+        for attempt in range(self.patience.attempts):
+            asked_s = 0.0
+            try:
+                response = self._open(request, self.patience.read_s, preload=True)
+                answer = Answer(response.status, response.headers, response.data)
+            except HTTPError as err:
+                if attempt == last:
+                    raise unanswered(request, err) from err
+            else:
+                if not is_transient(request, answer):
+                    return answer
+                if attempt == last:
+                    raise refusal(request, answer)
+                asked_s = min(answer.retry_after_s, _RETRY_AFTER_AT_MOST_S)
+            if attempt == 1:
+                _LOG.warning("%s does not answer as it should; trying again", request.access.host)
+            self.patience.pause(attempt, asked_s)
+        raise AssertionError("every loop ends above")
+
+    def _lines(self, request: Request) -> Iterator[bytes]:
+        """Lines of a stream, as they come."""
+        rest = b""
+        try:
+            response = self._open(request, self.patience.quiet_s, preload=False)
+            try:
+                if response.status != 200:
+                    answer = Answer(response.status, response.headers, response.read())
+                    raise _stream_refusal(request, answer)
+                while chunk := response.read1(65536):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line + b"\n"
+            finally:
+                response.close()
+        except HTTPError as err:
+            raise BrokenStreamError(f"a stream of {request.access.host} broke: {err}") from err
+        if rest:
+            yield rest
+
+    def _open(self, request: Request, read_s: float, *, preload: bool) -> urllib3.BaseHTTPResponse:
+        client = self.access.client
+        headers = {"Accept": "application/json", "User-Agent": "pricon"}
+        for setting in client.configuration.auth_settings().values():
+            headers[setting["key"]] = setting["value"]
+        path = "/".join(quote(part, safe="/") for part in request.path)
+        url = f"{request.access.host}/{path}"
+        if request.query:
+            url += "?" + urlencode(request.query)
+        body = None
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(request.body).encode()
+        try:
+            response: urllib3.BaseHTTPResponse = client.rest_client.pool_manager.request(
+                request.method, url, body=body, headers=headers, preload_content=preload,
+                timeout=urllib3.Timeout(connect=self.patience.connect_s, read=read_s),
+            )  # fmt: skip
+        except SSLError as err:
+            raise untrusted(request, err) from err
+        return response
+
+
+def _stream_refusal(request: Request, answer: Answer) -> LaunchError:
+    """What the user must see as it is; anything else as something that may mend itself."""
+    error = refusal(request, answer)
+    is_final = answer.status in {401, 403}
+    return error if is_final else BrokenStreamError(error.message, error.hint)

@@ -1,0 +1,110 @@
+"""What the owner of a cluster installed, as far as a submitter must know it: its profile."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pricon import __version__
+from pricon.errors import LaunchError, SpecError
+from pricon.launch.kubernetes.client import CONFIG_MAPS, Cluster
+from pricon.spec.profile import ClusterProfile
+
+PROFILE = "pricon-profile"
+_KEY = "profile.yaml"
+
+
+def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
+    """The cluster profile of the namespace, made for this very version.
+
+    Raises:
+        LaunchError: there is none, it is damaged, or its image holds another version of pricon.
+    """
+    space = cluster.namespace
+    found = cluster.get(CONFIG_MAPS, name)
+    if found is None:
+        raise LaunchError(
+            f"the chart `pricon` is not installed in namespace `{space}`: there is no ConfigMap "
+            f"`{name}`",
+            f"add `--namespace` if it is elsewhere; else the cluster's owner runs `helm install "
+            f"pricon helm/pricon --namespace {space} --values my-values.yaml`",
+        )
+    where = f"ConfigMap `{name}` in namespace `{space}`"
+    text = (found.get("data") or {}).get(_KEY)
+    if text is None:
+        raise LaunchError(
+            f"{where} has no key `{_KEY}`", "is it the one of the chart? `--profile` names another"
+        )
+    return _profile(text, where)
+
+
+def load_profile(file: Path) -> ClusterProfile:
+    """A profile from a file, for a look at what would be sent to a cluster that is not here.
+
+    Raises:
+        SpecError: there is no such file.
+        LaunchError: it is damaged, or of another version of pricon.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise SpecError(
+            f"profile cannot be read: {file}\n  {err}",
+            "`kubectl get configmap pricon-profile -o jsonpath='{.data.profile\\.yaml}'` prints "
+            "that of a cluster",
+        ) from err
+    return _profile(text, str(file))
+
+
+def _profile(text: str, where: str) -> ClusterProfile:
+    document = _parse(text, where)
+    _check_version(document, where)
+    try:
+        return ClusterProfile.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as err:
+        raise LaunchError(
+            f"{where}, `{_KEY}`: {_first(err)}",
+            "the cluster's owner mends it in the values of the chart and runs `helm upgrade`",
+        ) from err
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as err:
+        said = " ".join(str(err).split())
+        raise LaunchError(
+            f"{where}, `{_KEY}`: not valid YAML: {said}", "`helm upgrade` writes it again"
+        ) from err
+    if not isinstance(document, dict):
+        raise LaunchError(
+            f"{where}, `{_KEY}`: expected a mapping", "`helm upgrade` writes it again"
+        )
+    return document
+
+
+def _check_version(document: dict[str, Any], where: str) -> None:
+    """Before the keys: those of another version may be others."""
+    there = document.get("version")
+    if isinstance(there, str) and there != __version__:
+        raise LaunchError(
+            f"this is pricon {__version__}, and the image of the cluster holds pricon {there} "
+            f"({where})",
+            f"`pip install pricon=={there}`, or the cluster's owner upgrades the chart",
+        )
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong with the first wrong key."""
+    found = error.errors()[0]
+    key = ".".join(map(str, found["loc"]))
+    match found["type"]:
+        case "missing":
+            return f"missing key `{key}`"
+        case "extra_forbidden":
+            return f"unknown key `{key}`"
+    said = str(found.get("ctx", {}).get("error") or found["msg"])
+    return f"`{key}`: {said}" if key else said

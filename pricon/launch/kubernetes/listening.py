@@ -1,0 +1,132 @@
+"""Three threads that listen to a run: to its RayJob, to its pods, and to its driver's log.
+
+What they hear meets in one queue, so a log that is quiet for an hour hides no worker that waits for
+a node. What it means is for `pricon.launch.kubernetes.following`.
+"""
+
+import queue
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event, Thread
+
+from pricon.launch.kubernetes.client import PODS, RAY_JOBS, Cluster, Object
+from pricon.launch.kubernetes.podlog import PodLog, has_started, submitter_pods
+from pricon.launch.kubernetes.pods import name_of, since
+from pricon.launch.kubernetes.rayjob import RUN_LABEL
+from pricon.launch.kubernetes.refusals import UnansweredError
+from pricon.launch.kubernetes.watching import Connection, snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """The RayJob as it is now; None: there is none."""
+
+    ray_job: Object | None
+
+
+@dataclass(frozen=True, slots=True)
+class PodsSeen:
+    """Pods with the run's label as they are now."""
+
+    pods: Sequence[Object]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """The run has ended, and there is no more to read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A line of the driver."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something about following itself."""
+
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Listeners:
+    """The three threads and what they share.
+
+    Args:
+        cluster: where.
+        ray_job: of the run, as it was at first.
+        tick_s: between two looks for another submitter pod.
+        heard: what was heard, in order: of the types above, or an error.
+        stop: ends all threads, each at the next thing it hears.
+        ended: set by who has seen the run end, so that the log may end as well.
+        pods: as they were last seen.
+    """
+
+    cluster: Cluster
+    ray_job: Object
+    tick_s: float
+    heard: "queue.SimpleQueue[object]" = field(default_factory=queue.SimpleQueue)
+    stop: Event = field(default_factory=Event)
+    ended: Event = field(default_factory=Event)
+    pods: Sequence[Object] = ()
+
+    @property
+    def handle(self) -> str:
+        """Of the run."""
+        return name_of(self.ray_job)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        connection = Connection(lambda text: self.heard.put(Note(text=text)))
+        for listen in (self._to_run, self._to_pods, self._to_log):
+            work = partial(self._guarded, partial(listen, connection))
+            Thread(target=work, daemon=True, name=f"pricon{listen.__name__}").start()
+
+    def _guarded(self, listen: Callable[[], None]) -> None:
+        """An error of a thread is raised where the run is followed."""
+        try:
+            listen()
+        except Exception as err:  # a thread that ends without a word would be waited for
+            self.heard.put(err)
+
+    def _to_run(self, connection: Connection) -> None:
+        selection = {"fieldSelector": f"metadata.name={self.handle}"}
+        for found in snapshots(self.cluster, RAY_JOBS, selection, connection, self.stop):
+            self.heard.put(RunSeen(found.get(self.handle)))
+
+    def _to_pods(self, connection: Connection) -> None:
+        selection = {"labelSelector": f"{RUN_LABEL}={self.handle}"}
+        for found in snapshots(self.cluster, PODS, selection, connection, self.stop):
+            self.pods = [*found.values()]
+            self.heard.put(PodsSeen(self.pods))
+
+    def _to_log(self, connection: Connection) -> None:
+        """The log of each submitter pod; KubeRay makes a new one for each retry."""
+        read: set[str] = set()
+        while not self.stop.is_set():
+            pods = submitter_pods(since(self.ray_job, self.pods), self.handle)
+            fresh = [pod for pod in pods if pod["metadata"]["uid"] not in read and has_started(pod)]
+            if not fresh:
+                if self.ended.is_set():
+                    self.heard.put(LogRead())
+                    return
+                self.stop.wait(self.tick_s)
+                continue
+            self._read(PodLog(self.cluster, fresh[0]), connection)
+            read.add(fresh[0]["metadata"]["uid"])
+
+    def _read(self, log: PodLog, connection: Connection) -> None:
+        while True:
+            try:
+                for text in log.follow(self.stop):
+                    connection.works()
+                    self.heard.put(LogLine(text=text))
+            except UnansweredError as err:
+                connection.failed(err)
+                self.stop.wait(self.tick_s)
+            else:
+                connection.works()
+                return

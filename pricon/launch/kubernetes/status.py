@@ -1,0 +1,110 @@
+"""The status of a run: its state, why it waits or ended, and its trials as a matrix arm x fold."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pricon.launch.account import Account, Cell
+from pricon.launch.kubernetes.client import PODS, Cluster, Object
+from pricon.launch.kubernetes.ending import Outcome, outcome_of, why_ended
+from pricon.launch.kubernetes.following import events_of
+from pricon.launch.kubernetes.pending import why_pending
+from pricon.launch.kubernetes.pods import Reason, name_of, since
+from pricon.launch.kubernetes.rayjob import JOB_LABEL, RUN_LABEL
+from pricon.launch.kubernetes.runs import ENDED, State, get_run, output_of, read_log, state_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is known of a run.
+
+    Args:
+        run: handle.
+        job: name of the job.
+        state: of the run.
+        created: when it was submitted, RFC 3339.
+        ended: when it ended, or None.
+        attempts: Ray clusters that have worked on it, or will.
+        reason: why it waits, or None.
+        outcome: how it ended, or None.
+        cells: trials; empty before the driver has its plan, and where its log is gone.
+        output: URI of its folder, or None where nothing says it.
+    """
+
+    run: str
+    job: str
+    state: State
+    created: str
+    ended: str | None
+    attempts: int
+    reason: Reason | None = None
+    outcome: Outcome | None = None
+    cells: Sequence[Cell] = ()
+    output: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `cells` with their `left`."""
+        cells = [{**asdict(cell), "left": cell.left} for cell in self.cells]
+        totals = {
+            key: sum(cell[key] for cell in cells) for key in ("done", "failed", "left", "total")
+        }
+        return {**asdict(self), "cells": cells, "trials": totals}
+
+
+def status_of(cluster: Cluster, handle: str) -> Status:
+    """Everything about one run.
+
+    Raises:
+        LaunchError: there is no such run, or the API server refuses.
+    """
+    ray_job = get_run(cluster, handle)
+    account = read_log(cluster, ray_job)
+    pods = since(ray_job, cluster.find(PODS, f"{RUN_LABEL}={handle}"))
+    events = events_of(cluster, ray_job)
+    state = state_of(ray_job)
+    outcome = reason = None
+    if state in ENDED:
+        outcome = outcome_of(ray_job, account.end, why_ended(ray_job, pods, events))
+    else:
+        reason = why_pending(ray_job, pods, events)
+    return Status(
+        **_facts(ray_job),
+        reason=reason,
+        outcome=outcome,
+        cells=account.cells(),
+        output=_folder(account, ray_job),
+    )
+
+
+def brief_status(ray_job: Object) -> Status:
+    """What a RayJob alone says of its run."""
+    return Status(**_facts(ray_job))
+
+
+def report_of(cluster: Cluster, handle: str) -> tuple[Account, str | None]:
+    """What the driver said of a run, and the URI of its folder where something says it.
+
+    Raises:
+        LaunchError: there is no such run.
+    """
+    ray_job = get_run(cluster, handle)
+    account = read_log(cluster, ray_job)
+    return account, _folder(account, ray_job)
+
+
+def _folder(account: Account, ray_job: Object) -> str | None:
+    return output_of(ray_job) if account.plan is None else account.plan.output
+
+
+def _facts(ray_job: Object) -> dict[str, Any]:
+    status = ray_job.get("status") or {}
+    labels = ray_job["metadata"].get("labels") or {}
+    state = state_of(ray_job)
+    return {
+        "run": name_of(ray_job),
+        "job": str(labels.get(JOB_LABEL, "")),
+        "state": state,
+        "created": str(ray_job["metadata"]["creationTimestamp"]),
+        "ended": status.get("endTime"),
+        "attempts": int(status.get("failed") or 0) + (state != "failed"),
+    }

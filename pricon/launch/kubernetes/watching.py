@@ -1,0 +1,95 @@
+"""Objects of a run as they change, over lost connections, stale versions and restarts of the API.
+
+A watch may end at any time. It is opened again where it was when its server ended it, and begun
+anew, with all objects, when it broke or its version was too old.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from threading import Event, Lock
+
+from pricon.errors import LaunchError
+from pricon.launch.kubernetes.client import BrokenStreamError, Cluster, Object
+from pricon.launch.kubernetes.refusals import Kind, UnansweredError
+
+_LOST_AFTER_S = 15 * 60.0
+
+
+class Connection:
+    """Whether the API server answers; says so when that changes, and gives up after a while.
+
+    Several threads may share one.
+
+    Args:
+        say: told in words.
+        lost_after_s: so long without an answer is the end.
+    """
+
+    def __init__(self, say: Callable[[str], None], lost_after_s: float = _LOST_AFTER_S) -> None:
+        self._say = say
+        self._lost_after_s = lost_after_s
+        self._down_since: float | None = None
+        self._lock = Lock()
+
+    def works(self) -> None:
+        """The server has answered."""
+        with self._lock:
+            if self._down_since is not None:
+                self._down_since = None
+                self._say("the API server answers again")
+
+    def failed(self, error: LaunchError) -> None:
+        """The server has not answered.
+
+        Raises:
+            LaunchError: the same error, where this has been so for long.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if self._down_since is None:
+                self._down_since = now
+                self._say(f"{error.message}; the run goes on, trying again")
+            elif now - self._down_since > self._lost_after_s:
+                raise error
+
+
+def snapshots(
+    cluster: Cluster,
+    kind: Kind,
+    selection: Mapping[str, str],
+    connection: Connection,
+    stop: Event,
+) -> Iterator[dict[str, Object]]:
+    """All objects of a selection by name: now, and after every change.
+
+    Args:
+        cluster: where.
+        kind: of the objects.
+        selection: `labelSelector` or `fieldSelector`.
+        connection: told whether the server answers.
+        stop: ends it.
+
+    Raises:
+        LaunchError: refused, or no answer for long.
+    """
+    while not stop.is_set():
+        try:
+            found, version = cluster.listing(kind, selection)
+            connection.works()
+            objects = {str(one["metadata"]["name"]): one for one in found}
+            yield dict(objects)
+            while not stop.is_set():
+                for change, one in cluster.watch(kind, selection, version):
+                    version = str(one["metadata"]["resourceVersion"])
+                    if change == "BOOKMARK":
+                        continue
+                    objects.pop(str(one["metadata"]["name"]), None)
+                    if change != "DELETED":
+                        objects[str(one["metadata"]["name"])] = one
+                    yield dict(objects)
+                stop.wait(cluster.patience.first_s)
+        except BrokenStreamError:
+            stop.wait(cluster.patience.first_s)
+        except UnansweredError as err:
+            connection.failed(err)
+            stop.wait(cluster.patience.first_s)

@@ -1,0 +1,73 @@
+"""A stand-in for an API server as tests hold it: what it has, was asked, and what goes wrong."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.launch.kubernetes.apistore import Store
+
+
+@dataclass(slots=True)
+class Fault:
+    """Something that goes wrong with the next requests of a kind.
+
+    Args:
+        verb: as roles have it, or `log`.
+        plural: of the objects; empty is any.
+        times: how often.
+        after: so many requests pass before it.
+        status: answer with this, and `body`, instead.
+        headers: of that answer.
+        body: of that answer; None is a `Status`.
+        reset: close the connection without an answer.
+        is_done: before the reset, do what was asked.
+        stall_s: send half of an answer, and then nothing for so long.
+        cut_after: of a stream, send so many lines, half of the next, and close.
+        is_polite: close as if that were all.
+    """
+
+    verb: str
+    plural: str = ""
+    times: int = 1
+    after: int = 0
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    reset: bool = False
+    is_done: bool = False
+    stall_s: float = 0.0
+    cut_after: int | None = None
+    is_polite: bool = False
+
+
+@dataclass(slots=True)
+class ApiServer:
+    """The server: what it stores, what it was asked, and what goes wrong."""
+
+    url: str
+    store: Store = field(default_factory=Store)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    forbidden: set[tuple[str, str]] = field(default_factory=set)
+    has_kuberay: bool = True
+    watch_s: float = 30.0
+
+    def fail(self, verb: str, plural: str = "", **what: Any) -> Fault:
+        """Let something go wrong from now on."""
+        self.faults.append(Fault(verb=verb, plural=plural, **what))
+        return self.faults[-1]
+
+    def times(self, verb: str, plural: str) -> int:
+        """How often something was asked."""
+        return self.asked.count((verb, plural))
+
+    def fault_of(self, verb: str, plural: str) -> Fault | None:
+        """The fault for a request, which uses it up."""
+        for fault in self.faults:
+            if not fault.times or fault.verb != verb or fault.plural not in {"", plural}:
+                continue
+            if fault.after:
+                fault.after -= 1
+                continue
+            fault.times -= 1
+            return fault
+        return None

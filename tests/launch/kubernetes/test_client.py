@@ -1,0 +1,195 @@
+"""Requests to a real HTTP server: what is tried again, what is not, and what a user reads."""
+
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.launch.kubernetes.client import (
+    CONFIG_MAPS,
+    PODS,
+    RAY_JOBS,
+    BrokenStreamError,
+    Cluster,
+    Patience,
+)
+from pricon.launch.kubernetes.refusals import UnansweredError
+from tests.launch.kubernetes.access import HASTY, connect
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.operator import HANDLE, Operator, config_map, pod, ray_job
+
+NAMED = {"fieldSelector": f"metadata.name={HANDLE}"}
+
+
+def test_objects_are_plain_dicts(kube: Cluster) -> None:
+    made = kube.create(CONFIG_MAPS, config_map())
+    assert made is not None
+    assert kube.get(CONFIG_MAPS, HANDLE) == made
+    assert kube.get(CONFIG_MAPS, "another") is None
+    assert kube.create(CONFIG_MAPS, config_map()) is None, "one of this name is there"
+    kube.delete(CONFIG_MAPS, HANDLE, "the uid of one before it")
+    assert kube.get(CONFIG_MAPS, HANDLE) == made, "another object than was meant"
+    kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
+    assert kube.get(CONFIG_MAPS, HANDLE) is None
+    kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_lists_are_read_page_by_page(
+    is_stale: bool, kube: Cluster, operator: Operator, api: ApiServer
+) -> None:
+    for index in range(501):
+        operator.add(pod(f"pod-{index:03d}", "worker"))
+    operator.add(pod("foreign", "worker", labels={"pricon.dev/run": "another"}))
+    if is_stale:
+        api.fail("list", "pods", status=410, after=1)
+    found = kube.find(PODS, f"pricon.dev/run={HANDLE}")
+    assert [one["metadata"]["name"] for one in found] == [f"pod-{n:03d}" for n in range(501)]
+    assert api.times("list", "pods") == (3 if is_stale else 2)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_trouble_of_the_server_is_waited_for(status: int, kube: Cluster, api: ApiServer) -> None:
+    api.fail("create", "configmaps", status=status, times=3)
+    assert kube.create(CONFIG_MAPS, config_map()) is not None
+    assert api.times("create", "configmaps") == 4
+
+
+def test_two_creations_that_meet_in_a_quota(kube: Cluster, api: ApiServer) -> None:
+    body = '{"kind": "Status", "reason": "Conflict", "message": "resourcequotas was modified"}'
+    api.fail("create", "configmaps", status=409, body=body)
+    assert kube.create(CONFIG_MAPS, config_map()) is not None
+    api.fail("create", "configmaps", status=409, body=body, times=99)
+    with pytest.raises(LaunchError, match=r"status 409.*resourcequotas was modified"):
+        kube.create(CONFIG_MAPS, config_map())
+
+
+def test_trouble_that_lasts_is_said(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", status=503, times=99)
+    with pytest.raises(UnansweredError, match=r"trouble of its own \(status 503\): injected"):
+        kube.get(RAY_JOBS, HANDLE)
+    assert api.times("get", "rayjobs") == HASTY.attempts
+
+
+def test_the_server_says_when_to_come_back(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", status=429, headers={"Retry-After": "1"})
+    began = time.monotonic()
+    assert kube.get(RAY_JOBS, HANDLE) is None
+    assert time.monotonic() - began >= 1.0
+
+
+def test_a_reset_connection_is_opened_again(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", reset=True, times=2)
+    assert kube.get(RAY_JOBS, HANDLE) is None
+    assert api.times("get", "rayjobs") == 3
+
+
+def test_a_lost_answer_creates_nothing_twice(kube: Cluster, api: ApiServer) -> None:
+    api.fail("create", "configmaps", reset=True, is_done=True)
+    assert kube.create(CONFIG_MAPS, config_map()) is None
+    assert api.times("create", "configmaps") == 2
+    assert len(api.store.find("configmaps")) == 1
+
+
+def test_a_body_that_stops_in_its_middle_is_asked_for_again(kube: Cluster, api: ApiServer) -> None:
+    kube.create(CONFIG_MAPS, config_map())
+    api.fail("get", stall_s=3.0)
+    began = time.monotonic()
+    assert kube.get(CONFIG_MAPS, HANDLE) is not None
+    assert time.monotonic() - began < 2.5
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(UnansweredError, match=r"does not answer: .*refused") as caught:
+        connect(tmp_path, url).get(RAY_JOBS, HANDLE)
+    assert url in caught.value.message
+    assert "is a VPN needed?" in str(caught.value.hint)
+    assert "kubectl --context lab" in str(caught.value.hint)
+
+
+def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
+    with pytest.raises(UnansweredError, match=r"nowhere\.invalid"):
+        connect(tmp_path, "http://nowhere.invalid").get(RAY_JOBS, HANDLE)
+
+
+def test_something_else_answers(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", status=200, body="<html>Welcome to the hotel</html>")
+    with pytest.raises(LaunchError, match="answers, but not as an API server does") as caught:
+        kube.get(RAY_JOBS, HANDLE)
+    assert "a proxy in between" in str(caught.value.hint)
+
+
+def test_a_dry_run_stores_nothing(kube: Cluster, api: ApiServer) -> None:
+    assert kube.create(RAY_JOBS, ray_job(), dry_run=True) is not None
+    assert api.store.find("rayjobs") == []
+
+
+def test_keys_that_the_server_does_not_know_are_errors(kube: Cluster) -> None:
+    wrong = ray_job()
+    wrong["spec"]["rayClusterSpec"]["headGroupSpec"]["replicas"] = 2
+    expected = 'refuses RayJob `tiny-0123abcd`: .*unknown field "spec.rayClusterSpec.headGroupSpec'
+    with pytest.raises(LaunchError, match=expected) as caught:
+        kube.create(RAY_JOBS, wrong)
+    assert "KubeRay older than 1.7" in str(caught.value.hint)
+    wrong = ray_job()
+    wrong["spec"]["backoffLimit"] = "two"
+    with pytest.raises(LaunchError, match=r"spec\.backoffLimit: 'two' is not of type 'integer'"):
+        kube.create(RAY_JOBS, wrong)
+
+
+def test_a_watch_tells_what_happens(kube: Cluster, operator: Operator) -> None:
+    operator.add(ray_job())
+    found, version = kube.listing(RAY_JOBS, NAMED)
+    assert [one["metadata"]["name"] for one in found] == [HANDLE]
+    watch = kube.watch(RAY_JOBS, NAMED, version)
+    operator.status(jobDeploymentStatus="Running")
+    change, seen = next(watch)
+    assert (change, seen["status"]) == ("MODIFIED", {"jobDeploymentStatus": "Running"})
+    operator.store.delete("rayjobs", HANDLE)
+    assert next(watch)[0] == "DELETED"
+
+
+@pytest.mark.parametrize("how", ["gone", "refused", "cut", "politely", "quiet"])
+def test_a_watch_that_breaks(
+    how: str, kube: Cluster, operator: Operator, api: ApiServer, tmp_path: Path
+) -> None:
+    operator.add(ray_job())
+    version = kube.listing(RAY_JOBS, NAMED)[1]
+    if how == "gone":
+        api.store.compacted = 10**6
+    elif how == "refused":
+        api.fail("watch", status=410)
+    elif how in {"cut", "politely"}:
+        api.fail("watch", cut_after=0, is_polite=how == "politely")
+        operator.status(jobDeploymentStatus="Running")
+    else:
+        kube = connect(tmp_path, api.url, Patience(quiet_s=0.3))
+    with pytest.raises(BrokenStreamError):
+        next(kube.watch(RAY_JOBS, NAMED, version))
+
+
+def test_a_watch_of_somebody_whose_token_expires(kube: Cluster, api: ApiServer) -> None:
+    api.fail("watch", status=401)
+    with pytest.raises(LaunchError, match="a token has expired"):
+        next(kube.watch(RAY_JOBS, NAMED, "1"))
+
+
+def test_a_log_has_time_stamps(kube: Cluster, operator: Operator) -> None:
+    operator.add(ray_job())
+    operator.start()
+    operator.say("one", "two", "three")
+    lines = kube.log(operator.submitter, "ray-job-submitter", None, follow=False)
+    assert [line.split(b" ", 1)[1] for line in lines] == [b"one\n", b"two\n", b"three\n"]
+    late = kube.log(operator.submitter, "ray-job-submitter", "2026-11-24T12:00:01Z", follow=False)
+    assert [line.split(b" ", 1)[1] for line in late] == [b"three\n"]
+
+
+def test_no_log_yet(kube: Cluster, operator: Operator) -> None:
+    operator.add(pod("waits", "submitter"))
+    with pytest.raises(BrokenStreamError, match=re.escape("is waiting")):
+        next(kube.log("waits", "ray-job-submitter", None, follow=True))

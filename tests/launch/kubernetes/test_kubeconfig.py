@@ -1,0 +1,77 @@
+"""From a kubeconfig to an open way, or words for what is wrong with it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.launch.kubernetes.kubeconfig import open_access
+from tests.launch.kubernetes.access import write_kubeconfig
+
+URL = "http://127.0.0.1:1"
+
+
+def test_a_kubeconfig_says_where_and_who(tmp_path: Path) -> None:
+    access = open_access(kubeconfig=write_kubeconfig(tmp_path / "config", URL))
+    assert (access.host, access.context, access.namespace) == (URL, "lab", "research")
+    assert open_access(namespace="mine", kubeconfig=str(tmp_path / "config")).namespace == "mine"
+
+
+def test_several_files_are_one(tmp_path: Path) -> None:
+    write_kubeconfig(tmp_path / "a", URL)
+    text = (tmp_path / "a").read_text(encoding="utf-8").replace("lab", "field")
+    (tmp_path / "b").write_text(text.replace(URL, "http://127.0.0.1:2"), encoding="utf-8")
+    both = f"{tmp_path / 'a'}:{tmp_path / 'missing'}:{tmp_path / 'b'}"
+    assert open_access(context="field", kubeconfig=both).host == "http://127.0.0.1:2"
+
+
+def test_a_context_without_a_namespace(tmp_path: Path) -> None:
+    file = Path(write_kubeconfig(tmp_path / "config", URL))
+    text = file.read_text(encoding="utf-8").replace(", namespace: research", "")
+    file.write_text(text.replace("namespace: research", ""), encoding="utf-8")
+    assert open_access(kubeconfig=str(file)).namespace == "default"
+
+
+def test_no_kubeconfig(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match=r"no kubeconfig: there is no file .*missing") as caught:
+        open_access(kubeconfig=str(tmp_path / "missing"))
+    assert "point `KUBECONFIG` at it" in str(caught.value.hint)
+
+
+def test_an_unknown_context(tmp_path: Path) -> None:
+    file = write_kubeconfig(tmp_path / "config", URL)
+    with pytest.raises(LaunchError, match="has no context `lap`\n  it has: `lab`") as caught:
+        open_access(context="lap", kubeconfig=file)
+    assert caught.value.hint == "did you mean `lab`?"
+    with pytest.raises(LaunchError, match="has no context `elsewhere`"):
+        open_access(context="elsewhere", kubeconfig=file)
+
+
+def test_no_current_context(tmp_path: Path) -> None:
+    file = Path(write_kubeconfig(tmp_path / "config", URL))
+    text = file.read_text(encoding="utf-8").replace("current-context: lab", "current-context: ''")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(LaunchError, match="has no current context"):
+        open_access(kubeconfig=str(file))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "clusters: [", "just words", "- 1", "contexts: [{context: {}}]",
+        "current-context: a\ncontexts: [{name: a, context: {cluster: b}}]",
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_kubeconfig(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(LaunchError, match=r"kubeconfig .*config (cannot be used|has no)"):
+        open_access(kubeconfig=str(file))
+
+
+def test_the_client_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes.client", None)  # as Python marks what is not there
+    with pytest.raises(LaunchError, match="needs the Python package `kubernetes`") as caught:
+        open_access(kubeconfig=str(tmp_path / "config"))
+    assert caught.value.hint == "pip install 'pricon[k8s]'"

@@ -1,0 +1,86 @@
+"""What three threads hear of a run. `test_following.py` has what is made of it."""
+
+import time
+from threading import enumerate as threads
+
+import pytest
+
+from pricon.launch.kubernetes.client import Cluster
+from pricon.launch.kubernetes.listening import Listeners, LogLine, LogRead, PodsSeen, RunSeen
+from pricon.launch.kubernetes.pods import name_of
+from pricon.launch.kubernetes.refusals import ForbiddenError
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.operator import HANDLE, Operator, pod, ray_job
+
+
+@pytest.fixture
+def listeners(kube: Cluster, operator: Operator) -> Listeners:
+    return Listeners(cluster=kube, ray_job=operator.add(ray_job()), tick_s=0.02)
+
+
+def hear(listeners: Listeners, *kinds: type) -> list[object]:
+    """The next of each of these kinds, in any order."""
+    found: dict[type, object] = {}
+    while {*kinds} - found.keys():
+        heard = listeners.heard.get(timeout=10)
+        found.setdefault(type(heard), heard)
+    return [found[kind] for kind in kinds]
+
+
+def test_run_pods_and_lines_are_heard(listeners: Listeners, operator: Operator) -> None:
+    operator.start()
+    operator.say("one")
+    listeners.start()
+    run, pods, line = hear(listeners, RunSeen, PodsSeen, LogLine)
+    assert isinstance(run, RunSeen)
+    assert run.ray_job is not None
+    assert isinstance(pods, PodsSeen)
+    assert [name_of(one) for one in pods.pods] == [f"{HANDLE}-head1", operator.submitter]
+    assert line == LogLine(text="one")
+    operator.finish()
+    listeners.ended.set()
+    hear(listeners, LogRead)
+    listeners.stop.set()
+
+
+def test_other_runs_are_not_heard(listeners: Listeners, operator: Operator) -> None:
+    operator.add(ray_job(name="another-1"))
+    operator.add(pod("another-1-head", "head", labels={"pricon.dev/run": "another-1"}))
+    listeners.start()
+    run, pods = hear(listeners, RunSeen, PodsSeen)
+    assert isinstance(run, RunSeen)
+    assert run.ray_job is not None
+    assert run.ray_job["metadata"]["name"] == HANDLE
+    assert pods == PodsSeen(pods=[])
+    listeners.stop.set()
+
+
+def test_an_error_of_a_thread_is_heard(listeners: Listeners, api: ApiServer) -> None:
+    api.forbidden.add(("list", "pods"))
+    listeners.start()
+    (error,) = hear(listeners, ForbiddenError)
+    assert isinstance(error, ForbiddenError)
+    assert "may not list pods" in error.message
+    listeners.stop.set()
+
+
+def test_stopping_ends_the_threads(
+    listeners: Listeners, operator: Operator, api: ApiServer
+) -> None:
+    operator.start()
+    listeners.start()
+    hear(listeners, RunSeen, PodsSeen)
+    listeners.stop.set()
+    api.store.restart()
+    deadline = time.monotonic() + 8.0
+    while time.monotonic() < deadline and any("pricon_to" in one.name for one in threads()):
+        time.sleep(0.02)
+    assert not any("pricon_to" in one.name for one in threads())
+
+
+def test_a_defect_of_a_thread_is_not_waited_for(listeners: Listeners, api: ApiServer) -> None:
+    api.fail("list", "pods", status=200, body='{"items": ["no object"]}')
+    listeners.start()
+    (error,) = hear(listeners, TypeError)
+    assert isinstance(error, TypeError)
+    listeners.stop.set()

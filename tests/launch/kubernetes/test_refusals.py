@@ -1,0 +1,122 @@
+"""What a user reads where a cluster refuses."""
+
+import http.server
+import json
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.launch.kubernetes.client import CONFIG_MAPS, PODS, RAY_JOBS, Cluster
+from pricon.launch.kubernetes.kubeconfig import open_access
+from pricon.launch.kubernetes.refusals import ForbiddenError
+from tests.launch.kubernetes.access import HASTY, connect, write_kubeconfig
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.operator import HANDLE, config_map, ray_job
+
+
+def test_an_expired_token(api: ApiServer, tmp_path: Path) -> None:
+    kube = connect(tmp_path, api.url, token="of last month")
+    expected = "does not accept the credentials of context `lab`: a token has expired"
+    with pytest.raises(LaunchError, match=expected) as caught:
+        kube.get(RAY_JOBS, HANDLE)
+    assert "log in again" in str(caught.value.hint)
+    assert "of last month" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"), [("create", "rayjobs"), ("list", "pods"), ("create", "configmaps")]
+)
+def test_what_roles_do_not_allow(verb: str, resource: str, kube: Cluster, api: ApiServer) -> None:
+    api.forbidden.add((verb, resource))
+    requests: dict[str, Callable[[], object]] = {
+        "rayjobs": lambda: kube.create(RAY_JOBS, ray_job()),
+        "configmaps": lambda: kube.create(CONFIG_MAPS, config_map()),
+        "pods": lambda: kube.find(PODS),
+    }
+    expected = f"user `ada` may not {verb} {resource} in namespace `research`"
+    with pytest.raises(ForbiddenError, match=expected) as caught:
+        requests[resource]()
+    assert "role `pricon-submitter`" in str(caught.value.hint)
+    assert "kubectl --context lab --namespace research auth can-i" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("exceeded quota: runs, requested: count/rayjobs.ray.io=1", "describe resourcequota"),
+        ('admission webhook "policy" denied the request: no', "names the policy"),
+    ],
+)
+def test_what_the_cluster_does_not_admit(
+    message: str, hint: str, kube: Cluster, api: ApiServer
+) -> None:
+    status = {"kind": "Status", "reason": "Forbidden", "message": message}
+    api.fail("create", status=403, body=json.dumps(status))
+    with pytest.raises(LaunchError, match=f"does not admit RayJob `{HANDLE}`") as caught:
+        kube.create(RAY_JOBS, ray_job())
+    assert message in caught.value.message
+    assert hint in str(caught.value.hint)
+    assert not isinstance(caught.value, ForbiddenError)
+
+
+def test_a_proxy_forbids(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", status=403, body="<html>blocked</html>")
+    with pytest.raises(ForbiddenError, match="you may not get rayjobs in namespace `research`"):
+        kube.get(RAY_JOBS, HANDLE)
+
+
+def test_kuberay_is_not_installed(kube: Cluster, api: ApiServer) -> None:
+    api.has_kuberay = False
+    for ask in (
+        lambda: kube.create(RAY_JOBS, ray_job()),
+        lambda: kube.get(RAY_JOBS, HANDLE),
+        lambda: kube.find(RAY_JOBS),
+    ):
+        with pytest.raises(LaunchError, match="KubeRay is not installed") as caught:
+            ask()
+        assert "helm install kuberay-operator" in str(caught.value.hint)
+
+
+def test_no_such_namespace(api: ApiServer, tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+    kube = Cluster(open_access(namespace="nowhere", kubeconfig=kubeconfig), HASTY)
+    with pytest.raises(LaunchError, match="there is no namespace `nowhere`") as caught:
+        kube.create(CONFIG_MAPS, config_map())
+    assert "add `--namespace`" in str(caught.value.hint)
+
+
+def test_not_an_api_server_at_all(kube: Cluster, api: ApiServer) -> None:
+    api.fail("list", status=404, body="nothing here")
+    with pytest.raises(LaunchError, match="has no configmaps: nothing here"):
+        kube.find(CONFIG_MAPS)
+
+
+def test_an_answer_that_nobody_awaits(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", status=418)
+    with pytest.raises(LaunchError, match=r"refuses to get RayJob `.*` \(status 418\): injected"):
+        kube.get(RAY_JOBS, HANDLE)
+
+
+def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem",
+         "-out", "cert.pem", "-days", "1", "-subj", "/CN=elsewhere"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    settings.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.socket = settings.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        kube = connect(tmp_path, f"https://127.0.0.1:{server.server_port}")
+        with pytest.raises(
+            LaunchError, match=r"certificate of the API server .* not trusted"
+        ) as caught:
+            kube.get(RAY_JOBS, HANDLE)
+        server.shutdown()
+    assert "certificate-authority" in str(caught.value.hint)

@@ -1,0 +1,91 @@
+"""What a job becomes on a cluster, and what does not fit there."""
+
+from typing import Any
+
+import pytest
+
+from pricon.errors import SpecError
+from pricon.launch.kubernetes.resolve import resolve, workers_of_pod
+from pricon.spec.job import JobSpec
+from tests.launch.kubernetes.clusters import make_profile
+from tests.plan.problem import job
+
+GENERATED = {"adapter": "again", "generate": {"into": "runs/recordings/nine", "seed": 3}}
+
+
+def resolved(**changes: Any) -> JobSpec:
+    return resolve(job(**{"corpus": GENERATED, **changes}), make_profile())
+
+
+def test_places_are_the_clusters() -> None:
+    found = resolved()
+    assert found.corpus.uri == "s3://affect/corpora/nine"
+    assert found.output == "s3://affect/runs"
+    assert found.storage.endpoint_url == "http://objects.example.org:8333"
+    assert found.tracking.uri == "http://pricon-tracking:5000"
+    assert found.target == "ray"
+    assert found.corpus.generate is not None
+    assert found.corpus.generate.into == "/tmp/pricon/recordings/nine"
+    assert found.corpus.generate.seed == 3
+
+
+def test_what_the_job_says_stays() -> None:
+    found = resolved(
+        corpus={**GENERATED, "uri": "s3://own/corpus"},
+        output="s3://own/runs/",
+        storage={"region": "eu-1", "endpoint_url": "https://s3.example.org"},
+        tracking={"uri": "https://mlflow.example.org"},
+        resources={"max_failures": 7, "gpus_per_worker": 0, "priority_class": "low"},
+    )
+    assert (found.corpus.uri, found.output) == ("s3://own/corpus", "s3://own/runs")
+    assert (found.storage.region, found.storage.endpoint_url) == ("eu-1", "https://s3.example.org")
+    assert found.tracking.uri == "https://mlflow.example.org"
+    assert (found.resources.max_failures, found.resources.gpus_per_worker) == (7, 0)
+    assert found.resources.priority_class == "low"
+
+
+def test_real_recordings_stay_here_and_are_never_replaced_by_generated_ones() -> None:
+    found = resolved(corpus={**GENERATED, "source": "/data/AGAIN"})
+    assert found.corpus.uri == "s3://affect/corpora/AGAIN"
+    assert (found.corpus.source, found.corpus.generate) == (None, None)
+
+
+def test_workers_get_a_gpu_where_their_pool_has_one() -> None:
+    assert resolved().resources.gpus_per_worker == 0
+    assert resolved(resources={"pool": "gpu-a100"}).resources.gpus_per_worker == 1
+
+
+def test_the_clusters_customs_stand_where_the_job_says_nothing() -> None:
+    profile = make_profile(queue="team", priorityClass="low", retries={"lostWorkers": 5})
+    found = resolve(job(corpus=GENERATED), profile).resources
+    assert (found.queue, found.priority_class, found.max_failures) == ("team", "low", 5)
+    assert found.pool == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"resources": {"pool": "gpu-h100"}}, "expected one of: `cpu`, `gpu-a100`"),
+        ({"resources": {"cpus_per_worker": 5}}, "is 5, and a pod of pool `cpu` has 4 CPUs"),
+        ({"resources": {"gpus_per_worker": 1}}, "is 1, and a pod of pool `cpu` has 0 GPUs"),
+        ({"resources": {"workers_per_lane": 33}}, "pool `cpu` has room for 32 workers of a run"),
+        ({"corpus": {**GENERATED, "uri": "corpora/x"}}, "is corpora/x, which a cluster cannot"),
+        ({"corpus": {**GENERATED, "uri": "file:///x"}}, "is file:///x, which a cluster cannot"),
+        ({"output": "/data/runs"}, "`output` is /data/runs, which a cluster cannot write to"),
+        ({"tracking": {"uri": "http://me:secret@host"}}, "`tracking.uri` holds a password"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SpecError, match=r"^") as caught:
+        resolved(**changes)
+    assert expected in caught.value.message
+    assert caught.value.hint is not None
+    assert "secret@" not in str(caught.value)
+
+
+def test_a_pod_holds_as_many_workers_as_it_has_room_for() -> None:
+    pools = make_profile().pools
+    resources = resolved(resources={"cpus_per_worker": 1.5}).resources
+    assert workers_of_pod(resources, pools["cpu"]) == 2
+    shared = resolved(resources={"pool": "gpu-a100", "gpus_per_worker": 0.25}).resources
+    assert workers_of_pod(shared, pools["gpu-a100"]) == 4

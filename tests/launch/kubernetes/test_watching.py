@@ -1,0 +1,107 @@
+"""Objects as they change, whatever happens to the watch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from pricon.errors import LaunchError
+from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object, Patience
+from pricon.launch.kubernetes.refusals import UnansweredError
+from pricon.launch.kubernetes.watching import Connection, snapshots
+from tests.launch.kubernetes.access import connect
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.operator import HANDLE, Operator, ray_job
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def seen(kube: Cluster, said: list[str]) -> Iterator[dict[str, Object]]:
+    return snapshots(kube, RAY_JOBS, {}, Connection(said.append), Event())
+
+
+def states(snapshot: dict[str, Object]) -> dict[str, str]:
+    return {
+        name: one.get("status", {}).get("jobDeploymentStatus") for name, one in snapshot.items()
+    }
+
+
+def test_what_is_there_and_what_changes(
+    seen: Iterator[dict[str, Object]], operator: Operator
+) -> None:
+    assert next(seen) == {}
+    operator.add(ray_job())
+    assert states(next(seen)) == {HANDLE: None}
+    operator.status(jobDeploymentStatus="Running")
+    assert states(next(seen)) == {HANDLE: "Running"}
+    operator.store.delete("rayjobs", HANDLE)
+    assert next(seen) == {}
+
+
+def test_a_watch_that_the_server_ends_is_opened_where_it_was(
+    seen: Iterator[dict[str, Object]], operator: Operator, api: ApiServer
+) -> None:
+    api.watch_s = 0.1
+    operator.add(ray_job())
+    next(seen)
+    for state in ("Initializing", "Running", "Complete"):
+        operator.status(jobDeploymentStatus=state)
+        assert states(next(seen)) == {HANDLE: state}
+    assert api.times("list", "rayjobs") == 1
+    assert api.times("watch", "rayjobs") >= 1
+
+
+@pytest.mark.parametrize("how", ["gone", "refused", "cut", "reset", "trouble"])
+def test_a_watch_that_breaks_begins_anew(
+    how: str, seen: Iterator[dict[str, Object]], operator: Operator, api: ApiServer
+) -> None:
+    operator.add(ray_job())
+    next(seen)
+    match how:
+        case "gone":
+            api.store.compacted = 10**6
+        case "refused":
+            api.fail("watch", status=410)
+        case "cut":
+            api.fail("watch", cut_after=0)
+        case "reset":
+            api.fail("watch", reset=True)
+        case "trouble":
+            api.fail("watch", status=500, times=3)
+    operator.status(jobDeploymentStatus="Running")
+    assert states(next(seen)) == {HANDLE: "Running"}
+    assert api.times("list", "rayjobs") >= 2
+
+
+def test_a_server_that_is_away_is_waited_for_and_said_once(
+    seen: Iterator[dict[str, Object]], operator: Operator, api: ApiServer, said: list[str]
+) -> None:
+    operator.add(ray_job())
+    next(seen)
+    api.fail("watch", reset=True)
+    api.fail("list", status=503, times=12)
+    assert states(next(seen)) == {HANDLE: None}
+    assert len(said) == 2
+    assert "trouble of its own (status 503)" in said[0]
+    assert "the run goes on, trying again" in said[0]
+    assert said[1] == "the API server answers again"
+
+
+def test_a_server_that_stays_away_is_the_end(tmp_path: Path, said: list[str]) -> None:
+    nobody = connect(tmp_path, "http://127.0.0.1:1", Patience(attempts=1, first_s=0.01))
+    connection = Connection(said.append, lost_after_s=0.1)
+    with pytest.raises(UnansweredError, match="does not answer"):
+        next(snapshots(nobody, RAY_JOBS, {}, connection, Event()))
+
+
+def test_a_refusal_is_the_end(kube: Cluster, api: ApiServer, said: list[str]) -> None:
+    api.forbidden.add(("watch", "rayjobs"))
+    seen = snapshots(kube, RAY_JOBS, {}, Connection(said.append), Event())
+    next(seen)
+    with pytest.raises(LaunchError, match="may not watch rayjobs"):
+        next(seen)
