@@ -5,6 +5,7 @@ Finished stages are then passed over; an end that trying again would only repeat
 is repeated in words instead.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from pricon.errors import CorpusError, StorageError
+from pricon.errors import CorpusError
 from pricon.launch.bulletins import (
     Bulletin,
     EndBulletin,
@@ -34,6 +35,8 @@ from pricon.storage import Storage, open_storage
 from pricon.track.tracker import Tracker
 
 Say = Callable[[Bulletin], None]
+
+_KEEP_EVERY_S = 60.0
 
 
 class Words(Protocol):
@@ -62,25 +65,30 @@ def drive(job_file: Path, submission: Submission, say: Say, words: Words, track:
         words: of the command line.
         track: opens the tracker of a job.
     """
-    ends: Storage | None = None
+    log = _Log(say, submission)
     try:
-        job = load_job(job_file)
-        ends = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
-        end = _recorded(ends, submission)
-        if end is None:
-            is_first = ends.create(f"{submission.id}.begun", b"")
-            # What an attempt before this one has trained again need not be trained once more.
-            own = replace(submission, reruns=submission.reruns and is_first)
-            end = _drive(job, own, say, words, track)
+        end = _attempt(job_file, submission, log, words, track)
     except BaseException as err:
         end = EndBulletin.of_error(err)
         if end.cause == "defect":
-            say(end)
-            _record(ends, submission, end)
+            log.close(end)
             raise
-    _record(ends, submission, end)
-    say(end)
+    log.close(end)
     return end.exit_code
+
+
+def _attempt(
+    job_file: Path, submission: Submission, log: "_Log", words: Words, track: "Track"
+) -> EndBulletin:
+    job = load_job(job_file)
+    folder = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
+    before = log.open(folder)
+    if before is not None:
+        return before
+    is_first = folder.create(f"{submission.id}.begun", b"")
+    # What an attempt before this one has trained again need not be trained once more.
+    own = replace(submission, reruns=submission.reruns and is_first)
+    return _drive(job, own, log.say, words, track)
 
 
 Track = Callable[[JobSpec], Tracker]
@@ -150,21 +158,48 @@ class _Telling:
         self.view.listen(event)
 
 
-def _recorded(ends: Storage, submission: Submission) -> EndBulletin | None:
-    """How this submission ended before, where that was for good."""
-    try:
-        text = ends.read(f"{submission.id}.json").decode()
-    except StorageError:
-        raise
-    except CorpusError:
-        return None
-    end = read(text)
-    return end if isinstance(end, EndBulletin) else None
+class _Log:
+    """Says bulletins, and keeps them beside the runs, where they outlive all pods.
 
+    Files of a submission: `<id>.<attempt>.log`, and `<id>.json`, its end, where that is for good.
+    """
 
-def _record(ends: Storage | None, submission: Submission, end: EndBulletin) -> None:
-    """Put an end on record that another try would only repeat."""
-    if ends is None or end.cause in {"infrastructure", "interrupted"}:
-        return
-    with suppress(CorpusError):  # then a retry finds out for itself
-        ends.write(f"{submission.id}.json", write(end).encode())
+    def __init__(self, say: Say, submission: Submission) -> None:
+        self._say = say
+        self._submission = submission
+        self._folder: Storage | None = None
+        self._attempt = 0
+        self._lines: list[str] = []
+        self._kept_at = time.monotonic()
+
+    def open(self, folder: Storage) -> EndBulletin | None:
+        """Keep the log in `folder` from now on; how this submission ended before, if for good."""
+        self._folder = folder
+        names = folder.list(f"{self._submission.id}.")
+        self._attempt = sum(name.endswith(".log") for name in names)
+        if f"{self._submission.id}.json" not in names:
+            return None
+        end = read(folder.read(f"{self._submission.id}.json").decode())
+        return end if isinstance(end, EndBulletin) else None
+
+    def say(self, bulletin: Bulletin) -> None:
+        self._say(bulletin)
+        self._lines.append(write(bulletin))
+        if time.monotonic() - self._kept_at > _KEEP_EVERY_S:
+            self._keep()
+
+    def close(self, end: EndBulletin) -> None:
+        """The last word. An end that another try would only repeat goes on record."""
+        if self._folder is not None and end.cause not in {"infrastructure", "interrupted"}:
+            with suppress(CorpusError):  # then a retry finds out for itself
+                self._folder.write(f"{self._submission.id}.json", write(end).encode())
+        self._lines.append(write(end))
+        self._keep()
+        self._say(end)
+
+    def _keep(self) -> None:
+        if self._folder is not None:
+            name = f"{self._submission.id}.{self._attempt}.log"
+            with suppress(CorpusError):  # nothing of a run depends on it
+                self._folder.write(name, "".join(f"{line}\n" for line in self._lines).encode())
+        self._kept_at = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin
+from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin, read
 from pricon.launch.drive import drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
@@ -69,6 +69,15 @@ def test_a_run_is_told_from_plan_to_end(document: dict[str, Any], tmp_path: Path
     assert report.text == "4 trials"
     assert Path(report.uri).is_file()
     assert report.uri == f"{plan.output}/report.html"
+
+
+def test_the_log_outlives_the_driver(document: dict[str, Any], tmp_path: Path) -> None:
+    said = driven(document, tmp_path)
+    driven(document, tmp_path, track=unreachable)
+    folder = tmp_path / "runs" / "tiny" / "submissions"
+    assert sorted(file.name for file in folder.glob("*.log")) == ["s1.0.log", "s1.1.log"]
+    kept = (folder / "s1.0.log").read_text(encoding="utf-8").splitlines()
+    assert [read(line) for line in kept] == said
 
 
 def test_a_wrong_job_is_refused_once_and_for_all(document: dict[str, Any], tmp_path: Path) -> None:
