@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,13 +30,18 @@ def environment() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Commit of the code, with `+changes` where the tree differs from it; `unknown` outside git."""
+    """Commit of the code, with `+changes` where the tree differs from it.
+
+    Outside git it is what the build of an image wrote into `pricon/COMMIT`, or `unknown`.
+    """
     folder = Path(pricon.__file__).parent
     try:
         _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # not somebody else's tree
         commit = _git(folder, "rev-parse", "HEAD")
         return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--", ".") else commit
     except (OSError, subprocess.SubprocessError):
+        with suppress(OSError):
+            return (folder / "COMMIT").read_text(encoding="utf-8").strip()
         return "unknown"
 
 

@@ -58,6 +58,9 @@ def test_the_commit_says_whether_the_code_is_that_of_the_commit(tmp_path: Path) 
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(pricon.__file__).parent, package, ignore=ignored)
     assert commit_seen_by(checkout) == "unknown"
+    (package / "COMMIT").write_text("of the image\n", encoding="utf-8")
+    assert commit_seen_by(checkout) == "of the image"
+    (package / "COMMIT").unlink()
 
     def git(*command: str) -> str:
         done = subprocess.run(
