@@ -1,12 +1,12 @@
 """`pricon status | logs | cancel | results | list` as a user types them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -148,17 +148,29 @@ def test_following_ends_with_the_run_s_exit_code(
     assert shown.err.startswith(f"run {HANDLE}: finished\n{error}")
 
 
+@contextmanager
+def following(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A process that is killed at last, whatever becomes of the test."""
+    pipe = subprocess.PIPE
+    follower = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    try:
+        yield follower
+    finally:
+        follower.kill()
+        follower.communicate()
+
+
 def test_ctrl_c_detaches_and_another_follower_goes_on(
     api: ApiServer, operator: Operator, tmp_path: Path
 ) -> None:
     """In processes of their own, as signals are theirs."""
-    main = "from pricon.cli.main import main; main()"
+    # Who was started in a background ignores Ctrl-C, and so do those whom they start.
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    main = f"{hears}; from pricon.cli.main import main; main()"
     command = [sys.executable, "-c", main, "logs", "-f", HANDLE]
     operator.start()
     operator.say(plan(), "one")
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as follower:
+    with following(command) as follower:
         assert follower.stdout is not None
         assert [follower.stdout.readline() for _ in range(2)][1] == "one\n"
         follower.send_signal(signal.SIGINT)
@@ -169,9 +181,7 @@ def test_ctrl_c_detaches_and_another_follower_goes_on(
     assert f"hint: `pricon logs -f {run}` comes back, `pricon cancel {run}` ends it" in error
     assert "Traceback" not in error
     assert len(api.store.find("rayjobs")) == 1
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as follower:
+    with following(command) as follower:
         time.sleep(0.1)
         operator.say("two", REPORT, end())
         operator.finish()

@@ -235,6 +235,7 @@ def test_the_options_are_these_and_no_others(capsys: pytest.CaptureFixture[str])
     words = capsys.readouterr().out.split()
     assert {word for word in words if word.startswith("--")} == {
         "--dry-run", "--target", "--only-folds", "--no-track", "--rerun", "--schema", "--version",
+        "--namespace", "--context", "--profile", "--detach",
         "--help",
     }  # fmt: skip
 
