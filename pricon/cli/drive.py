@@ -21,6 +21,8 @@ from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker, open_tracker
 from pricon.track.tracker import Tracker
 
+_LINE_EVERY_S = 60.0
+"""A kubelet keeps the last ten megabytes of a log: a run of a week must fit into them."""
 _WIDTH = 100
 """Columns of tables; a log has no terminal whose width could be asked for."""
 
@@ -63,7 +65,8 @@ class _Words:
         self.building = building(self.console)
 
     def view(self, prepared: Prepared) -> Progress:
-        return Progress(prepared.plan, prepared.job, self.console, "writing the report")
+        then = "writing the report"
+        return Progress(prepared.plan, prepared.job, self.console, then, every_s=_LINE_EVERY_S)
 
     def table(self, report: Report) -> str:
         console = Console(file=io.StringIO(), width=_WIDTH)

@@ -16,6 +16,8 @@ from pricon.spec.job import JobSpec
 
 _LINE_EVERY_S = 5.0
 """Without a terminal, one line so often."""
+_LANES_SHOWN = 8
+"""In such a line; a run of a hundred lanes would fill its log with them."""
 
 
 def building(console: Console) -> Callable[[int, int], None]:
@@ -42,12 +44,22 @@ class Progress:
         job: settings.
         console: where it is shown.
         then: what happens after the last lane, and may take a while.
+        every_s: without a terminal, one line so often.
     """
 
-    def __init__(self, plan: Plan, job: JobSpec, console: Console, then: str = "") -> None:
+    def __init__(  # what it shows, where, and how often
+        self,
+        plan: Plan,
+        job: JobSpec,
+        console: Console,
+        then: str = "",
+        *,
+        every_s: float = _LINE_EVERY_S,
+    ) -> None:
         self.plan = plan
         self.console = console
         self.then = then
+        self.every_s = every_s
         self.contrastive = 2.0 * job.optimisation.contrastive.epochs
         self.probe = 0.2 * job.optimisation.probe.epochs
         self.supervised = 1.0 * job.optimisation.supervised.epochs
@@ -162,11 +174,13 @@ class Progress:
 
     def _print_line(self) -> None:
         now = time.monotonic()
-        if self.console.is_terminal or now - self.told < _LINE_EVERY_S:
+        if self.console.is_terminal or now - self.told < self.every_s:
             return
         self.told = now
-        lanes = "; ".join(f"lane {lane}: {words}" for lane, words in sorted(self.lanes.items()))
-        self.console.print(f"{self._status()}  |  {lanes}", soft_wrap=True, highlight=False)
+        lanes = sorted(self.lanes, key=lambda lane: (lane not in self.running, lane))
+        shown = "; ".join(f"lane {lane}: {self.lanes[lane]}" for lane in lanes[:_LANES_SHOWN])
+        rest = f"; and {len(lanes) - _LANES_SHOWN} more" if len(lanes) > _LANES_SHOWN else ""
+        self.console.print(f"{self._status()}  |  {shown}{rest}", soft_wrap=True, highlight=False)
 
 
 def _words(event: EpochDone) -> str:

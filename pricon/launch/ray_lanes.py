@@ -18,18 +18,23 @@ from typing import Any
 
 import ray
 import torch
+from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pricon.errors import LaunchError, PriconError, StorageError
-from pricon.launch.events import EpochDone, Event, LaneDone, Listen
+from pricon.launch.events import LaneDone, Listen
 from pricon.launch.lanes import Assignment
+from pricon.launch.mailbox import POLL_S, Mailbox, Teller
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
 
-_POLL_S = 0.2
+_TAKEN_AWAY = (
+    NodeDeathInfo.UNEXPECTED_TERMINATION,
+    NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED,
+)
 _NODE_DEATH_S = 30.0
 """So long Ray takes at most to call a silent node dead."""
 
@@ -58,7 +63,7 @@ class RayLanes:
             here = NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )
-            actor: Any = ray.remote(_Mailbox)
+            actor: Any = ray.remote(Mailbox)
             mailbox = actor.options(num_cpus=0, scheduling_strategy=here).remote()
             slots = threading.Semaphore(share.at_once)
             futures: dict[Future[None], Assignment] = {}
@@ -137,7 +142,7 @@ def _relay(futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen
     """Pass on what workers say until every lane has ended."""
     waiting = dict(futures)
     while waiting:
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
         ended = [future for future in waiting if future.done()]
         for event in ray.get(mailbox.take.remote()):
             listen(event)
@@ -170,14 +175,22 @@ def _settle(future: Future[None], slots: threading.Semaphore, work: _Work) -> No
 
 
 def _fit_through_lost_nodes(work: _Work) -> None:
-    """Begin again as long as nodes are lost: preemption is nobody's failure, and costs no retry."""
+    """Begin again as long as nodes are lost and the lane gets further between two losses.
+
+    Preemption is nobody's failure, and costs no retry. A worker that takes its node with it at
+    every start, for want of memory, gets no further.
+    """
+    lane = work.assignment.lane
+    before = ray.get(work.mailbox.distance_of.remote(lane))
     while True:
         lost = _lost_nodes()
         try:
             return _fit(work)
         except Exception:
-            if not _has_lost_more_than(lost):
+            now = ray.get(work.mailbox.distance_of.remote(lane))
+            if now <= before or not _has_lost_more_than(lost):
                 raise
+            before = now
 
 
 def _has_lost_more_than(known: set[str]) -> bool:
@@ -186,12 +199,17 @@ def _has_lost_more_than(known: set[str]) -> bool:
     while time.monotonic() < until:
         if _lost_nodes() - known:
             return True
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
     return False
 
 
 def _lost_nodes() -> set[str]:
-    return {node["NodeID"] for node in ray.nodes() if not node["Alive"]}  # type: ignore[no-untyped-call]
+    """Nodes that were taken away or died; not those that an autoscaler gave back."""
+    return {
+        node["NodeID"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if not node["Alive"] and node["DeathReason"] in _TAKEN_AWAY
+    }
 
 
 def _fit(work: _Work) -> None:
@@ -225,59 +243,27 @@ def _train(config: dict[str, Any]) -> None:
         return
     torch.set_num_threads(max(1, int(assignment.job.resources.cpus_per_worker)))
     ranks = Ranks.current()
-    teller = _Teller(mailbox, is_silent=ranks.index > 0)
+    teller = Teller(mailbox, is_silent=ranks.index > 0)
     try:
         run_lane(assignment, ranks, get_device(), teller.tell)
-    except StorageError:
-        raise  # another attempt may find the store again
-    except PriconError as err:
+    except Exception as err:
+        if _may_pass(err, ranks):
+            raise
         # The same input gives the same error, so another attempt would be in vain. Other ranks may
         # wait for this one in a collective: only leaving with an error lets Ray end them.
-        ray.get(mailbox.fail.remote(assignment.lane, str(err)))
+        ray.get(mailbox.fail.remote(assignment.lane, _said(err)))
         if ranks.size > 1:
             raise
     teller.flush()
 
 
-class _Teller:
-    """Sends events to the mailbox; epochs, which may take milliseconds, a few a second at most."""
-
-    def __init__(self, mailbox: Any, is_silent: bool) -> None:
-        self.mailbox = mailbox
-        self.is_silent = is_silent
-        self.told_at = 0.0
-        self.sent: list[Any] = []
-
-    def tell(self, event: Event) -> None:
-        if self.is_silent:
-            return
-        now = time.monotonic()
-        if isinstance(event, EpochDone):
-            if now - self.told_at < _POLL_S:
-                return
-            self.told_at = now
-        self.sent = [*self.sent[-8:], self.mailbox.put.remote(event)]
-
-    def flush(self) -> None:
-        ray.get(self.sent)
+def _may_pass(err: Exception, ranks: Ranks) -> bool:
+    """Whether another attempt may do better: the store was away, or another rank was lost."""
+    if isinstance(err, PriconError):
+        return isinstance(err, StorageError)
+    # torch says of a lost rank, as of much else, that it is a RuntimeError.
+    return isinstance(err, OSError) or (ranks.size > 1 and isinstance(err, RuntimeError))
 
 
-class _Mailbox:
-    """Where workers leave events for the driver; lives beside the driver."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.errors: dict[int, str] = {}
-
-    def put(self, event: Event) -> None:
-        self.events.append(event)
-
-    def take(self) -> list[Event]:
-        events, self.events = self.events, []
-        return events
-
-    def fail(self, lane: int, error: str) -> None:
-        self.errors[lane] = error
-
-    def error_of(self, lane: int) -> str | None:
-        return self.errors.get(lane)
+def _said(err: Exception) -> str:
+    return str(err) if isinstance(err, PriconError) else f"{type(err).__name__}: {err}"

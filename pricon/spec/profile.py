@@ -85,7 +85,8 @@ class PoolSpec(PlacementSpec):
     """Most worker pods of one run."""
 
     spot: bool = False
-    """Whether nodes may be taken away; such a loss costs a run no retry."""
+    """Whether nodes may be taken away. Such a loss costs a lane no retry, on any pool, as long as
+    it got further since the last one."""
 
     price_per_hour: NonNegativeFloat | None = None
     """What a worker pod costs an hour, in `currency`; null leaves estimates without a price."""
@@ -139,8 +140,8 @@ class RetrySpec(ProfilePart):
     """How a run goes on after it lost something. Each kind of loss has its own budget."""
 
     cluster_failures: NonNegativeInt = 2
-    """New Ray clusters after the head, or all of a cluster, was lost. An error in a job or in its
-    code is not retried."""
+    """New Ray clusters after the head, or all of a cluster, was lost. KubeRay makes them after an
+    error in a job too; the driver then repeats its words and trains nothing."""
 
     lost_workers: NonNegativeInt = 2
     """Restarts of a lane that lost a worker. Overrides `resources.max_failures` of jobs that do not
@@ -193,11 +194,12 @@ class ClusterProfile(ProfilePart):
     """A run that takes longer is ended."""
 
     pending_limit_s: PositiveInt = 24 * 3600
-    """A run that has not started by then is ended. Waiting in a queue does not count."""
+    """A run whose head has not started by then is ended. Waiting in a queue does not count, nor
+    does waiting for workers."""
 
-    keep_s: NonNegativeInt = 0
-    """How long the pods of an ended run stay, for a look at them. Its object and its log stay until
-    somebody removes them."""
+    keep_s: NonNegativeInt = 300
+    """How long the pods of an ended run stay, so that `pricon status` can say what ended them. Its
+    object, and the log of its last attempt, stay until somebody removes them."""
 
     ray_version: str = Field("2.60.0", pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")
     """Version of Ray in `image`; KubeRay asks for it."""

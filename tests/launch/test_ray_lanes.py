@@ -2,9 +2,10 @@
 
 import pytest
 
-from pricon.errors import LaunchError
-from pricon.launch.ray_lanes import gpus_of_worker, lanes_that_fit
+from pricon.errors import CorpusError, LaunchError, StorageError
+from pricon.launch.ray_lanes import _may_pass, _said, gpus_of_worker, lanes_that_fit
 from pricon.spec.resources import ResourcesSpec
+from pricon.train.ranks import Ranks
 
 
 def test_lanes_are_limited_to_what_the_machine_has() -> None:
@@ -44,3 +45,26 @@ def test_workers_share_the_gpus_that_there_are(
 ) -> None:
     resources = ResourcesSpec.model_validate(asked)
     assert gpus_of_worker(resources, lanes, {"CPU": 8.0, "GPU": float(gpus)}) == share
+
+
+@pytest.mark.parametrize(
+    ("error", "alone", "among_others"),
+    [
+        (StorageError("away"), True, True),
+        (CorpusError("damaged"), False, False),
+        (ConnectionResetError("peer"), True, True),
+        (RuntimeError("Connection closed by peer"), False, True),
+        (KeyError("width"), False, False),
+        (MemoryError(), False, False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(
+    error: Exception, alone: bool, among_others: bool
+) -> None:
+    assert _may_pass(error, Ranks()) is alone
+    assert _may_pass(error, Ranks(0, 2)) is among_others
+
+
+def test_a_bug_is_told_with_its_kind() -> None:
+    assert _said(KeyError("width")) == "KeyError: 'width'"
+    assert _said(CorpusError("damaged", "build it again")) == "damaged\n\nhint: build it again"

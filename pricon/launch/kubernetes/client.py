@@ -137,8 +137,11 @@ class Cluster:
         return None if answer.reason == "AlreadyExists" else self._object(request, answer)
 
     def delete(self, kind: Kind, name: str, uid: str) -> None:
-        """Have this very object deleted, and in the background what it owns; absent is fine."""
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        """Have this very object deleted, after all that it owns; absent is fine.
+
+        What takes its place finds no namesake of its parts: KubeRay would adopt an old one.
+        """
+        body = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
         request = self._request("delete", kind, name, body=body)
         answer = self._send(request)
         # 409: another object has its name by now.

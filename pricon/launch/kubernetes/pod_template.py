@@ -18,17 +18,27 @@ USER = 65532
 """User and group of `deploy/Dockerfile`."""
 
 _SCRATCH = "/tmp"  # of a pod, which nobody shares
-_SHARED_MEMORY = "512Mi"
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+_KEEP_NODE = {
+    # A run has no second head and no second submitter: nodes are not emptied under them.
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
 _SUBMITTER = PlacementSpec(cpus=0.5, memory="1Gi", scratch="1Gi")
 
 
 def head_pod(
     profile: ClusterProfile, labels: Object, *, config_map: str, autoscales: bool
 ) -> Object:
-    """The head: driver, Ray's own services, and the autoscaler, which asks the API server."""
+    """The head: driver, Ray's own services, and the autoscaler, which asks the API server.
+
+    Only the autoscaler's container mounts the account's token (`AUTOSCALER_MOUNTS`): a driver runs
+    what people wrote, and KubeRay lets the account change RayClusters.
+    """
     pod = _pod("head", profile, profile.head, labels)
     spec = pod["spec"]
-    spec["automountServiceAccountToken"] = autoscales
+    if autoscales:
+        spec["volumes"].append(_api_access())
     spec["containers"][0]["env"] += _tracking(profile)
     spec["containers"][0]["volumeMounts"].append(
         {"name": "job", "mountPath": JOB_FOLDER, "readOnly": True}
@@ -54,6 +64,33 @@ def submitter_pod(profile: ClusterProfile, labels: Object) -> Object:
     return _pod("submitter", profile, _SUBMITTER, labels)
 
 
+AUTOSCALER_MOUNTS: list[Object] = [
+    {"name": "scratch", "mountPath": _SCRATCH},
+    {"name": "api", "mountPath": _ACCOUNT, "readOnly": True},
+]
+"""What the autoscaler's container sees of the head's volumes."""
+
+
+def _api_access() -> Object:
+    """What Kubernetes mounts for a service account by itself, as a volume to be chosen."""
+    space = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    return {
+        "name": "api",
+        "projected": {
+            "sources": [
+                {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+                {
+                    "configMap": {
+                        "name": "kube-root-ca.crt",
+                        "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                    }
+                },
+                {"downwardAPI": {"items": [space]}},
+            ]
+        },
+    }
+
+
 _CONTAINER: dict[Role, str] = {
     "head": "ray-head",
     "worker": "ray-worker",
@@ -62,6 +99,8 @@ _CONTAINER: dict[Role, str] = {
 
 
 def _pod(role: Role, profile: ClusterProfile, place: PlacementSpec, labels: Object) -> Object:
+    # Ray's objects are small; NCCL exchanges through it where GPUs have no other way.
+    shared = max(1, place.gpus) if isinstance(place, PoolSpec) else 1
     spec: Object = {
         "serviceAccountName": profile.service_account,
         "automountServiceAccountToken": False,
@@ -77,7 +116,7 @@ def _pod(role: Role, profile: ClusterProfile, place: PlacementSpec, labels: Obje
         "containers": [_container(role, profile, place)],
         "volumes": [
             {"name": "scratch", "emptyDir": {"sizeLimit": place.scratch}},
-            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}},
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{shared}Gi"}},
         ],
     }
     if profile.image_pull_secrets:
@@ -86,7 +125,10 @@ def _pod(role: Role, profile: ClusterProfile, place: PlacementSpec, labels: Obje
         spec["nodeSelector"] = dict(place.node_selector)
     if place.tolerations:
         spec["tolerations"] = [_toleration(taint) for taint in place.tolerations]
-    return {"metadata": {"labels": {**labels, "pricon.dev/role": role}}, "spec": spec}
+    metadata: Object = {"labels": {**labels, "pricon.dev/role": role}}
+    if role != "worker":
+        metadata["annotations"] = dict(_KEEP_NODE)
+    return {"metadata": metadata, "spec": spec}
 
 
 def _container(role: Role, profile: ClusterProfile, place: PlacementSpec) -> Object:

@@ -6,10 +6,10 @@ starts the driver; all of them end with it.
 
 import json
 import math
-import re
 from dataclasses import dataclass
 
 from pricon.launch.kubernetes.pod_template import (
+    AUTOSCALER_MOUNTS,
     JOB_FOLDER,
     Object,
     head_pod,
@@ -89,7 +89,7 @@ def _ray_job_spec(
         "entrypoint": submission.command(f"{JOB_FOLDER}/job.yaml"),
         "submissionMode": "K8sJobMode",
         "submitterConfig": {"backoffLimit": 0},
-        "submitterPodTemplate": submitter_pod(profile, labels),
+        "submitterPodTemplate": _prioritised(submitter_pod(profile, labels), job),
         "backoffLimit": profile.retries.cluster_failures,
         "activeDeadlineSeconds": profile.time_limit_s,
         "shutdownAfterJobFinishes": True,
@@ -109,10 +109,8 @@ def _ray_cluster_spec(
     most = pods_at_once(job.resources, pool)
     least = min(pool.min_workers, most) if autoscales else most
     head = head_pod(profile, labels, config_map=labels[RUN_LABEL], autoscales=autoscales)
-    worker = worker_pod(profile, pool, labels)
-    if job.resources.priority_class is not None:
-        for pod in (head, worker):
-            pod["spec"]["priorityClassName"] = job.resources.priority_class
+    head = _prioritised(head, job)
+    worker = _prioritised(worker_pod(profile, pool, labels), job)
     spec: Object = {
         "rayVersion": profile.ray_version,
         "authOptions": {"mode": "token"},
@@ -127,7 +125,7 @@ def _ray_cluster_spec(
         },
         "workerGroupSpecs": [
             {
-                "groupName": _group_name(pool_name),
+                "groupName": pool_name,
                 "replicas": least,
                 "minReplicas": least,
                 "maxReplicas": most,
@@ -158,13 +156,16 @@ def _autoscaler(head: Object) -> Object:
         "idleTimeoutSeconds": 60,
         "resources": {"requests": size, "limits": dict(size)},
         "securityContext": container["securityContext"],
-        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # of a pod
+        "volumeMounts": AUTOSCALER_MOUNTS,
         "env": [{"name": "HOME", "value": "/tmp"}],
     }
 
 
-def _group_name(pool_name: str) -> str:
-    return re.sub(r"[^a-z0-9-]", "-", pool_name)
+def _prioritised(pod: Object, job: JobSpec) -> Object:
+    """The pod as urgent as its run."""
+    if job.resources.priority_class is not None:
+        pod["spec"]["priorityClassName"] = job.resources.priority_class
+    return pod
 
 
 def _facts(submission: Submission, profile: ClusterProfile) -> str:

@@ -15,7 +15,8 @@ _DENIED = re.compile(r'cannot (\w+) resource "([^"]+)"')
 _USER = re.compile(r'User "([^"]*)"')
 INSTALL_KUBERAY = (
     "helm install kuberay-operator kuberay-operator --version 1.7.0 "
-    "--repo https://ray-project.github.io/kuberay-helm --namespace kuberay --create-namespace"
+    "--repo https://ray-project.github.io/kuberay-helm "
+    "--namespace kuberay-system --create-namespace"
 )
 
 

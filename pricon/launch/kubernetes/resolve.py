@@ -26,6 +26,11 @@ def resolve(job: JobSpec, profile: ClusterProfile) -> JobSpec:
     pool_name, pool = pool_of(job.resources, profile)
     resources = _resources(job.resources, pool_name, pool, profile)
     _check_fits(resources, pool_name, pool)
+    if urlsplit(job.storage.endpoint_url or "").username is not None:
+        raise SpecError(
+            "`storage.endpoint_url` holds a password, which everybody could read in the cluster",
+            "leave it out: the cluster's profile names the secret with the keys",
+        )
     storage = {
         "endpoint_url": job.storage.endpoint_url or profile.storage.endpoint_url,
         "region": job.storage.region or profile.storage.region,

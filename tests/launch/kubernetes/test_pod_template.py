@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from pricon.launch.kubernetes.pod_template import head_pod, submitter_pod, worker_pod
+from pricon.launch.kubernetes.pod_template import (
+    AUTOSCALER_MOUNTS,
+    head_pod,
+    submitter_pod,
+    worker_pod,
+)
 from tests.launch.kubernetes.clusters import IMAGE, make_profile
 
 PROFILE = make_profile(imagePullSecrets=["registry"])
@@ -31,7 +36,7 @@ def test_every_pod_is_restricted(role: str) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert all({"emptyDir", "configMap"} & {*volume} for volume in spec["volumes"])
+    assert all({"emptyDir", "configMap", "projected"} & {*volume} for volume in spec["volumes"])
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
 
 
@@ -45,10 +50,33 @@ def test_every_pod_says_its_size_role_and_image(role: str) -> None:
 
 
 def test_only_a_head_that_scales_may_ask_the_api_server() -> None:
-    mounted = {role: pod["spec"]["automountServiceAccountToken"] for role, pod in PODS.items()}
-    assert mounted == {"head": True, "worker": False, "submitter": False}
+    for role, pod in PODS.items():
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
+        assert ("api" in volumes) is (role == "head")
+        mounts = {mount["name"] for mount in container(role)["volumeMounts"]}
+        assert "api" not in mounts, "only the autoscaler's own container has the token"
     fixed = head_pod(PROFILE, {}, config_map="x", autoscales=False)
-    assert not fixed["spec"]["automountServiceAccountToken"]
+    assert "api" not in {volume["name"] for volume in fixed["spec"]["volumes"]}
+    (mount,) = (mount for mount in AUTOSCALER_MOUNTS if mount["name"] == "api")
+    assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert mount["readOnly"]
+
+
+def test_nodes_are_not_emptied_under_what_a_run_has_once() -> None:
+    kept = {role: "annotations" in pod["metadata"] for role, pod in PODS.items()}
+    assert kept == {"head": True, "worker": False, "submitter": True}
+
+
+def test_shared_memory_grows_with_gpus() -> None:
+    pools = make_profile().pools | {
+        "big": make_profile().pools["gpu-a100"].model_copy(update={"gpus": 4})
+    }
+    sizes = [
+        next(v for v in worker_pod(PROFILE, pool, {})["spec"]["volumes"] if v["name"] == "shm")
+        for pool in (pools["cpu"], pools["gpu-a100"], pools["big"])
+    ]
+    assert [size["emptyDir"]["sizeLimit"] for size in sizes] == ["1Gi", "1Gi", "4Gi"]
 
 
 def test_secrets_are_named_and_only_where_they_are_needed() -> None:

@@ -1,0 +1,72 @@
+"""How workers of lanes reach their driver: an actor beside it that keeps what they say."""
+
+import time
+from typing import Any
+
+import ray
+
+from pricon.launch.events import EpochDone, Event, StagesDone
+
+POLL_S = 0.2
+"""So often is it emptied, and so often does a lane tell of its epochs at most."""
+
+
+class Teller:
+    """Sends events to the mailbox; epochs, which may take milliseconds, a few a second at most."""
+
+    def __init__(self, mailbox: Any, is_silent: bool) -> None:
+        self.mailbox = mailbox
+        self.is_silent = is_silent
+        self.told_at = 0.0
+        self.sent: list[Any] = []
+
+    def tell(self, event: Event) -> None:
+        """Send an event, if it is worth it."""
+        if self.is_silent:
+            return
+        now = time.monotonic()
+        if isinstance(event, EpochDone):
+            if now - self.told_at < POLL_S:
+                return
+            self.told_at = now
+        self.sent = [*self.sent[-8:], self.mailbox.put.remote(event)]
+
+    def flush(self) -> None:
+        """Return when everything that was sent has arrived."""
+        ray.get(self.sent)
+
+
+class Mailbox:
+    """Where workers leave events for the driver; lives beside the driver."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.errors: dict[int, str] = {}
+        self.distances: dict[int, tuple[int, int]] = {}
+
+    def put(self, event: Event) -> None:
+        """A worker says something."""
+        self.events.append(event)
+        packs, _ = self.distance_of(event.lane)
+        match event:
+            case EpochDone(epoch=epoch):
+                self.distances[event.lane] = max(self.distance_of(event.lane), (packs, epoch))
+            case StagesDone(committed=committed) if committed:
+                self.distances[event.lane] = (packs + 1, 0)
+
+    def take(self) -> list[Event]:
+        """What was said since it was last taken."""
+        events, self.events = self.events, []
+        return events
+
+    def fail(self, lane: int, error: str) -> None:
+        """A lane cannot do its work, however often it tries."""
+        self.errors[lane] = error
+
+    def error_of(self, lane: int) -> str | None:
+        """Why a lane cannot do its work, or None."""
+        return self.errors.get(lane)
+
+    def distance_of(self, lane: int) -> tuple[int, int]:
+        """How far a lane got: packs committed, and epochs of the next one."""
+        return self.distances.get(lane, (0, 0))

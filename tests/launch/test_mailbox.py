@@ -1,0 +1,54 @@
+"""What a driver hears of its lanes, and how far it knows them to be."""
+
+from pricon.launch.events import EpochDone, Event, StagesDone
+from pricon.launch.mailbox import Mailbox
+
+
+def epoch(number: int, lane: int = 0) -> EpochDone:
+    return EpochDone(
+        lane=lane,
+        pack="fps student frames",
+        role="student",
+        objective="distillation",
+        epoch=number,
+        epochs=50,
+        live=1,
+        members=1,
+        validation_loss=0.5,
+    )
+
+
+def test_events_are_taken_once_and_in_order() -> None:
+    mailbox = Mailbox()
+    said: list[Event] = [epoch(1), StagesDone(lane=0, committed=("a",)), epoch(1, lane=1)]
+    for event in said:
+        mailbox.put(event)
+    assert mailbox.take() == said
+    assert mailbox.take() == []
+
+
+def test_a_lane_gets_further_by_epochs_and_by_packs() -> None:
+    mailbox = Mailbox()
+    seen = [mailbox.distance_of(0)]
+    further: list[Event] = [epoch(1), epoch(7), StagesDone(lane=0, committed=("a",)), epoch(1)]
+    for event in further:
+        mailbox.put(event)
+        seen.append(mailbox.distance_of(0))
+    assert seen == sorted({*seen}), "each further than the one before"
+    assert mailbox.distance_of(1) == (0, 0)
+
+
+def test_doing_the_same_again_is_not_further() -> None:
+    mailbox = Mailbox()
+    mailbox.put(epoch(7))
+    before = mailbox.distance_of(0)
+    same: list[Event] = [epoch(1), epoch(7), StagesDone(lane=0, failed={"a": "diverged"})]
+    for event in same:
+        mailbox.put(event)
+    assert mailbox.distance_of(0) == before
+
+
+def test_an_error_is_kept_for_its_lane() -> None:
+    mailbox = Mailbox()
+    mailbox.fail(1, "no such shard")
+    assert (mailbox.error_of(0), mailbox.error_of(1)) == (None, "no such shard")
