@@ -1,6 +1,7 @@
 """Real Ray: lanes at once, DDP ranks, a killed worker. Results are those of one process."""
 
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -22,6 +23,13 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",
     "ignore::FutureWarning",
 )
+
+
+@pytest.fixture(autouse=True)
+def _its_own_litter() -> Iterator[None]:
+    """What Ray leaves is collected here, not in whichever test comes next."""
+    yield
+    gc.collect()
 
 
 def with_resources(job: JobSpec, target: str, output: str, **resources: float) -> JobSpec:
