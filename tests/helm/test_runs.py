@@ -19,12 +19,14 @@ from tests.helm.render import (
     CHART,
     FEATURES,
     KubernetesObject,
+    ci_file,
     containers,
     environment,
     identity,
     named,
     profile_of,
 )
+from tests.helm.render import render as render_chart
 from tests.helm.restricted import violations
 from tests.kuberay import check_strictly
 from tests.safeguards.sources import ROOT
@@ -112,6 +114,22 @@ def test_the_budget_protects_heads_of_runs(charts: Charts) -> None:
     wanted = budget["spec"]["selector"]["matchLabels"].items()
     labels = {n: p["metadata"]["labels"] for n, p in run_pods(run_of(charts, "default")).items()}
     assert [name for name, have in labels.items() if wanted <= have.items()] == ["head"]
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_queue_covers_what_they_request(helm: Binary, gpus: int) -> None:
+    """Kueue admits nothing that requests a resource which its ClusterQueue does not cover."""
+    settings = (f"profile.pools.cpu.gpus={gpus}",)
+    objects = render_chart(helm, ci_file("kueue"), settings=settings)
+    (group,) = named(objects, "ClusterQueue", "pricon")["spec"]["resourceGroups"]
+    requested = {
+        resource
+        for pod in run_pods(run_of({"kueue": objects}, "kueue")).values()
+        for container in containers(pod)
+        for resource in container["resources"]["requests"]
+    }
+    assert {"ephemeral-storage", *(["nvidia.com/gpu"] if gpus else [])} <= requested
+    assert requested <= {*group["coveredResources"]}
 
 
 def test_the_submitter_s_role_covers_what_is_sent(charts: Charts) -> None:
