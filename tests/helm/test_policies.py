@@ -197,8 +197,8 @@ def test_no_values_file_holds_a_secret() -> None:
 
 
 def test_heads_are_not_evicted(charts: Charts) -> None:
+    """Whom the budget selects is asked of rendered pods: tests/helm/test_runs.py."""
     budget = named(charts["default"], "PodDisruptionBudget", "pricon-heads")["spec"]
-    assert budget["selector"] == {"matchLabels": {"pricon.dev/role": "head"}}
     assert budget["minAvailable"] >= 10_000
 
 

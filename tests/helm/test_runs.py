@@ -13,7 +13,7 @@ from pricon.launch.submission import Submission
 from pricon.spec.load import load_job
 from tests.helm.binaries import Binary
 from tests.helm.kinds import VERSIONS, complaints
-from tests.helm.network import Peer, may_connect, role
+from tests.helm.network import Peer, may_connect, role, selects
 from tests.helm.notes import notes
 from tests.helm.render import (
     CHART,
@@ -24,6 +24,7 @@ from tests.helm.render import (
     environment,
     identity,
     named,
+    pods,
     profile_of,
 )
 from tests.helm.render import render as render_chart
@@ -109,11 +110,18 @@ def test_they_reach_each_other_and_the_services(charts: Charts) -> None:
     assert keys == {"head"}
 
 
-def test_the_budget_protects_heads_of_runs(charts: Charts) -> None:
-    (budget,) = [e for e in charts["default"] if e["kind"] == "PodDisruptionBudget"]
-    wanted = budget["spec"]["selector"]["matchLabels"].items()
-    labels = {n: p["metadata"]["labels"] for n, p in run_pods(run_of(charts, "default")).items()}
-    assert [name for name, have in labels.items() if wanted <= have.items()] == ["head"]
+def test_the_budget_protects_heads_and_submitters_of_runs(charts: Charts) -> None:
+    """And nothing that never ends: a drain would wait for the shared cluster's head for ever."""
+    objects = charts["shared-cluster"]
+    (budget,) = [entry for entry in objects if entry["kind"] == "PodDisruptionBudget"]
+    everybody = {**dict(pods(objects)), **run_pods(run_of(charts, "shared-cluster"))}
+    assert "RayCluster/pricon-shared/head" in everybody
+    protected = {
+        name
+        for name, pod in everybody.items()
+        if selects(budget["spec"]["selector"], pod["metadata"]["labels"])
+    }
+    assert protected == {"head", "submitter"}
 
 
 @pytest.mark.parametrize("gpus", [0, 1])
