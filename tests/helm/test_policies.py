@@ -99,7 +99,7 @@ def test_tokens_are_mounted_where_they_are_needed(charts: Charts) -> None:
 
 
 def test_of_a_head_only_the_autoscaler_has_a_token(charts: Charts) -> None:
-    """The driver runs what people wrote; KubeRay lets the account change RayClusters."""
+    """The driver runs what people wrote; KubeRay lets the account change RayClusters and pods."""
     objects = charts["shared-cluster"]
     owners = dict(pods(objects))
     head, worker = (owners[f"RayCluster/pricon-shared/{name}"] for name in ("head", "gpu"))
