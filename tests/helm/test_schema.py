@@ -193,7 +193,7 @@ QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
         *(
             (
                 (*QUEUE, f"kueue.quota.{resource}=null"),
-                f"`kueue.quota` has no `{resource}`, which all pods request: no run would leave",
+                f"`kueue.quota` has no `{resource}`, which all pods request: Kueue would admit",
             )
             for resource in ("cpu", "memory", "ephemeral-storage")
         ),

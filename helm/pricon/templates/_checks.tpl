@@ -69,7 +69,7 @@
 {{- end -}}
 {{- range $resource, $pods := $requested -}}
 {{- if not (hasKey $.kueue.quota $resource) -}}
-{{- fail (printf "`kueue.quota` has no `%s`, which %s request: no run would leave the queue\n\nhint: add the most of it that admitted runs may take together" $resource $pods) -}}
+{{- fail (printf "`kueue.quota` has no `%s`, which %s request: Kueue would admit none of them\n\nhint: add the most of it that admitted runs may take together" $resource $pods) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
