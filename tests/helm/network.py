@@ -45,7 +45,7 @@ def _passes(
         for policy in policies
         if pod.namespace == policy["metadata"]["namespace"]
         and way in policy["spec"]["policyTypes"]
-        and _selects(policy["spec"]["podSelector"], pod.labels)
+        and selects(policy["spec"]["podSelector"], pod.labels)
     ]
     key, peers = ("egress", "to") if way == "Egress" else ("ingress", "from")
     rules = [rule for spec in selecting for rule in spec.get(key, [])]
@@ -74,12 +74,13 @@ def _matches(entry: dict[str, Any], other: Peer) -> bool:
     is_space = (
         other.namespace == NAMESPACE
         if spaces is None
-        else _selects(spaces, {"kubernetes.io/metadata.name": other.namespace})
+        else selects(spaces, {"kubernetes.io/metadata.name": other.namespace})
     )
-    return is_space and _selects(entry.get("podSelector", {}), other.labels)
+    return is_space and selects(entry.get("podSelector", {}), other.labels)
 
 
-def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a label selector picks a pod with these labels."""
     wanted = selector.get("matchLabels", {})
     return wanted.items() <= labels.items() and all(
         _holds(rule, labels) for rule in selector.get("matchExpressions", [])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helm.binaries import Binary
 from tests.helm.network import Peer, may_connect, role
-from tests.helm.render import KubernetesObject, render
+from tests.helm.render import KubernetesObject, pods, render
 
 Charts = dict[str, list[KubernetesObject]]
 
@@ -20,6 +20,7 @@ API_SERVER, CLOUD_STORE, METADATA = (
 )
 ROLES = ("head", "worker", "submitter", "tracking", "object-store", "test", "nobody")
 GCS, DASHBOARD, RAY_WORKER, METRICS, MLFLOW, S3, HTTPS = 6379, 8265, 23456, 8080, 5000, 8333, 443
+RAY_CLIENT = 10001
 
 INSIDE = {
     ("head", "worker", GCS), ("worker", "head", GCS),
@@ -63,6 +64,17 @@ def test_the_operator_reaches_dashboards_and_no_more(charts: Charts) -> None:
     assert not may_connect(objects, OPERATOR, role("tracking"), MLFLOW)
     neighbour = Peer(namespace="kuberay-system", labels={"app": "shell"})
     assert not may_connect(objects, neighbour, role("head"), DASHBOARD)
+
+
+def test_people_do_not_reach_the_shared_cluster(charts: Charts) -> None:
+    """Not from other namespaces and not from outside; `kubectl port-forward` passes no policy."""
+    objects = charts["shared-cluster"]
+    head = Peer(labels=dict(pods(objects))["RayCluster/pricon-shared/head"]["metadata"]["labels"])
+    outside = Peer(address="203.0.113.9")
+    for port in (DASHBOARD, RAY_CLIENT):
+        for people in (Peer(namespace="notebooks"), Peer(namespace="ingress-nginx"), outside):
+            assert not may_connect(objects, people, head, port)
+        assert may_connect(objects, role("worker"), head, port)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_kuberay_is_missed(each_helm: Binary, noted_chart: Path) -> None:
     assert "RayJob" not in notes(each_helm, noted_chart, is_full=True)
 
 
+def test_the_operator_is_let_in_from_one_namespace(helm: Binary, noted_chart: Path) -> None:
+    warning = "Network policies let the KubeRay operator in from namespace kuberay-system only."
+    text = notes(helm, noted_chart)
+    assert warning in text
+    assert "fails every run 30 s after its end" in text
+    assert warning not in notes(helm, noted_chart, "nothing-tracked"), "it has no policies"
+
+
 def test_an_image_by_tag_is_pointed_at(helm: Binary, noted_chart: Path) -> None:
     assert "set `image.digest`" in notes(helm, noted_chart)
     assert "set `image.digest`" not in notes(helm, noted_chart, "digest")

@@ -13,18 +13,21 @@ from pricon.launch.submission import Submission
 from pricon.spec.load import load_job
 from tests.helm.binaries import Binary
 from tests.helm.kinds import VERSIONS, complaints
-from tests.helm.network import Peer, may_connect, role
+from tests.helm.network import Peer, may_connect, role, selects
 from tests.helm.notes import notes
 from tests.helm.render import (
     CHART,
     FEATURES,
     KubernetesObject,
+    ci_file,
     containers,
     environment,
     identity,
     named,
+    pods,
     profile_of,
 )
+from tests.helm.render import render as render_chart
 from tests.helm.restricted import violations
 from tests.kuberay import check_strictly
 from tests.safeguards.sources import ROOT
@@ -107,11 +110,34 @@ def test_they_reach_each_other_and_the_services(charts: Charts) -> None:
     assert keys == {"head"}
 
 
-def test_the_budget_protects_heads_of_runs(charts: Charts) -> None:
-    (budget,) = [e for e in charts["default"] if e["kind"] == "PodDisruptionBudget"]
-    wanted = budget["spec"]["selector"]["matchLabels"].items()
-    labels = {n: p["metadata"]["labels"] for n, p in run_pods(run_of(charts, "default")).items()}
-    assert [name for name, have in labels.items() if wanted <= have.items()] == ["head"]
+def test_the_budget_protects_heads_and_submitters_of_runs(charts: Charts) -> None:
+    """And nothing that never ends: a drain would wait for the shared cluster's head for ever."""
+    objects = charts["shared-cluster"]
+    (budget,) = [entry for entry in objects if entry["kind"] == "PodDisruptionBudget"]
+    everybody = {**dict(pods(objects)), **run_pods(run_of(charts, "shared-cluster"))}
+    assert "RayCluster/pricon-shared/head" in everybody
+    protected = {
+        name
+        for name, pod in everybody.items()
+        if selects(budget["spec"]["selector"], pod["metadata"]["labels"])
+    }
+    assert protected == {"head", "submitter"}
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_queue_covers_what_they_request(helm: Binary, gpus: int) -> None:
+    """Kueue admits nothing that requests a resource which its ClusterQueue does not cover."""
+    settings = (f"profile.pools.cpu.gpus={gpus}",)
+    objects = render_chart(helm, ci_file("kueue"), settings=settings)
+    (group,) = named(objects, "ClusterQueue", "pricon")["spec"]["resourceGroups"]
+    requested = {
+        resource
+        for pod in run_pods(run_of({"kueue": objects}, "kueue")).values()
+        for container in containers(pod)
+        for resource in container["resources"]["requests"]
+    }
+    assert {"ephemeral-storage", *(["nvidia.com/gpu"] if gpus else [])} <= requested
+    assert requested <= {*group["coveredResources"]}
 
 
 def test_the_submitter_s_role_covers_what_is_sent(charts: Charts) -> None:
@@ -122,7 +148,7 @@ def test_the_submitter_s_role_covers_what_is_sent(charts: Charts) -> None:
         rules = [
             r for r in allowed["rules"] if group in r["apiGroups"] and plural in r["resources"]
         ]
-        assert {"create", "get", "list", "patch", "delete"} <= {*rules[0]["verbs"]}
+        assert {"create", "get", "delete"} <= {*rules[0]["verbs"]}
     assert yaml.safe_load(run.config_map["data"]["job.yaml"])["name"] == "helm-test"
 
 

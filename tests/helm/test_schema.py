@@ -139,6 +139,9 @@ def test_what_is_refused(
     assert expected in done.stderr
 
 
+QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -186,6 +189,21 @@ def test_what_is_refused(
         (
             ("objectStore.enabled=true", "profile.storage.endpointUrl=https://s3.example.org"),
             "`objectStore.enabled` is true, and `profile.storage.endpointUrl` is another store",
+        ),
+        *(
+            (
+                (*QUEUE, f"kueue.quota.{resource}=null"),
+                f"`kueue.quota` has no `{resource}`, which all pods request: Kueue would admit",
+            )
+            for resource in ("cpu", "memory", "ephemeral-storage")
+        ),
+        (
+            (*QUEUE, r"kueue.quota.nvidia\.com/gpu=null", "profile.pools.cpu.gpus=1"),
+            "`kueue.quota` has no `nvidia.com/gpu`, which workers of pool `cpu` request",
+        ),
+        (
+            (*QUEUE, "profile.pools.cpu.gpus=1", "profile.pools.cpu.gpuResource=amd.com/gpu"),
+            "`kueue.quota` has no `amd.com/gpu`, which workers of pool `cpu` request",
         ),
     ],
 )

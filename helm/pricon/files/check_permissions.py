@@ -11,13 +11,15 @@ ACCOUNT = Path(os.environ.get("ACCOUNT", "/var/run/secrets/kubernetes.io/service
 RAY_JOBS, CONFIG_MAPS, PODS = ("ray.io", "rayjobs"), ("", "configmaps"), ("", "pods")
 
 ALLOWED = {
-    RAY_JOBS: ("create", "get", "list", "watch", "delete", "patch"),
-    CONFIG_MAPS: ("create", "get", "list", "delete", "patch"),
+    RAY_JOBS: ("create", "get", "list", "watch", "delete"),
+    CONFIG_MAPS: ("create", "get", "delete"),
     PODS: ("get", "list", "watch"),
     ("", "pods/log"): ("get",),
     ("", "events"): ("list", "watch"),
 }
 REFUSED = {
+    RAY_JOBS: ("patch", "update"),
+    CONFIG_MAPS: ("list", "patch", "update"),
     ("", "secrets"): ("get", "list", "watch", "create"),
     PODS: ("create", "delete", "patch"),
     ("", "pods/exec"): ("create",),

@@ -5,6 +5,7 @@
 {{- include "pricon.checkPools" $profile -}}
 {{- include "pricon.checkServices" (dict "root" . "profile" $profile) -}}
 {{- include "pricon.checkIngress" .Values.tracking -}}
+{{- include "pricon.checkQueue" (dict "kueue" .Values.kueue "pools" $profile.pools) -}}
 {{- include "pricon.checkApis" . -}}
 {{- if regexMatch "://[^/@\"]*@" (toJson .Values) -}}
 {{- fail "an address holds a user or a password\n\nhint: put it in a secret and name the secret (`secretName`, `existingSecret`)" -}}
@@ -53,6 +54,23 @@
 {{- end -}}
 {{- if not .auth.enabled -}}
 {{- fail "anyone who reaches the ingress could read and delete results: `tracking.auth.enabled` is false\n\nhint: turn it on, or leave the ingress off and use kubectl port-forward" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Kueue admits no pod that requests what its ClusterQueue does not cover. */}}
+{{- define "pricon.checkQueue" -}}
+{{- if and .kueue.enabled .kueue.createClusterQueue -}}
+{{- $requested := dict "cpu" "all pods" "memory" "all pods" "ephemeral-storage" "all pods" -}}
+{{- range $name, $pool := .pools -}}
+{{- if gt (int $pool.gpus) 0 -}}
+{{- $_ := set $requested ($pool.gpuResource | default "nvidia.com/gpu") (printf "workers of pool `%s`" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $resource, $pods := $requested -}}
+{{- if not (hasKey $.kueue.quota $resource) -}}
+{{- fail (printf "`kueue.quota` has no `%s`, which %s request: Kueue would admit none of them\n\nhint: add the most of it that admitted runs may take together" $resource $pods) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -8,7 +8,7 @@ metadata:
     pricon.dev/role: {{ .role }}
 spec:
   serviceAccountName: {{ .profile.serviceAccount }}
-  automountServiceAccountToken: {{ eq .role "head" }} # for the autoscaler
+  automountServiceAccountToken: false # the autoscaler mounts volume `api`
   enableServiceLinks: false
   restartPolicy: Never # KubeRay makes a new pod; the autoscaler must not count one twice
   {{- with .profile.imagePullSecrets }}
@@ -60,9 +60,31 @@ spec:
           {{- toYaml $resources | nindent 10 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        - {name: shm, mountPath: /dev/shm}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: {{ $place.scratch | default "10Gi" }}}
+    - name: shm # Ray's objects, and NCCL's exchange between GPUs
+      emptyDir: {medium: Memory, sizeLimit: {{ max 1 (int $place.gpus) }}Gi}
+    {{- if eq .role "head" }}
+    {{- include "pricon.apiVolume" . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
+{{/* What Kubernetes mounts into every container where accounts automount, as a volume that one container chooses. */}}
+{{- define "pricon.apiVolume" -}}
+- name: api
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3607}
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - {key: ca.crt, path: ca.crt}
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}
 {{- end }}
 
 {{/* What pods of a run know about the tracking server. Argument: profile. */}}
