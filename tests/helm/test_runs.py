@@ -71,7 +71,7 @@ def test_what_they_name_is_there(charts: Charts, feature: str) -> None:
     for name, pod in run_pods(run_of(charts, feature)).items():
         spec = pod["spec"]
         assert ("ServiceAccount", spec["serviceAccountName"]) in known
-        assert spec["automountServiceAccountToken"] in (False, name == "head")
+        assert spec["automountServiceAccountToken"] is False
         if "priorityClassName" in spec:
             assert ("PriorityClass", spec["priorityClassName"]) in known
     queue = run_of(charts, feature).ray_job["metadata"]["labels"].get("kueue.x-k8s.io/queue-name")
