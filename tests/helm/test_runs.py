@@ -68,7 +68,7 @@ def test_a_namespace_that_enforces_restricted_takes_them(charts: Charts, feature
 @pytest.mark.parametrize("feature", FEATURES)
 def test_what_they_name_is_there(charts: Charts, feature: str) -> None:
     known = {identity(entry) for entry in charts[feature]}
-    for name, pod in run_pods(run_of(charts, feature)).items():
+    for pod in run_pods(run_of(charts, feature)).values():
         spec = pod["spec"]
         assert ("ServiceAccount", spec["serviceAccountName"]) in known
         assert spec["automountServiceAccountToken"] is False
