@@ -38,6 +38,7 @@ class RayCluster:
 
     def start_worker(self) -> None:
         """Add the worker node; returns when it has joined."""
+        assert self.worker is None, "there is one already"
         options = [
             *(f"--address={self.gcs}", "--num-cpus=2", f"--object-store-memory={_MEMORY}"),
             f"--dashboard-agent-listen-port={self.worker_agent_port}",

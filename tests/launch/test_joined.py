@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,15 +59,14 @@ def test_a_lost_node_costs_no_retry(job: JobSpec, cluster: RayCluster, tmp_path:
         stdout=subprocess.PIPE,
         text=True,
     ) as driver:
-        assert driver.stdout is not None
-        lines = []
-        for line in driver.stdout:
-            lines.append(line)
-            if cluster.worker is not None and "epoch" in line:
-                cluster.kill_worker()
-                break
+        checkpoints = Path(job.output) / "checkpoints"
+        while not [*checkpoints.rglob("*.json")]:
+            assert driver.poll() is None, "ended before it was disturbed"
+            time.sleep(0.1)
+        cluster.kill_worker()
         cluster.start_worker()
-        lines += driver.stdout
+        assert driver.stdout is not None
+        lines = [*driver.stdout]
     assert driver.returncode == 0, "".join(lines[-5:])
     assert read(lines[-1].strip()) == EndBulletin(exit_code=0, cause="done")
 
