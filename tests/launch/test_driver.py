@@ -98,13 +98,16 @@ def test_a_changed_student_reuses_the_teachers(job: JobSpec) -> None:
 
 
 def test_lost_records_are_trained_again_and_nothing_else(job: JobSpec) -> None:
-    first = rehearse(job)
-    before = stage_files(job)
+    rehearse(job)
+    first, before = predictions(job), stage_files(job)
     lost = sorted(before)[0]
     (Path(job.output) / "stages" / lost).unlink()
-    second = rehearse(job)
+    rehearse(job)
     after = stage_files(job)
-    assert markdown(second, {}) == markdown(first, {})
+    # Alone in its pack it is the same to float tolerance, which may turn a best epoch.
+    for one, two in zip(first, predictions(job), strict=True):
+        assert (one["trial_id"], one["window"]) == (two["trial_id"], two["window"])
+        assert np.isclose(one["probability_high"], two["probability_high"], atol=1e-5)
     untouched = {name for name in before if name != lost}
     rewritten = {name for name in untouched if after[name] != before[name]}
     assert not rewritten
