@@ -153,6 +153,8 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
     jobs = RayJobs(address)
     ray_job = jobs.submit(job, submission)
     _say(f"Ray job {ray_job} at {address}")
+    if submission.is_tracked and job.tracking.uri is None:
+        _say("nothing is recorded in MLflow: `tracking.uri` is not set")
     end: EndBulletin | None = None
     how = f"submit again to follow it, `ray job stop --address {address} {ray_job}` ends it"
     if place.detaches:

@@ -88,6 +88,12 @@ def open_built(spec: CorpusSpec, storage_spec: StorageSpec) -> Corpus:
     """
     corpus = open_corpus(open_storage(spec.uri, storage_spec))
     if spec.recordings is None or _is_absent(spec.recordings):
+        if spec.source is not None and corpus.manifest.generated:
+            raise CorpusError(
+                f"recordings not found: {Path(spec.source).absolute()}\n"
+                f"  and the corpus at {spec.uri} was built from generated ones",
+                "mend `corpus.source`, or take it out to use the generated corpus",
+            )
         check_agreement(corpus.manifest, spec, None)
     else:
         sizes = source_sizes(open_adapter(spec), spec.recordings)

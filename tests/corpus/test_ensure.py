@@ -49,6 +49,18 @@ def test_needs_no_recordings_once_built(spec: RecolaSpec) -> None:
     assert ensure_corpus(sourceless, StorageSpec()).manifest == built.manifest
 
 
+def test_generated_people_never_stand_in_for_recordings_that_are_not_there(
+    spec: RecolaSpec, tmp_path: Path
+) -> None:
+    ensure_corpus(spec, StorageSpec())
+    mistyped = spec.model_copy(update={"source": str(tmp_path / "RECOAL")})
+    with pytest.raises(
+        CorpusError, match=r"RECOAL\n  and the corpus at .* from generated ones"
+    ) as e:
+        ensure_corpus(mistyped, StorageSpec())
+    assert e.value.hint == "mend `corpus.source`, or take it out to use the generated corpus"
+
+
 def test_other_settings_are_refused(spec: RecolaSpec) -> None:
     ensure_corpus(spec, StorageSpec())
     windows = WindowSpec(window_s=8, hop_s=4)
