@@ -1,9 +1,11 @@
 """Entry points: run a command, turn an error into a message and an exit code."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 import typer.exceptions
@@ -19,12 +21,25 @@ KEPT = "; finished trials are kept\n\nhint: submit again to go on"
 
 def submit_main() -> None:
     """`pricon-submit`."""
-    sys.exit(exit_code_of(_submit, KEPT))
+    _leave(exit_code_of(_submit, KEPT))
 
 
 def main() -> None:
     """`pricon`."""
-    sys.exit(exit_code_of(_pricon))
+    _leave(exit_code_of(_pricon))
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process; at once after an interruption, when threads may still wait in Ray.
+
+    An orderly end would shut Ray down under them, and Ray answers that with an exit code of its
+    own. Ray's processes see that we have gone, and go too.
+    """
+    if code != INTERRUPTED:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _submit() -> object:

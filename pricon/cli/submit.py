@@ -18,6 +18,7 @@ from pricon.cli.remote import Place, send
 from pricon.corpus.ensure import look_at
 from pricon.errors import SpecError
 from pricon.launch.preflight import Prepared, prepare
+from pricon.launch.sizing import check_fits
 from pricon.launch.submission import Submission
 from pricon.launch.submit import approved_corpus, run, run_storage
 from pricon.report.tables import terminal
@@ -104,8 +105,11 @@ def submit(  # noqa: PLR0913  # options of a command
         place = Place(context=context, namespace=namespace, profile=profile, detaches=detach)
         submission = Submission(folds=folds, reruns=rerun, is_tracked=not no_track)
         raise typer.Exit(send(spec, submission, place, dry_run=dry_run))
+    check_fits(spec.target, spec.resources)
     if dry_run:
-        show_plan(prepare(spec, look_at(spec.corpus, spec.storage), folds), Console())
+        prepared = prepare(spec, look_at(spec.corpus, spec.storage), folds)
+        run_storage(spec, prepared.plan).check_writable()
+        show_plan(prepared, Console())
         return
     errors = Console(stderr=True)
     tracker = no_tracker() if no_track else _tracker(spec)

@@ -147,7 +147,7 @@ class EndBulletin(Spec):
     def of_error(error: BaseException) -> "EndBulletin":
         """What is said of an error that ends a driver."""
         match error:
-            case KeyboardInterrupt() | SystemExit():  # Ray makes the latter of a SIGTERM
+            case KeyboardInterrupt():
                 return EndBulletin(exit_code=130, cause="interrupted")
             case TrainingError():
                 cause: Cause = "trials"

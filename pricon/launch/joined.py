@@ -1,17 +1,13 @@
 """The Ray cluster that this process belongs to: the driver of a run on a cluster."""
 
-import logging
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import ray
 
 from pricon.errors import LaunchError
-from pricon.launch.ray_lanes import Connect, Machine
+from pricon.launch.ray_lanes import Connect
+from pricon.launch.ray_start import start_ray
+from pricon.launch.sizing import Machine
 
 _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
@@ -25,23 +21,13 @@ def joined_ray(*, grows: bool) -> Connect:
     return partial(_joined, grows=grows)
 
 
-@contextmanager
-def _joined(*, grows: bool) -> Iterator[Machine | None]:
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)  # noqa: TID251  # Ray Train hands it to its controller
-    on_sigterm = signal.getsignal(signal.SIGTERM)
+def _joined(*, grows: bool) -> Machine | None:
     try:
-        ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+        start_ray(_ENVIRONMENT, address="auto")
     except Exception as err:  # Ray raises whatever failed inside it
         raise LaunchError(
             f"no Ray cluster to be joined from here: {type(err).__name__}: {err}",
             "`target: ray` is for a process inside a Ray cluster, such as the entrypoint of a Ray "
             "job; `--target local` starts a Ray of its own",
         ) from err
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in the place of ours
-    try:
-        yield None if grows else ray.cluster_resources()  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
+    return None if grows else ray.cluster_resources()  # type: ignore[no-untyped-call]

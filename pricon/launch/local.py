@@ -1,16 +1,13 @@
 """A Ray of our own on this machine: it starts with a run and stops with it."""
 
-import logging
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
+import psutil
 import ray
 
 from pricon.errors import LaunchError
-from pricon.launch.ray_lanes import Machine
+from pricon.launch.ray_start import start_ray
+from pricon.launch.sizing import Machine
 
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Ray's shared memory. Plans and events are small; the corpus never travels through it."""
@@ -25,22 +22,17 @@ ENVIRONMENT = {
 }
 
 
-@contextmanager
-def own_ray() -> Iterator[Machine]:
-    """A Ray of our own, quiet, without dashboard; stopped in every case.
+def own_ray() -> Machine:
+    """Start a Ray of our own, quiet, without dashboard; what this machine has.
 
     Raises:
         LaunchError: it does not start.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)  # noqa: TID251  # Ray's own processes inherit it
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
+        start_ray(
+            ENVIRONMENT,
             address="local",
             include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
             object_store_memory=_OBJECT_STORE_BYTES,
         )
     except Exception as err:  # Ray raises whatever failed inside it
@@ -48,10 +40,12 @@ def own_ray() -> Iterator[Machine]:
             f"Ray did not start on this machine: {type(err).__name__}: {err}",
             "`--target inprocess` runs the job without Ray",
         ) from err
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in the place of ours
-    try:
-        yield ray.cluster_resources()  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
+    return ray.cluster_resources()  # type: ignore[no-untyped-call,no-any-return]
+
+
+def end_controllers() -> None:
+    """Kill the controllers of the Ray Train runs of our own Ray, so that nobody waits for them."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended by itself
+            if " ".join(process.cmdline()).startswith("ray::TrainController"):
+                process.kill()

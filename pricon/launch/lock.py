@@ -22,6 +22,7 @@ def only_one(output: str, job_name: str) -> Iterator[None]:
         yield
         return
     path = Path(output) / f".{job_name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,14 +5,12 @@ more, training an affect model often less. Ray Train's own checkpoints are not u
 in storage under our commit records, because a returned `report` does not mean a durable checkpoint.
 """
 
-import math
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +21,11 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pricon.errors import LaunchError, PriconError, StorageError
+from pricon.errors import PriconError, StorageError
 from pricon.launch.events import LaneDone, Listen
 from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller
+from pricon.launch.sizing import Machine, Share
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
@@ -37,20 +36,32 @@ _TAKEN_AWAY = (
 )
 _NODE_DEATH_S = 30.0
 """So long Ray takes at most to call a silent node dead."""
+_LEAVE_S = 10.0
+"""So long lanes that are no longer wanted may take to end: a controller may just be starting."""
 
-Machine = Mapping[str, float]
-"""Ray's name of a resource -> how much of it there is."""
-
-Connect = Callable[[], AbstractContextManager[Machine | None]]
-"""Leads to a Ray and away from it again. Null: it grows as lanes ask for workers."""
+Connect = Callable[[], Machine | None]
+"""Leads to a Ray. Null: it grows as lanes ask for workers."""
 
 
 class RayLanes:
-    """See `Lanes`."""
+    """See `Lanes`.
 
-    def __init__(self, resources: ResourcesSpec, connect: Connect) -> None:
+    Args:
+        resources: of a lane.
+        connect: starts Ray, or joins one.
+        end_controllers: ends Ray Train runs that nobody wants any more; None where they end with
+            this process.
+    """
+
+    def __init__(
+        self,
+        resources: ResourcesSpec,
+        connect: Connect,
+        end_controllers: Callable[[], None] | None = None,
+    ) -> None:
         self.resources = resources
         self.connect = connect
+        self.end_controllers = end_controllers
 
     def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
         """See `Lanes`.
@@ -58,84 +69,64 @@ class RayLanes:
         Raises:
             LaunchError: there is no Ray, or one lane needs more than it has.
         """
-        with self.connect() as machine, tempfile.TemporaryDirectory(prefix="pricon-ray-") as folder:
-            share = _Share.of(self.resources, len(lanes), machine)
-            here = NodeAffinitySchedulingStrategy(
-                ray.get_runtime_context().get_node_id(), soft=False
-            )
-            actor: Any = ray.remote(Mailbox)
-            mailbox = actor.options(num_cpus=0, scheduling_strategy=here).remote()
-            slots = threading.Semaphore(share.at_once)
-            futures: dict[Future[None], Assignment] = {}
-            for assignment in lanes:
-                future: Future[None] = Future()
-                futures[future] = assignment
-                # Daemons: a `fit` that never hears of Ray's end must not keep this process alive.
-                work = _Work(assignment=assignment, share=share, mailbox=mailbox, folder=folder)
-                args = (future, slots, work)
-                threading.Thread(target=_settle, args=args, daemon=True).start()
-            _relay(futures, mailbox, listen)
+        machine = self.connect()
+        futures: dict[Future[None], Assignment] = {}
+        is_over = threading.Event()
+        try:
+            with tempfile.TemporaryDirectory(prefix="pricon-ray-") as folder:
+                share = Share.of(self.resources, len(lanes), machine)
+                mailbox = _mailbox()
+                slots = threading.Semaphore(share.at_once)
+                for assignment in lanes:
+                    future: Future[None] = Future()
+                    futures[future] = assignment
+                    work = _Work(
+                        assignment=assignment,
+                        share=share,
+                        mailbox=mailbox,
+                        folder=folder,
+                        is_over=is_over,
+                    )
+                    # Daemons: a `fit` that never hears of Ray's end must not keep us alive.
+                    args = (future, slots, work)
+                    threading.Thread(target=_settle, args=args, daemon=True).start()
+                _relay(futures, mailbox, listen)
+        finally:
+            is_over.set()
+            self._leave(futures)
+
+    def _leave(self, futures: Iterable[Future[None]]) -> None:
+        """Shut Ray down, unless somebody still waits in it.
+
+        Ray ends a process whose thread comes back to it after its shutdown: at once, with exit code
+        1 and without a word. Then it is rather left to end with this process.
+        """
+        until = time.monotonic() + _LEAVE_S
+        while waiting := not all(future.done() for future in futures):
+            if self.end_controllers is None or time.monotonic() > until:
+                break
+            self.end_controllers()
+            time.sleep(POLL_S)
+        if not waiting:
+            ray.shutdown()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
-    """What a lane gets: lanes at once, and GPUs of a worker."""
-
-    at_once: int
-    gpus: float
-
-    @staticmethod
-    def of(resources: ResourcesSpec, num_lanes: int, machine: Machine | None) -> "_Share":
-        if machine is None:
-            at_once = min(resources.lanes_at_once or num_lanes, num_lanes)
-            return _Share(at_once=max(1, at_once), gpus=resources.gpus_per_worker or 0.0)
-        gpus = gpus_of_worker(resources, num_lanes, machine)
-        fixed = resources.model_copy(update={"gpus_per_worker": gpus})
-        return _Share(at_once=lanes_that_fit(fixed, num_lanes, machine), gpus=gpus)
+def _mailbox() -> Any:
+    """On this node, which is the last to go."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(Mailbox)
+    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """A lane's work, and where it is done."""
+    """A lane's work, where it is done, and whether anybody still wants it."""
 
     assignment: Assignment
-    share: _Share
+    share: Share
     mailbox: Any
     folder: str
-
-
-def gpus_of_worker(resources: ResourcesSpec, num_lanes: int, machine: Machine) -> float:
-    """GPUs of a worker: as asked, else one where there are enough for all lanes, else a share."""
-    if resources.gpus_per_worker is not None:
-        return resources.gpus_per_worker
-    has = math.floor(machine.get("GPU", 0.0))
-    lanes = min(resources.lanes_at_once or num_lanes, num_lanes)
-    workers = max(1, lanes * resources.workers_per_lane)
-    return 0.0 if has == 0 else 1.0 / math.ceil(workers / has)
-
-
-def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Machine) -> int:
-    """How many lanes may run at once: as asked, but no more than `machine` has CPUs and GPUs for.
-
-    Raises:
-        LaunchError: not even one lane fits.
-    """
-    limit = resources.lanes_at_once or num_lanes
-    for noun, key, wants in (
-        ("CPU", "cpus_per_worker", resources.cpus_per_worker),
-        ("GPU", "gpus_per_worker", resources.gpus_per_worker or 0.0),
-    ):
-        has = machine.get(noun, 0.0)
-        lane = wants * resources.workers_per_lane
-        if lane > has:
-            raise LaunchError(
-                f"one lane needs {lane:g} {noun}s ({resources.workers_per_lane} workers of "
-                f"{wants:g}), but there are {has:g}",
-                f"lower `resources.workers_per_lane` or `resources.{key}`",
-            )
-        if lane > 0:
-            limit = min(limit, math.floor(has / lane))
-    return max(1, min(limit, num_lanes))
+    is_over: threading.Event
 
 
 def _relay(futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen) -> None:
@@ -167,7 +158,8 @@ def _settle(future: Future[None], slots: threading.Semaphore, work: _Work) -> No
     """Wait for a slot, run the lane, and leave what became of it in `future`."""
     with slots:
         try:
-            _fit_through_lost_nodes(work)
+            if not work.is_over.is_set():
+                _fit_through_lost_nodes(work)
         except Exception as err:  # whatever Ray raises is this lane's end, not the driver's
             future.set_exception(err)
         else:
@@ -187,6 +179,8 @@ def _fit_through_lost_nodes(work: _Work) -> None:
         try:
             return _fit(work)
         except Exception:
+            if work.is_over.is_set():
+                raise
             now = ray.get(work.mailbox.distance_of.remote(lane))
             if now <= before or not _has_lost_more_than(lost):
                 raise

@@ -84,9 +84,9 @@ def run(
         "environment.json": json.dumps(facts, indent=1).encode(),
     }
     folder = run_storage(job, plan)
-    for name, document in documents.items():
-        folder.write(name, document)
     with only_one(job.output, job.name):
+        for name, document in documents.items():
+            folder.write(name, document)
         if rerun:
             _forget(prepared)
         tracker.start(_run_record(prepared, facts, documents))

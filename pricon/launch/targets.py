@@ -17,10 +17,10 @@ def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
 
             return InprocessLanes()
         case "local":
-            from pricon.launch.local import own_ray
+            from pricon.launch.local import end_controllers, own_ray
             from pricon.launch.ray_lanes import RayLanes
 
-            return RayLanes(resources, own_ray)
+            return RayLanes(resources, own_ray, end_controllers)
         case "ray":
             from pricon.launch.joined import joined_ray
             from pricon.launch.ray_lanes import RayLanes

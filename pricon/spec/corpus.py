@@ -7,12 +7,24 @@ give; C-SCL and C-LUPI are the published codes of its two predecessors, named in
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from pricon.spec.base import ContradictionError, Spec
 
 Affect = Literal["arousal", "valence"]
 RecolaLayout = Literal["merged", "release", "avec"]
+
+
+def _folder(path: str) -> str:
+    if "://" in path:
+        raise ContradictionError(
+            f"recordings lie in a folder, not at `{path}`",
+            "copy them onto this machine; the corpus that is built from them may lie in a bucket",
+        )
+    return path
+
+
+_Folder = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$"), AfterValidator(_folder)]
 
 
 class WindowSpec(Spec):
@@ -54,7 +66,7 @@ class GenerateSpec(Spec):
     """RECOLA exists in three: one file a participant (`merged`, also null), annotation beside
     features (`release`), ARFF files of the AVEC challenge (`avec`). AGAIN has one layout."""
 
-    into: str | None = Field(None, min_length=1, pattern=r"^[^\x00]+$")
+    into: _Folder | None = None
     """Folder that they are written into, where it does not exist yet; null is
     `runs/recordings/` and the name of the adapter."""
 
@@ -89,7 +101,7 @@ class CorpusSpecBase(Spec):
     adapter: str
     """Whose files the recordings are."""
 
-    source: str | None = Field(None, min_length=1, pattern=r"^[^\x00]+$")
+    source: _Folder | None = None
     """Folder with the raw recordings. Only needed until the corpus is built."""
 
     generate: GenerateSpec | None = None

@@ -18,7 +18,12 @@ from pricon.spec.job import JobSpec
 
 _Location = tuple[str | int, ...]
 
-_WORDS = {"a valid array": "a list", "an object": "a mapping", "a valid dictionary": "a mapping"}
+_WORDS = {
+    "a valid array": "a list",
+    "an object": "a mapping",
+    "a valid dictionary": "a mapping",
+    "String should have": "text of",
+}
 """What the validator says -> what a reader of YAML says."""
 
 
@@ -157,11 +162,21 @@ class _Problem:
     def _expected(self) -> str:
         if self.allowed:
             return f"one of: {', '.join(self.allowed)}"
+        if self.details["type"] == "string_pattern_mismatch":
+            return self._described()
         words = self.details["msg"].removeprefix("Input should be ")
         words = words.split(", unable to parse")[0]
         for json_word, word in _WORDS.items():
             words = words.replace(json_word, word)
         return words
+
+    def _described(self) -> str:
+        """What a text stands for, by the first words of its documentation, and its form."""
+        words = re.split(r"[;.:](?:\s|$)", _schema_at(self.details["loc"]).get("description", ""))[
+            0
+        ]
+        form = f"text of the form `{self.details['ctx']['pattern']}`"
+        return f"{words[:1].lower()}{words[1:]}: {form}" if words else form
 
     def hint(self) -> str | None:
         if self.details["type"] == "value_error":

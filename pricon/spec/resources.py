@@ -2,7 +2,9 @@
 
 import re
 from difflib import get_close_matches
+from functools import partial
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,8 +27,10 @@ def known_target(target: str) -> str:
     Raises:
         ContradictionError: it is not; a ValueError with a hint.
     """
-    if target in TARGETS or is_address(target):
+    if target in TARGETS:
         return target
+    if is_address(target):
+        return without_credentials(target, environment="RAY_AUTH_TOKEN")
     near = get_close_matches(target, TARGETS, n=1)
     raise ContradictionError(
         f"there is no target `{target}`\n"
@@ -40,7 +44,45 @@ def is_address(target: str) -> bool:
     return _ADDRESS.fullmatch(target) is not None
 
 
+def without_credentials(address: str, *, environment: str) -> str:
+    """`address`, if all may read it: it is printed, and stored with every run.
+
+    Args:
+        address: of a server.
+        environment: names of the variables that credentials come from.
+
+    Raises:
+        ContradictionError: it holds a user name, a password or a query; not repeated.
+    """
+    parts = urlsplit(address)
+    if "@" in parts.netloc or parts.query:
+        raise ContradictionError(
+            "an address with a user name, a password or a query in it, which would be stored with "
+            "every run",
+            f"leave that out; credentials come from the environment: {environment}",
+        )
+    return address
+
+
 Target = Annotated[str, AfterValidator(known_target)]
+_Endpoint = Annotated[
+    str,
+    Field(pattern=r"^https?://"),
+    AfterValidator(
+        partial(without_credentials, environment="AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
+    ),
+]
+_Tracking = Annotated[
+    str,
+    Field(pattern=r"^(https?://|sqlite:///)"),
+    AfterValidator(
+        partial(
+            without_credentials,
+            environment="MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or "
+            "MLFLOW_TRACKING_TOKEN",
+        )
+    ),
+]
 NodeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
@@ -89,7 +131,7 @@ class ResourcesSpec(Spec):
 class StorageSpec(Spec):
     """The object store. Credentials come from the environment, never from here."""
 
-    endpoint_url: str | None = Field(None, pattern=r"^https?://")
+    endpoint_url: _Endpoint | None = None
     """S3 endpoint other than AWS, such as `http://127.0.0.1:8333`."""
 
     region: str | None = None
@@ -99,6 +141,6 @@ class StorageSpec(Spec):
 class TrackingSpec(Spec):
     """MLflow."""
 
-    uri: str | None = Field(None, pattern=r"^(https?://|sqlite:///)")
+    uri: _Tracking | None = None
     """Tracking server or `sqlite:///path`; null means `<output>/mlflow.db` where output is a
     folder."""

@@ -19,8 +19,9 @@ def test_a_place_that_cannot_be_written_is_found_before_anything_is(
     place = str(tmp_path / "file" / "below")
     owner = {"into": document["corpus"]["generate"], "uri": document["corpus"], "output": document}
     owner[what][what] = place
-    error = refused(document, tmp_path, capsys, "--no-track", exit_code=3)
-    assert "part of this path is a file, not a folder" in error
+    for options in (["--no-track"], ["--dry-run"]) if what == "output" else (["--no-track"],):
+        error = refused(document, tmp_path, capsys, *options, exit_code=3)
+        assert "part of this path is a file, not a folder" in error
 
 
 @pytest.mark.s3

@@ -77,7 +77,6 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
         (LaunchError("no Ray"), "infrastructure", 3),
         (TrainingError("leak"), "trials", 1),
         (KeyboardInterrupt(), "interrupted", 130),
-        (SystemExit(15), "interrupted", 130),
         (ZeroDivisionError("1 / 0"), "defect", 70),
     ],
 )

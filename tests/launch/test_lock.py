@@ -49,6 +49,9 @@ def test_an_object_store_has_no_lock() -> None:
 
 
 def test_a_run_takes_it(job: JobSpec) -> None:
+    """A submission that is refused writes nothing."""
     rehearse(job.model_copy(update={"arms": ("majority",)}))
+    before = [*Path(job.output).rglob("*")]
     with only_one(job.output, job.name), pytest.raises(LaunchError, match="another submission"):
-        rehearse(job.model_copy(update={"arms": ("majority",)}))
+        rehearse(job.model_copy(update={"arms": ("majority", "e2e")}))
+    assert [*Path(job.output).rglob("*")] == before

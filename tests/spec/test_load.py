@@ -166,6 +166,42 @@ def test_a_modality_named_twice(available: str, privileged: str, expected: str) 
     assert "in `modalities`" in error.message
 
 
+@pytest.mark.parametrize(
+    ("line", "where", "environment"),
+    [
+        ("tracking: {uri: 'https://ada:s3cret@host'}", "tracking.uri", "MLFLOW_TRACKING_PASSWORD"),
+        ("tracking: {uri: 'https://host/?token=s3cret'}", "tracking.uri", "MLFLOW_TRACKING_TOKEN"),
+        ("storage: {endpoint_url: 'http://key:s3cret@s3'}", "storage.endpoint_url", "AWS_SECRET"),
+        ("target: 'http://ada:s3cret@ray:8265'", "target", "RAY_AUTH_TOKEN"),
+    ],
+)
+def test_no_address_holds_credentials(line: str, where: str, environment: str) -> None:
+    error = refused(JOB + line + "\n")
+    assert "an address with a user name, a password or a query in it" in error.message
+    assert f"in `{where}`" in error.message
+    assert environment in str(error.hint)
+    assert "s3cret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("output: ''", "expected text of at least 1 character"),
+        ("name: A B", "expected lower-case letters, digits and hyphens: text of the form `^[a-z0-"),
+        ("resources: {pool: A B}", "expected text of the form `^[a-z0-9]"),
+    ],
+)
+def test_what_form_a_text_must_have(line: str, expected: str) -> None:
+    text = JOB.replace("name: tiny\n", "") if line.startswith("name") else JOB
+    assert expected in refused(f"{text}{line}\n").message
+
+
+@pytest.mark.parametrize("key", ["source: s3://b/x", "generate: {into: s3://b/x}"])
+def test_recordings_lie_in_a_folder(key: str) -> None:
+    error = refused(JOB.replace("uri: corpora/tiny", key))
+    assert "recordings lie in a folder, not at `s3://b/x`" in error.message
+
+
 @pytest.mark.parametrize("available", ["[frames]", "[frames, [frames, sound]]"])
 def test_nothing_privileged_for_a_student(available: str) -> None:
     text = JOB.replace("[frames]", available).replace("privileged: [telemetry]", "privileged: []")

@@ -5,9 +5,11 @@ tokens, their renewal, certificates, proxies) is its work. It is the extra `k8s`
 without a cluster nor images need it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from pricon.errors import LaunchError
@@ -86,38 +88,56 @@ def _from_file(files: str, context: str | None, namespace: str | None, settings:
 
     try:
         merged = KubeConfigMerger(files).config.value
-        spaces = {
-            entry.value["name"]: entry.value.get("context", {}).get("namespace")
-            for entry in merged["contexts"]
+        contexts = {
+            entry.value["name"]: entry.value.get("context") or {} for entry in merged["contexts"]
         }
-        chosen = _choose(context or merged.get("current-context"), spaces, files)
+        users = {
+            entry.value["name"]: entry.value.get("user") or {}
+            for entry in merged.get("users") or ()
+        }
+        chosen = _choose(context or merged.get("current-context"), contexts, files)
+        _check_login(chosen, contexts[chosen], users, files)
         load_kube_config(files, context=chosen, client_configuration=settings)
-    except (
-        ConfigException,
-        yaml.YAMLError,
-        OSError,
-        LookupError,
-        AttributeError,
-        TypeError,
-    ) as err:
-        said = " ".join(str(err).split())
-        raise LaunchError(
-            f"kubeconfig {files} cannot be used: {said}",
-            "`kubectl config view` shows what it says; get a new one from the cluster's owner",
-        ) from err
-    space = namespace or spaces[chosen] or "default"
+    except (AttributeError, LookupError, TypeError, UnicodeDecodeError) as err:
+        raise _unusable(files, "expected YAML with `clusters`, `contexts` and `users`") from err
+    except (ConfigException, yaml.YAMLError, OSError, ValueError) as err:
+        raise _unusable(files, " ".join(str(err).split())) from err
+    space = namespace or contexts[chosen].get("namespace") or "default"
     return Access(client=_client(settings), context=chosen, namespace=space)
 
 
-def _choose(context: str | None, spaces: dict[str, str | None], files: str) -> str:
-    names = ", ".join(f"`{name}`" for name in sorted(spaces)) or "none"
+def _unusable(files: str, why: str) -> LaunchError:
+    return LaunchError(
+        f"kubeconfig {files} cannot be used: {why}",
+        "`kubectl config view` shows what it says; get a new one from the cluster's owner",
+    )
+
+
+def _check_login(
+    name: str, context: Mapping[str, Any], users: Mapping[str, Mapping[str, Any]], files: str
+) -> None:
+    """Refuse a context that cannot log in: the client would go on without, as nobody."""
+    user = context.get("user")
+    if user is not None and user not in users:
+        raise _unusable(files, f"context `{name}` is of user `{user}`, whom it does not have")
+    plugin = users.get(user or "", {}).get("exec") or {}
+    command = plugin.get("command")
+    if command is not None and "/" not in command and which(command) is None:
+        raise LaunchError(
+            f"context `{name}` logs in with the program `{command}`, which is not installed",
+            " ".join((plugin.get("installHint") or f"install `{command}`, then try again").split()),
+        )
+
+
+def _choose(context: str | None, contexts: Mapping[str, Any], files: str) -> str:
+    names = ", ".join(f"`{name}`" for name in sorted(contexts)) or "none"
     if not context:
         raise LaunchError(
             f"kubeconfig {files} has no current context\n  it has: {names}",
             "add `--context`, or `kubectl config use-context NAME`",
         )
-    if context not in spaces:
-        close = get_close_matches(context, spaces, n=1)
+    if context not in contexts:
+        close = get_close_matches(context, contexts, n=1)
         raise LaunchError(
             f"kubeconfig {files} has no context `{context}`\n  it has: {names}",
             f"did you mean `{close[0]}`?" if close else "add `--context` with one of these",

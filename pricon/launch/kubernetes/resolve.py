@@ -5,7 +5,6 @@ Nothing here changes a result.
 
 import math
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from pricon.errors import SpecError
 from pricon.spec.job import JobSpec
@@ -26,11 +25,6 @@ def resolve(job: JobSpec, profile: ClusterProfile) -> JobSpec:
     pool_name, pool = pool_of(job.resources, profile)
     resources = _resources(job.resources, pool_name, pool, profile)
     _check_fits(resources, pool_name, pool)
-    if urlsplit(job.storage.endpoint_url or "").username is not None:
-        raise SpecError(
-            "`storage.endpoint_url` holds a password, which everybody could read in the cluster",
-            "leave it out: the cluster's profile names the secret with the keys",
-        )
     storage = {
         "endpoint_url": job.storage.endpoint_url or profile.storage.endpoint_url,
         "region": job.storage.region or profile.storage.region,
@@ -141,9 +135,4 @@ def _tracking(job: JobSpec, profile: ClusterProfile) -> str | None:
     uri = job.tracking.uri
     if uri is None or uri.startswith("sqlite:"):
         return None if profile.tracking is None else profile.tracking.uri
-    if urlsplit(uri).username is not None:
-        raise SpecError(
-            "`tracking.uri` holds a password, which everybody could read in the cluster",
-            "leave it out: the cluster's profile names a server and the secret with its password",
-        )
     return uri

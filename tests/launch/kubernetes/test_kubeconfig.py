@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import open_access
@@ -60,14 +61,36 @@ def test_no_current_context(tmp_path: Path) -> None:
     "text",
     [
         "", "clusters: [", "just words", "- 1", "contexts: [{context: {}}]",
-        "current-context: a\ncontexts: [{name: a, context: {cluster: b}}]",
+        "current-context: a\ncontexts: [{name: a, context: {cluster: b}}]", "\xff\xfe",
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_kubeconfig(text: str, tmp_path: Path) -> None:
     file = tmp_path / "config"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(LaunchError, match=r"kubeconfig .*config (cannot be used|has no)"):
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(LaunchError, match=r"kubeconfig .*config (cannot be used|has no)") as caught:
         open_access(kubeconfig=str(file))
+    assert "indices" not in caught.value.message, "words of Python"
+    assert "does not support" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("user", "says", "hint"),
+    [
+        ("somebody", "context `lab` is of user `somebody`, whom it does not have", "config view"),
+        ("ada", "logs in with the program `no-such-plugin`, which is not installed", "apt-get me"),
+    ],
+)
+def test_a_context_that_cannot_log_in(user: str, says: str, hint: str, tmp_path: Path) -> None:
+    """The client would go on as nobody, and the API server would be blamed."""
+    file = Path(write_kubeconfig(tmp_path / "config", URL))
+    document = YAML(typ="safe").load(file)
+    document["contexts"][0]["context"]["user"] = user
+    plugin = {"command": "no-such-plugin", "installHint": "apt-get me"}
+    document["users"][0]["user"] = {"exec": plugin}
+    YAML(typ="safe").dump(document, file)
+    with pytest.raises(LaunchError, match=says) as caught:
+        open_access(kubeconfig=str(file))
+    assert hint in str(caught.value.hint)
 
 
 def test_the_client_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

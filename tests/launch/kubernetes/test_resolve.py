@@ -72,8 +72,6 @@ def test_the_clusters_customs_stand_where_the_job_says_nothing() -> None:
         ({"corpus": {**GENERATED, "uri": "corpora/x"}}, "is corpora/x, which a cluster cannot"),
         ({"corpus": {**GENERATED, "uri": "file:///x"}}, "is file:///x, which a cluster cannot"),
         ({"output": "/data/runs"}, "`output` is /data/runs, which a cluster cannot write to"),
-        ({"tracking": {"uri": "http://me:secret@host"}}, "`tracking.uri` holds a password"),
-        ({"storage": {"endpoint_url": "http://me:secret@s3"}}, "`storage.endpoint_url` holds"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) -> None:
@@ -81,7 +79,6 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) ->
         resolved(**changes)
     assert expected in caught.value.message
     assert caught.value.hint is not None
-    assert "secret@" not in str(caught.value)
 
 
 def test_a_pod_holds_as_many_workers_as_it_has_room_for() -> None:

@@ -1,0 +1,57 @@
+"""How many lanes run at once, and what each of their workers gets."""
+
+import os
+
+import pytest
+
+from pricon.errors import LaunchError, SpecError
+from pricon.launch.sizing import check_fits, gpus_of_worker, lanes_that_fit
+from pricon.spec.resources import ResourcesSpec
+
+
+def test_lanes_are_limited_to_what_the_machine_has() -> None:
+    machine = {"CPU": 4.0, "GPU": 1.0}
+    assert lanes_that_fit(ResourcesSpec(), 1000, machine) == 4
+    assert lanes_that_fit(ResourcesSpec(lanes_at_once=1), 1000, machine) == 1
+    assert lanes_that_fit(ResourcesSpec(cpus_per_worker=0.25), 3, machine) == 3
+    assert lanes_that_fit(ResourcesSpec(gpus_per_worker=0.5), 1000, machine) == 2
+
+
+def test_a_lane_larger_than_the_machine_is_refused() -> None:
+    machine = {"CPU": 4.0}
+    with pytest.raises(LaunchError, match=r"one lane needs 8 CPUs \(8 workers of 1\)") as caught:
+        lanes_that_fit(ResourcesSpec(workers_per_lane=8), 1, machine)
+    assert caught.value.exit_code == 3
+    assert caught.value.hint == "lower `resources.workers_per_lane` or `resources.cpus_per_worker`"
+    with pytest.raises(LaunchError, match=r"one lane needs 1 GPUs .* there are 0"):
+        lanes_that_fit(ResourcesSpec(gpus_per_worker=1), 1, machine)
+
+
+@pytest.mark.parametrize(
+    ("asked", "lanes", "gpus", "share"),
+    [
+        ({}, 4, 0, 0.0),
+        ({}, 1, 1, 1.0),
+        ({}, 4, 8, 1.0),
+        ({}, 4, 1, 0.25),
+        ({}, 3, 2, 0.5),
+        ({"lanes_at_once": 1}, 4, 1, 1.0),
+        ({"workers_per_lane": 2}, 2, 4, 1.0),
+        ({"gpus_per_worker": 0}, 4, 8, 0.0),
+        ({"gpus_per_worker": 2}, 1, 8, 2.0),
+    ],
+)
+def test_workers_share_the_gpus_that_there_are(
+    asked: dict[str, float], lanes: int, gpus: int, share: float
+) -> None:
+    resources = ResourcesSpec.model_validate(asked)
+    assert gpus_of_worker(resources, lanes, {"CPU": 8.0, "GPU": float(gpus)}) == share
+
+
+def test_a_lane_larger_than_this_machine_is_refused_before_anything_starts() -> None:
+    cpus = os.cpu_count() or 1
+    wide = ResourcesSpec(workers_per_lane=cpus + 1)
+    with pytest.raises(SpecError, match=rf"one lane needs {cpus + 1} CPUs .* there are {cpus}"):
+        check_fits("local", wide)
+    check_fits("inprocess", wide)
+    check_fits("local", ResourcesSpec(lanes=1000, gpus_per_worker=8))
