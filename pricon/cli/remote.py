@@ -3,7 +3,7 @@
 What the driver says goes to stdout, what is said about the run to stderr.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -13,7 +13,7 @@ from pricon.cli.main import INTERRUPTED
 from pricon.cli.plan import show_plan
 from pricon.cli.runs import attend, open_cluster
 from pricon.corpus.ensure import look_at
-from pricon.errors import CorpusError, LaunchError
+from pricon.errors import CorpusError, LaunchError, SpecError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.kubernetes.estimate import Estimate, estimate
@@ -25,6 +25,7 @@ from pricon.launch.submission import Submission
 from pricon.spec.dump import dump
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile
+from pricon.spec.resources import is_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,31 @@ class Place:
     profile: str = PROFILE
     detaches: bool = False
 
+    @property
+    def has_profile_file(self) -> bool:
+        """Whether the profile is a file, not a ConfigMap."""
+        file = Path(self.profile)
+        return "/" in self.profile or file.suffix in {".yaml", ".yml"} or file.is_file()
+
+    def check_suits(self, target: str) -> None:
+        """Refuse what another target would have no use for.
+
+        Raises:
+            SpecError: an option for a cluster, and the job goes elsewhere.
+        """
+        given = {
+            "--context": self.context is not None,
+            "--namespace": self.namespace is not None,
+            "--profile": self.profile != PROFILE,
+            "--detach": self.detaches and not is_address(target),
+        }
+        idle = [option for option, is_given in given.items() if is_given]
+        if idle and target != "kubernetes":
+            raise SpecError(
+                f"`{idle[0]}` is for clusters, and the target is `{target}`",
+                f"add `--target kubernetes`, or leave `{idle[0]}` out",
+            )
+
 
 def send(job: JobSpec, submission: Submission, place: Place, *, dry_run: bool) -> int:
     """Send a job to where its target says, or show what would be sent; exit code."""
@@ -59,6 +85,12 @@ def send(job: JobSpec, submission: Submission, place: Place, *, dry_run: bool) -
 
 def send_to_kubernetes(job: JobSpec, submission: Submission, place: Place) -> int:
     """Submit, or attach to what runs already, and follow; exit code of the run."""
+    if place.has_profile_file:
+        raise SpecError(
+            f"`--profile {place.profile}` is a file, which `--dry-run` can look at; a run is sent "
+            "by the cluster's own profile",
+            "add `--dry-run`, or name the ConfigMap of the profile",
+        )
     cluster = open_cluster(place.context, place.namespace)
     rendered = render(job, read_profile(cluster, place.profile), submission)
     _prepared(job, submission.folds)
@@ -86,7 +118,7 @@ def _comes_back(submitted: Submitted) -> str:
 
 def dry_run_of_kubernetes(job: JobSpec, submission: Submission, place: Place) -> None:
     """Print the very objects that would be sent; plan, cost and checks go to stderr."""
-    if Path(place.profile).suffix in {".yaml", ".yml"}:
+    if place.has_profile_file:
         profile, cluster = load_profile(Path(place.profile)), None
     else:
         cluster = open_cluster(place.context, place.namespace)
@@ -95,7 +127,7 @@ def dry_run_of_kubernetes(job: JobSpec, submission: Submission, place: Place) ->
     errors = Console(stderr=True)
     prepared = _prepared(job, submission.folds)
     if prepared is not None:
-        show_plan(prepared, errors)
+        show_plan(replace(prepared, job=rendered.job), errors)
         errors.print(_cost(estimate(prepared, rendered.job, profile), profile), soft_wrap=True)
     _say_about_recordings(job, rendered)
     if cluster is None:
@@ -139,10 +171,13 @@ def _cost(found: Estimate, profile: ClusterProfile) -> str:
 def _time(hours: float) -> str:
     """Hours, or minutes where they are few.
 
-    >>> _time(0.031), _time(30.4)
-    ('2 minutes', '30 hours')
+    >>> _time(0.001), _time(0.031), _time(30.4)
+    ('a minute', '2 minutes', '30 hours')
     """
-    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(60 * hours))} minutes"
+    minutes = round(60 * hours)
+    if minutes < 2:
+        return "a minute"
+    return f"{hours:.0f} hours" if hours >= 2 else f"{minutes} minutes"
 
 
 def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
@@ -151,8 +186,8 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
 
     address = job.target
     jobs = RayJobs(address)
-    ray_job = jobs.submit(job, submission)
-    _say(f"Ray job {ray_job} at {address}")
+    ray_job, is_new = jobs.submit(job, submission)
+    _say(f"Ray job {ray_job} at {address}" if is_new else f"attached to Ray job {ray_job}")
     if submission.is_tracked and job.tracking.uri is None:
         _say("nothing is recorded in MLflow: `tracking.uri` is not set")
     end: EndBulletin | None = None

@@ -6,6 +6,7 @@ is said about the run to stderr.
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,16 +14,24 @@ from typing import Annotated
 import typer
 
 from pricon.cli.main import INTERRUPTED
-from pricon.errors import LaunchError
+from pricon.errors import LaunchError, PriconError, SpecError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
-from pricon.launch.kubernetes.client import Cluster
+from pricon.launch.kubernetes.client import Cluster, Object
 from pricon.launch.kubernetes.ending import Outcome
 from pricon.launch.kubernetes.following import Changed, Ended, Heard, Line, Waiting, follow
+from pricon.launch.kubernetes.kept import kept_lines
 from pricon.launch.kubernetes.kubeconfig import open_access
 from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.pods import Reason
-from pricon.launch.kubernetes.runs import get_run, list_runs, log_lines, output_of
+from pricon.launch.kubernetes.runs import (
+    ENDED,
+    get_run,
+    list_runs,
+    log_lines,
+    output_of,
+    state_of,
+)
 from pricon.launch.kubernetes.sending import cancel_run
 from pricon.launch.kubernetes.status import Status, brief_status, report_of, status_of
 
@@ -36,17 +45,31 @@ Namespace = Annotated[
 Context = Annotated[
     str | None, typer.Option(help="Of the kubeconfig, instead of its current context.")
 ]
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_cluster(context: str | None, namespace: str | None) -> Cluster:
-    """The cluster that the user's kubeconfig describes."""
+    """The cluster that the user's kubeconfig describes.
+
+    Raises:
+        SpecError: no namespace can be called so.
+        LaunchError: the kubeconfig cannot be used.
+    """
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        raise SpecError(
+            f"`--namespace` is {namespace!r}\n  expected lower-case letters, digits and hyphens",
+            "`kubectl get namespaces` lists them",
+        )
     kubeconfig = os.environ.get("KUBECONFIG")  # noqa: TID251  # as every client of a cluster
     return Cluster(open_access(context, namespace, kubeconfig))
 
 
 def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first.
+
+    Exit codes: 0, 2 an argument is wrong, 3 the cluster does not answer or refuses.
+    """
     found = [brief_status(run) for run in list_runs(open_cluster(context, namespace))]
     if as_json:
         typer.echo(json.dumps([status.to_dict() for status in found], indent=2))
@@ -60,7 +83,11 @@ def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJs
 def show_status(
     run: Run, namespace: Namespace = None, context: Context = None, as_json: AsJson = False
 ) -> None:
-    """Show a run's state, why it waits, and its trials by arm and fold."""
+    """Show a run's state, why it waits, and its trials by arm and fold.
+
+    Exit codes: 0 whatever the state, 2 an argument is wrong, 3 there is no such run, or the cluster
+    does not answer or refuses.
+    """
     status = status_of(open_cluster(context, namespace), run)
     typer.echo(json.dumps(status.to_dict(), indent=2) if as_json else _status_text(status))
 
@@ -73,16 +100,20 @@ def show_logs(
     namespace: Namespace = None,
     context: Context = None,
 ) -> int:
-    """Print what a run's driver has said."""
+    """Print what a run's driver has said.
+
+    Exit codes: 0, or with --follow that of the run, as pricon-submit has them; 2 an argument is
+    wrong, 3 there is no such run, or the cluster does not answer or refuses, 130 detached.
+    """
     cluster = open_cluster(context, namespace)
     if is_followed:
         return attend(cluster, run)
-    said = 0
-    for line in log_lines(cluster, get_run(cluster, run)):
-        said += 1
+    ray_job = get_run(cluster, run)
+    lines = [*log_lines(cluster, ray_job)] or _kept(cluster, ray_job)
+    for line in lines:
         bulletin = read(line)
         typer.echo(line if bulletin is None else words_of(bulletin))
-    if not said:
+    if not lines:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
         _tell_reason(status.reason)
@@ -90,8 +121,26 @@ def show_logs(
     return 0
 
 
+def _kept(cluster: Cluster, ray_job: Object) -> list[str]:
+    """Lines that the driver of an ended run kept in the object storage, if we may read them."""
+    if state_of(ray_job) not in ENDED:
+        return []
+    try:
+        lines = [*kept_lines(cluster, ray_job)]
+    except PriconError as err:
+        typer.echo(f"the log that the run kept cannot be read from here: {err.message}", err=True)
+        return []
+    if lines:
+        typer.echo("its pods are gone; this is what its driver kept", err=True)
+    return lines
+
+
 def cancel(run: Run, namespace: Namespace = None, context: Context = None) -> None:
-    """End a run; what it finished is kept."""
+    """End a run; what it finished is kept.
+
+    Exit codes: 0 it has ended, 2 an argument is wrong, 3 there is no such run, or the cluster does
+    not answer or refuses.
+    """
     cluster = open_cluster(context, namespace)
     output = output_of(get_run(cluster, run))
     before = cancel_run(cluster, run)
@@ -103,9 +152,16 @@ def cancel(run: Run, namespace: Namespace = None, context: Context = None) -> No
 
 
 def show_results(run: Run, namespace: Namespace = None, context: Context = None) -> int:
-    """Print a run's report, and say where it lies; exit code 1 where trials are missing."""
+    """Print a run's report, and say where it lies.
+
+    Exit codes: 0, 1 trials are missing, 2 an argument is wrong, 3 there is no report (yet) or no
+    such run, or the cluster does not answer or refuses.
+    """
     cluster = open_cluster(context, namespace)
     account, output = report_of(cluster, run)
+    if account.plan is None:
+        for line in _kept(cluster, get_run(cluster, run)):
+            account.take(line)
     if account.report is not None:
         typer.echo(words_of(account.report))
         return 0 if account.report.complete else 1

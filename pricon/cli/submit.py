@@ -24,7 +24,7 @@ from pricon.launch.submit import approved_corpus, run, run_storage
 from pricon.report.tables import terminal
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
-from pricon.spec.resources import is_address
+from pricon.spec.resources import TARGETS, is_address
 from pricon.track.open import default_uri, no_tracker, open_tracker
 from pricon.track.tracker import Tracker
 
@@ -52,7 +52,8 @@ def submit(  # noqa: PLR0913  # options of a command
         bool, typer.Option("--dry-run", help="Show the plan and its checks; run nothing.")
     ] = False,
     target: Annotated[
-        str | None, typer.Option(help="Where to run, instead of the job's own `target`.")
+        str | None,
+        typer.Option(help=f"Instead of the job's own: {', '.join(TARGETS)}, or an address of Ray."),
     ] = None,
     only_folds: Annotated[
         str | None, typer.Option(help="Run these folds alone, such as 0,1; the report says so.")
@@ -95,14 +96,15 @@ def submit(  # noqa: PLR0913  # options of a command
     """Run the comparison that JOB describes; what is already finished is not run again.
 
     Exit codes: 0 done, 1 a trial failed, 2 job file, arguments or recordings are wrong, 3 the
-    cluster or a service failed, 130 interrupted.
+    cluster or a service failed, 70 a defect of pricon, 130 interrupted.
     """
     spec = load_job(job)
     if target is not None:
         spec = spec.model_copy(update={"target": parse_target(target)})
     folds = parse_folds(only_folds)
+    place = Place(context=context, namespace=namespace, profile=profile, detaches=detach)
+    place.check_suits(spec.target)
     if spec.target == "kubernetes" or is_address(spec.target):
-        place = Place(context=context, namespace=namespace, profile=profile, detaches=detach)
         submission = Submission(folds=folds, reruns=rerun, is_tracked=not no_track)
         raise typer.Exit(send(spec, submission, place, dry_run=dry_run))
     check_fits(spec.target, spec.resources)

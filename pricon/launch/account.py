@@ -96,9 +96,10 @@ def words_of(bulletin: Bulletin) -> str:
                 f"plan: {total} trials, {len(arms)} arms ({', '.join(arms)}) x {len(folds)} folds"
                 f"   output={output}"
             )
-        case TrialBulletin(id=trial, arm=arm, fold=fold, status=status, error=error):
+        case TrialBulletin(stimulus=stimulus, fold=fold, seed=seed, error=error):
             why = f": {error}" if error else ""
-            return f"trial {trial} ({arm}, fold {fold}) {status}{why}"
+            where = f"{bulletin.arm}, {stimulus}, fold {fold}, seed {seed}"
+            return f"trial {bulletin.id} ({where}) {bulletin.status}{why}"
         case ProgressBulletin(text=text):
             return text
         case ReportBulletin(text=text, uri=uri):

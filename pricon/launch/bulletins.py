@@ -78,7 +78,13 @@ class TrialBulletin(Spec):
     arm: str
     """Of the trial."""
 
+    stimulus: str
+    """Of the trial."""
+
     fold: int
+    """Of the trial."""
+
+    seed: int
     """Of the trial."""
 
     status: Literal["finished", "failed"]
@@ -93,7 +99,9 @@ class TrialBulletin(Spec):
         return TrialBulletin(
             id=result.trial.id,
             arm=result.trial.arm,
+            stimulus=result.cell.stimulus,
             fold=result.cell.fold,
+            seed=result.cell.seed,
             status="finished" if result.status == "finished" else "failed",
             error=result.error,
         )
@@ -148,7 +156,8 @@ class EndBulletin(Spec):
         """What is said of an error that ends a driver."""
         match error:
             case KeyboardInterrupt():
-                return EndBulletin(exit_code=130, cause="interrupted")
+                hint = "submit again to go on: finished trials are kept"
+                return EndBulletin(exit_code=130, cause="interrupted", hint=hint)
             case TrainingError():
                 cause: Cause = "trials"
             case PriconError(exit_code=SpecError.exit_code):

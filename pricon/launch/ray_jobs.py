@@ -49,23 +49,23 @@ class RayJobs:
         self.address = address
         self.client: JobSubmissionClient = self._ask(lambda: JobSubmissionClient(address))
 
-    def submit(self, job: JobSpec, submission: Submission) -> str:
+    def submit(self, job: JobSpec, submission: Submission) -> tuple[str, bool]:
         """Run a job there; attach to it where it is running already.
 
         Folders in `job` are taken to be there as well: on one machine, or on a shared disk.
 
         Returns:
-            The identity of the Ray job.
+            The identity of the Ray job, and whether it is new.
         """
         handle = handle_of(job, submission.folds)
         running = self.find(handle)
         if running is not None:
-            return running
+            return running, False
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder:
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
             # One identity for all tries: a second one of a submission that did arrive is refused.
-            return self._patiently(
+            ray_job = self._patiently(
                 lambda: self.client.submit_job(
                     entrypoint=submission.command("job.yaml"),
                     submission_id=f"{handle}-{submission.id[:8]}",
@@ -73,6 +73,7 @@ class RayJobs:
                     metadata={_RUN: handle},
                 )
             )
+        return ray_job, True
 
     def find(self, handle: str) -> str | None:
         """The Ray job of a run that has not ended yet."""

@@ -61,7 +61,7 @@ def test_a_dry_run_prints_the_very_objects(
     config_map, ray_job = YAML(typ="safe", pure=True).load_all(shown.out)
     check_strictly(ray_job)
     assert "tiny: 10 trials" in shown.err
-    assert "estimate: 10 trials on at most 1 worker pod, about 1 minutes, 0.0" in shown.err
+    assert "estimate: 10 trials on at most 1 worker pod, about a minute, 0.0" in shown.err
     assert "GPU-hours" in shown.err
     assert "USD" in shown.err
     assert "the API server accepts it" in shown.err
@@ -163,7 +163,7 @@ def test_another_version_of_pricon(
     newer = make_profile(version="9.9.9").model_dump(mode="json", by_alias=True)
     file = tmp_path / "profile.yaml"
     file.write_text(json.dumps(newer), encoding="utf-8")
-    assert submit(job, "--dry-run", "--profile", file) == 3
+    assert submit(job, "--dry-run", "--profile", file) == 2
     assert "holds pricon 9.9.9" in said(capsys)
 
 
@@ -194,3 +194,32 @@ def test_a_ray_cluster_by_its_address(
     with with_token(TOKEN):
         assert submit(write_job(job, document), "--target", cluster.dashboard) == 2
     assert "20 folds asked for" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        (("--detach",), "--detach"),
+        (("--namespace", "lab"), "--namespace"),
+        (("--context", "lab"), "--context"),
+        (("--profile", "x.yaml", "--dry-run"), "--profile"),
+    ],
+)
+def test_options_that_another_target_has_no_use_for(
+    options: tuple[str, ...], option: str, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(job, "--target", "local", *options) == 2
+    shown = said(capsys)
+    assert f"`{option}` is for clusters, and the target is `local`" in shown
+    assert "add `--target kubernetes`" in shown
+
+
+def test_a_profile_from_a_file_sends_nothing(
+    api: ApiServer, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "profile.txt"
+    file.write_text(PROFILE, encoding="utf-8")
+    assert submit(job, "--profile", str(file)) == 2
+    assert "is a file, which `--dry-run` can look at" in said(capsys)
+    assert sent(api, tmp_path) == []
+    assert submit(job, "--profile", str(file), "--dry-run") == 0

@@ -144,7 +144,10 @@ def test_following_ends_with_the_run_s_exit_code(
     operator.finish()
     assert pricon("logs", "-f", HANDLE) == code
     shown = capsys.readouterr()
-    assert shown.out.splitlines()[1:] == ["ordinary", "trial a (e2e, fold 0) finished"]
+    assert shown.out.splitlines()[1:] == [
+        "ordinary",
+        "trial a (e2e, heist, fold 0, seed 0) finished",
+    ]
     assert shown.err.startswith(f"run {HANDLE}: finished\n{error}")
 
 
@@ -261,3 +264,10 @@ def test_no_kubeconfig(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert pricon("list") == 3
     assert "error: no kubeconfig: there is no file" in capsys.readouterr().err
+
+
+def test_a_namespace_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pricon("list", "--namespace", "A B") == 2
+    shown = capsys.readouterr().err
+    assert "`--namespace` is 'A B'\n  expected lower-case letters, digits and hyphens" in shown
+    assert "kubectl get namespaces" in shown

@@ -48,8 +48,11 @@ def test_lines_that_are_no_bulletins(line: str) -> None:
     ("line", "words"),
     [
         (plan(), f"plan: 6 trials, 2 arms (e2e, pricon) x 2 folds   output={FOLDER}"),
-        (trial("ab12", "e2e", 3), "trial ab12 (e2e, fold 3) finished"),
-        (trial("ab12", "e2e", 3, error="one class"), "trial ab12 (e2e, fold 3) failed: one class"),
+        (trial("ab12", "e2e", 3), "trial ab12 (e2e, heist, fold 3, seed 0) finished"),
+        (
+            trial("ab12", "e2e", 3, error="one class"),
+            "trial ab12 (e2e, heist, fold 3, seed 0) failed: one class",
+        ),
         (progress("lane 0: epoch 3"), "lane 0: epoch 3"),
         (report("a table\n"), f"a table\nreport   {FOLDER}/report.html"),
         (end(2, "input", "`x` is wrong"), "`x` is wrong"),

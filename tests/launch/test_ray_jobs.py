@@ -39,9 +39,10 @@ def ray_jobs(cluster: RayCluster) -> Iterator[RayJobs]:
 
 def test_the_life_of_a_job(job: JobSpec, ray_jobs: RayJobs) -> None:
     asked = job.model_copy(update={"arms": ("majority", "e2e")})
-    ray_job = ray_jobs.submit(asked, Submission())
+    ray_job, is_new = ray_jobs.submit(asked, Submission())
     assert ray_job.startswith(handle_of(asked))
-    assert ray_jobs.submit(asked, Submission()) == ray_job, (
+    assert is_new
+    assert ray_jobs.submit(asked, Submission()) == (ray_job, False), (
         "a second submission attaches to the first"
     )
     other: list[str] = []
@@ -61,7 +62,7 @@ def test_the_life_of_a_job(job: JobSpec, ray_jobs: RayJobs) -> None:
 
 def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     asked = job.model_copy(update={"seeds": tuple(range(40))})
-    ray_job = ray_jobs.submit(asked, Submission())
+    ray_job, _is_new = ray_jobs.submit(asked, Submission())
     for line in ray_jobs.follow(ray_job):
         if '"plan"' in line:
             ray_jobs.stop(ray_job)

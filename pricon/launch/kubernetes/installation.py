@@ -1,6 +1,7 @@
 """What the owner of a cluster installed, as far as a submitter must know it: its profile."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pricon import __version__
-from pricon.errors import LaunchError, SpecError
+from pricon.errors import LaunchError, PriconError, SpecError
 from pricon.launch.kubernetes.client import CONFIG_MAPS, Cluster
 from pricon.spec.profile import ClusterProfile
 
 PROFILE = "pricon-profile"
 _KEY = "profile.yaml"
+_MEND = "the cluster's owner mends it in the values of the chart and runs `helm upgrade`"
 
 
 def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
@@ -38,15 +40,14 @@ def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
         raise LaunchError(
             f"{where} has no key `{_KEY}`", "is it the one of the chart? `--profile` names another"
         )
-    return _profile(text, where)
+    return _profile(text, _Origin(f"{where}, `{_KEY}`", LaunchError, _MEND))
 
 
 def load_profile(file: Path) -> ClusterProfile:
     """A profile from a file, for a look at what would be sent to a cluster that is not here.
 
     Raises:
-        SpecError: there is no such file.
-        LaunchError: it is damaged, or of another version of pricon.
+        SpecError: there is no such file, it is damaged, or of another version of pricon.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -56,43 +57,46 @@ def load_profile(file: Path) -> ClusterProfile:
             "`kubectl get configmap pricon-profile -o jsonpath='{.data.profile\\.yaml}'` prints "
             "that of a cluster",
         ) from err
-    return _profile(text, str(file))
+    hint = "`deploy/profile.example.yaml` is a whole one; the chart's README tells its keys"
+    return _profile(text, _Origin(str(file), SpecError, hint))
 
 
-def _profile(text: str, where: str) -> ClusterProfile:
-    document = _parse(text, where)
-    _check_version(document, where)
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a profile stands, and what is said where it is wrong."""
+
+    where: str
+    error: type[PriconError]
+    hint: str
+
+
+def _profile(text: str, origin: _Origin) -> ClusterProfile:
+    document = _parse(text, origin)
+    _check_version(document, origin)
     try:
         return ClusterProfile.model_validate_json(json.dumps(document, default=str))
     except ValidationError as err:
-        raise LaunchError(
-            f"{where}, `{_KEY}`: {_first(err)}",
-            "the cluster's owner mends it in the values of the chart and runs `helm upgrade`",
-        ) from err
+        raise origin.error(f"{origin.where}: {_first(err)}", origin.hint) from err
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
+def _parse(text: str, origin: _Origin) -> dict[str, Any]:
     try:
         document = YAML(typ="safe", pure=True).load(text)
     except YAMLError as err:
         said = " ".join(str(err).split())
-        raise LaunchError(
-            f"{where}, `{_KEY}`: not valid YAML: {said}", "`helm upgrade` writes it again"
-        ) from err
+        raise origin.error(f"{origin.where}: not valid YAML: {said}", origin.hint) from err
     if not isinstance(document, dict):
-        raise LaunchError(
-            f"{where}, `{_KEY}`: expected a mapping", "`helm upgrade` writes it again"
-        )
+        raise origin.error(f"{origin.where}: expected a mapping", origin.hint)
     return document
 
 
-def _check_version(document: dict[str, Any], where: str) -> None:
+def _check_version(document: dict[str, Any], origin: _Origin) -> None:
     """Before the keys: those of another version may be others."""
     there = document.get("version")
     if isinstance(there, str) and there != __version__:
-        raise LaunchError(
+        raise origin.error(
             f"this is pricon {__version__}, and the image of the cluster holds pricon {there} "
-            f"({where})",
+            f"({origin.where})",
             f"`pip install pricon=={there}`, or the cluster's owner upgrades the chart",
         )
 
@@ -100,11 +104,14 @@ def _check_version(document: dict[str, Any], where: str) -> None:
 def _first(error: ValidationError) -> str:
     """What is wrong with the first wrong key."""
     found = error.errors()[0]
-    key = ".".join(map(str, found["loc"]))
+    key = ".".join(str(part) for part in found["loc"] if part != "[key]")
     match found["type"]:
         case "missing":
             return f"missing key `{key}`"
         case "extra_forbidden":
             return f"unknown key `{key}`"
+        case "string_pattern_mismatch":
+            form = found["ctx"]["pattern"]
+            return f"`{key}` is {found['input']!r}, expected text of the form `{form}`"
     said = str(found.get("ctx", {}).get("error") or found["msg"])
     return f"`{key}`: {said}" if key else said

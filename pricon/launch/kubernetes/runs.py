@@ -54,8 +54,8 @@ def get_run(cluster: Cluster, handle: str) -> Object:
     if found is None:
         raise LaunchError(
             f"there is no run `{handle}` in namespace `{cluster.namespace}`",
-            "`pricon list` shows all; the cluster forgets an ended run after `keepS` of its "
-            "profile, what it wrote stays in the object storage",
+            "`pricon list` shows all, `--namespace` looks elsewhere; what a run wrote stays in the "
+            "object storage when the cluster has forgotten it",
         )
     return found
 

@@ -122,8 +122,8 @@ def cancel_run(cluster: Cluster, handle: str) -> State:
 def _look_at(cluster: Cluster, rendered: Rendered, there: Object) -> Found:
     """What to make of a run that is there; what its driver said counts more than what Ray says."""
     state = state_of(there)
-    asked = _submission(rendered.ray_job)
-    if asked is not None and asked == _submission(there) and state not in ENDED:
+    asked = submission_of(rendered.ray_job)
+    if asked is not None and asked == submission_of(there) and state not in ENDED:
         return "new"
     end = read_log(cluster, there).end
     is_wrong = end is not None and end.exit_code != 0
@@ -132,8 +132,8 @@ def _look_at(cluster: Cluster, rendered: Rendered, there: Object) -> Found:
     return "finished" if state == "finished" and not is_wrong else "replaced"
 
 
-def _submission(ray_job: Mapping[str, Any]) -> str | None:
-    """Identity of the submission that made a RayJob."""
+def submission_of(ray_job: Mapping[str, Any]) -> str | None:
+    """Identity of the submission that made a RayJob; None where nothing says it."""
     notes = ray_job["metadata"].get("annotations") or {}
     return None if SUBMISSION not in notes else str(notes[SUBMISSION])
 

@@ -125,7 +125,8 @@ def plan() -> str:
 def trial(name: str, arm: str, fold: int, error: str | None = None) -> str:
     """A driver says what became of a trial."""
     status: Literal["finished", "failed"] = "failed" if error else "finished"
-    return write(TrialBulletin(id=name, arm=arm, fold=fold, status=status, error=error))
+    where = {"arm": arm, "stimulus": "heist", "fold": fold, "seed": 0}
+    return write(TrialBulletin(id=name, **where, status=status, error=error))
 
 
 def progress(text: str) -> str:

@@ -1,5 +1,6 @@
 """The cluster profile, and what is said where there is none that can be used."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,9 +8,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
 from pricon import __version__
-from pricon.errors import LaunchError
+from pricon.errors import LaunchError, SpecError
 from pricon.launch.kubernetes.client import Cluster
-from pricon.launch.kubernetes.installation import read_profile
+from pricon.launch.kubernetes.installation import load_profile, read_profile
 from tests.launch.kubernetes.clusters import make_profile
 from tests.launch.kubernetes.operator import Operator
 
@@ -62,7 +63,10 @@ def test_the_image_holds_another_version(kube: Cluster, operator: Operator) -> N
         ),
         (profile(colour="blue"), "unknown key `colour`"),
         ({"version": __version__}, "missing key `image`"),
-        (profile(storage={"corpora": "here", "output": "s3://a/b"}), "`storage.corpora`: "),
+        (
+            profile(storage={"corpora": "here", "output": "s3://a/b"}),
+            "`storage.corpora` is 'here', expected text of the form `^s3://",
+        ),
         ("pools: [", "not valid YAML"),
         ("words", "expected a mapping"),
     ],
@@ -82,3 +86,23 @@ def test_some_other_config_map(kube: Cluster, operator: Operator) -> None:
     with pytest.raises(LaunchError, match=r"has no key `profile\.yaml`") as caught:
         read_profile(kube)
     assert "`--profile` names another" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pools: [", "not valid YAML"),
+        ("words", "expected a mapping"),
+        (f"version: {__version__}", "missing key `image`"),
+        ("version: 9.8.7", "the image of the cluster holds pricon 9.8.7"),
+    ],
+)
+def test_a_file_that_holds_no_profile(text: str, expected: str, tmp_path: Path) -> None:
+    """It is the user's own: nobody need upgrade a chart for it."""
+    file = tmp_path / "profile.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=expected) as caught:
+        load_profile(file)
+    assert str(file) in caught.value.message
+    assert caught.value.hint is not None
+    assert "helm upgrade" not in caught.value.hint
