@@ -21,7 +21,6 @@ that tells the time, as affect drifts).
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
 from numpy.typing import NDArray
 
 from pricon.spec.corpus import GenerateSpec
@@ -115,7 +114,9 @@ def wander(rng: np.random.Generator, num_ticks: int, width: int, memory_ticks: f
     keep = float(np.exp(-1 / memory_ticks))
     steps = rng.normal(0, np.sqrt(1 - keep**2), (num_ticks, width))
     steps[0] = rng.normal(0, 1, width)
-    walks: Floats = scipy.signal.lfilter([1.0], [1.0, -keep], steps, axis=0)
+    from scipy.signal import lfilter  # takes a second; most runs generate nothing
+
+    walks: Floats = lfilter([1.0], [1.0, -keep], steps, axis=0)
     return walks
 
 
@@ -171,8 +172,10 @@ def rate(rng: np.random.Generator, world: World, affect: Floats, tick_s: float) 
     delay = round(rng.uniform(*_RATER_DELAY_S) / tick_s)
     late = np.concatenate([np.full(delay, affect[0]), affect])[: len(affect)]
     keep = float(np.exp(-tick_s / _RATER_SMOOTHING_S))
-    start = scipy.signal.lfiltic([1 - keep], [1, -keep], late[:1])
-    smooth, _ = scipy.signal.lfilter([1 - keep], [1, -keep], late, zi=start)
+    from scipy.signal import lfilter, lfiltic  # takes a second; most runs generate nothing
+
+    start = lfiltic([1 - keep], [1, -keep], late[:1])
+    smooth, _ = lfilter([1 - keep], [1, -keep], late, zi=start)
     noise = wander(rng, len(affect), 1, _RATER_NOISE_S / tick_s)[:, 0]
     gain, offset = rng.uniform(0.7, 1.3), rng.normal(0, 0.3)
     rated: Floats = gain * (smooth + world.rater_noise * noise) + offset

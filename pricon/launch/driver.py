@@ -1,7 +1,8 @@
 """run_plan: what a run does from first lane to report, the same on every target."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from pricon.report.results import Curve, Predictions, TrialResult, ValuePredicti
 from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import JobSpec
 from pricon.train.records import Records, StageFacts, StageRecord
+
+_RECORDS_IN_MEMORY = 64
+"""At once, with their arrays."""
 
 
 @dataclass(slots=True)
@@ -40,17 +44,32 @@ class Ledger:
     _scores: dict[str, float] = field(default_factory=dict)
     _indices: dict[tuple[str, ...], WindowIndex] = field(default_factory=dict)
 
-    def collect(self, trials: Iterable[Trial]) -> list[TrialResult]:
-        """Results of those of `trials` that have finished since they were last looked at."""
+    def collect(self, trials: Iterable[Trial], there: Container[str]) -> list[TrialResult]:
+        """Results of those of `trials` that have finished since they were last looked at.
+
+        Args:
+            trials: of the plan.
+            there: stages that may have a record; others are not asked for.
+        """
+        waiting = [
+            trial for trial in trials if trial.id not in self.results and trial.stages[-1] in there
+        ]
         new = []
-        for trial in trials:
-            if trial.id in self.results:
-                continue
-            record = self.records.load(trial.stages[-1])
-            if record is not None:
-                self.results[trial.id] = self._result(trial, record)
-                new.append(self.results[trial.id])
+        for start in range(0, len(waiting), _RECORDS_IN_MEMORY):
+            some = waiting[start : start + _RECORDS_IN_MEMORY]
+            last = self.records.load_all({trial.stages[-1] for trial in some})
+            self._note_all({stage for trial in some for stage in trial.stages[:-1]})
+            for trial in some:
+                record = last[trial.stages[-1]]
+                if record is not None:
+                    self.results[trial.id] = self._result(trial, record)
+                    new.append(self.results[trial.id])
         return new
+
+    def _note_all(self, stage_ids: Collection[str]) -> None:
+        records = self.records.load_all({*stage_ids} - self._facts.keys())
+        for record in filter(None, records.values()):
+            self._note(record)
 
     def unfinished_lanes(self) -> tuple[Lane, ...]:
         """Lanes with a trial that has no result."""
@@ -143,8 +162,6 @@ class Ledger:
     def _curves(self, trial: Trial) -> tuple[Curve, ...]:
         curves = []
         for stage_id in trial.stages:
-            if stage_id not in self._facts and (record := self.records.load(stage_id)):
-                self._note(record)
             facts = self._facts.get(stage_id)
             if facts is not None and facts.best_epoch is not None:
                 curves.append(
@@ -200,19 +217,19 @@ def run_plan(
         match event:
             case StagesDone(committed=committed, failed=failed):
                 ledger.failures.update(failed)
-                for stage_id in committed:
-                    for result in ledger.collect(trials_by_last.get(stage_id, ())):
-                        finished(result)
+                done = (trials_by_last.get(stage_id, []) for stage_id in committed)
+                for result in ledger.collect(chain.from_iterable(done), committed):
+                    finished(result)
             case LaneDone(lane=lane, error=error) if error is not None:
                 ledger.lane_errors[lane] = error
         listen(event)
 
-    for result in ledger.collect(ledger.plan.trials):
+    for result in ledger.collect(ledger.plan.trials, ledger.records.ids()):
         finished(result)
     lanes = [Assignment.of(job, ledger.plan, lane.index) for lane in ledger.unfinished_lanes()]
     if lanes:
         target.run(lanes, hear)
         # A worker that died between its commit and its message has still finished its trial.
-        for result in ledger.collect(ledger.plan.trials):
+        for result in ledger.collect(ledger.plan.trials, ledger.records.ids()):
             finished(result)
     return ledger.all_results()

@@ -112,13 +112,13 @@ class _Worker:
 
     def _needed(self) -> list[str]:
         """Stages that some unfinished trial still waits for."""
-        needed: set[str] = set()
         cells = {*self.lane.cells}
-        for trial in self.plan.trials:
-            if trial.cell not in cells:
-                continue
+        trials = [trial for trial in self.plan.trials if trial.cell in cells]
+        there = self.records.verified({stage for trial in trials for stage in trial.stages})
+        needed: set[str] = set()
+        for trial in trials:
             for stage_id in reversed(trial.stages):
-                if stage_id in needed or self.records.load(stage_id) is not None:
+                if stage_id in needed or stage_id in there:
                     break
                 needed.add(stage_id)
         return sorted(needed)
@@ -188,17 +188,19 @@ class _Worker:
     def _commit(
         self, stages: Sequence[Stage], results: Sequence[StageRecord | TrainingError]
     ) -> None:
-        committed, failed = [], {}
-        for stage, result in zip(stages, results, strict=True):
-            if isinstance(result, TrainingError):
-                failed[stage.id] = result.message
-                continue
-            if self.ranks.index == 0:
-                self.records.commit(result)
-            committed.append(stage.id)
+        finished = [result for result in results if not isinstance(result, TrainingError)]
+        if self.ranks.index == 0:
+            self.records.commit_all(finished)
         self.ranks.wait()
-        self.listen(StagesDone(lane=self.lane.index, committed=tuple(committed)))
-        self.fail(failed)
+        committed = tuple(record.facts.stage_id for record in finished)
+        self.listen(StagesDone(lane=self.lane.index, committed=committed))
+        self.fail(
+            {
+                stage.id: result.message
+                for stage, result in zip(stages, results, strict=True)
+                if isinstance(result, TrainingError)
+            }
+        )
 
     def fail(self, failed: dict[str, str]) -> None:
         """Stages that will not be trained in this run, and why."""

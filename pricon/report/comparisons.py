@@ -5,7 +5,6 @@ from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from pricon.report.estimate import Estimate
 from pricon.report.scores import Scores
@@ -90,6 +89,8 @@ def rank_biserial(differences: NDArray[np.float64]) -> float:
     if seen.size == 0:
         return nan
     signed = seen[seen != 0]
+    from scipy.stats import rankdata  # takes a second, at the end of a run
+
     ranks = rankdata(np.abs(signed))
     return float((np.sign(signed) * ranks).sum() / max(ranks.sum(), 1))
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from pricon.errors import SpecError
 from pricon.spec.report import Projection
@@ -84,6 +83,8 @@ _Projected = tuple[NDArray[np.float64], tuple[float, float] | None]
 
 
 def _by_pca(embeddings: NDArray[np.float64]) -> _Projected:
+    from sklearn.decomposition import PCA  # takes seconds, at the end of a run
+
     fitted = PCA(n_components=2, svd_solver="full").fit(embeddings)
     first, second = fitted.explained_variance_ratio_.tolist()
     return fitted.transform(embeddings), (first, second)

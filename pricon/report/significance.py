@@ -5,7 +5,6 @@ from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 DECIMALS = 12
 """Differences are rounded here, so that equal ones tie although they were summed differently."""
@@ -32,7 +31,9 @@ def paired_wilcoxon(differences: NDArray[np.float64]) -> float:
     signed = rounded[rounded != 0]
     if signed.size == 0:
         return 1.0
-    result = stats.wilcoxon(signed)  # exact up to 50 pairs without ties
+    from scipy.stats import wilcoxon  # takes a second, at the end of a run
+
+    result = wilcoxon(signed)  # exact up to 50 pairs without ties
     return float(result.pvalue)
 
 

@@ -9,7 +9,9 @@ whichever record comes last belongs to arrays that are whole.
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ from pricon.errors import CorpusError, StorageError
 from pricon.storage import Storage
 
 _log = logging.getLogger(__name__)
+
+_AT_ONCE = 8
+"""Records that are written or read at the same time."""
 
 
 class StageFacts(BaseModel):
@@ -95,6 +100,12 @@ class Records:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
+    def commit_all(self, records: Iterable[StageRecord]) -> None:
+        """Commit records, several at once: a disk or a store is mostly waited for."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(self.commit, records):
+                pass
+
     def commit(self, record: StageRecord) -> None:
         """Write arrays, then the commit record. From then on the stage is finished."""
         arrays = {name: np.ascontiguousarray(array) for name, array in record.arrays.items()}
@@ -105,6 +116,23 @@ class Records:
         commit = {"arrays": name, "sha256": _digest(payload, facts), "facts": facts}
         self.storage.write(name, payload)
         self.storage.write(f"{stage_id}.json", json.dumps(commit, indent=1).encode())
+
+    def ids(self) -> frozenset[str]:
+        """Stages that have a commit record, whether or not it verifies."""
+        names = self.storage.list()
+        return frozenset(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+    def verified(self, stage_ids: Collection[str]) -> frozenset[str]:
+        """Those of some stages whose record is there and verifies."""
+        there = self.ids().intersection(stage_ids)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            are_whole = pool.map(lambda stage_id: self.load(stage_id) is not None, there)
+            return frozenset(compress(there, are_whole))
+
+    def load_all(self, stage_ids: Collection[str]) -> dict[str, StageRecord | None]:
+        """As `load`, several at once, by their ids."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return dict(zip(stage_ids, pool.map(self.load, stage_ids), strict=True))
 
     def load(self, stage_id: str) -> StageRecord | None:
         """The record of a finished stage; None where there is none that verifies.

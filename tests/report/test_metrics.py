@@ -4,6 +4,9 @@ from math import isnan
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
 from pricon.report.metrics import count_outcomes, count_ranked_pairs, measure, predicted_class
 from pricon.report.results import Predictions, ValuePredictions
@@ -48,6 +51,28 @@ def test_values_by_hand() -> None:
     assert metrics.balanced_accuracy == pytest.approx((2 / 3 + 2 / 3) / 2)
     assert metrics.macro_f1 == pytest.approx(2 / 3)  # tp 2, fp 1, fn 1 for either class
     assert metrics.auroc == pytest.approx(8 / 9)  # of 9 high-low pairs only (0.3, 0.6) is wrong
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.25, 0.499, 0.5, 0.75, 1.0])),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_values_are_those_of_scikit_learn(windows: list[tuple[int, float]]) -> None:
+    label, probability = map(list, zip(*windows, strict=True))
+    predictions = make(label, probability, ["a"] * len(label))
+    found, said = measure(predictions), predicted_class(predictions)
+    assert found.accuracy == pytest.approx(accuracy_score(label, said))
+    recall = recall_score(label, said, labels=sorted({*label}), average="macro")
+    assert found.balanced_accuracy == pytest.approx(recall)
+    assert found.macro_f1 == pytest.approx(f1_score(label, said, average="macro", zero_division=0))
+    if len({*label}) == 2:
+        assert found.auroc == pytest.approx(roc_auc_score(label, probability))
+    else:
+        assert isnan(found.auroc)
 
 
 def test_unequal_classes_by_hand() -> None:
