@@ -9,19 +9,19 @@ pytorch-metric-learning get the same float32 rows, as wide as an encoder by defa
 Every measurement has a process of its own. Memory is what the kernel says it is: the peak of the
 resident set during the first step, less the resident set just before it, when everything is
 imported, warm and allocated. A count of tensors would miss what operations allocate inside.
-Contestants take turns; seconds are medians over all rounds. Whoever would need more than three
-quarters of the memory that is free, by what the batch before says, is not measured.
+Seconds are the processor's, of the one thread, so that neighbours on the machine count little;
+contestants take turns, and medians are over all rounds. Whoever would need more than three quarters
+of the memory that is free, by what the batch before says, is not measured.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -59,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of each step, peak bytes of the first, and what came out, for comparison."""
+    """Processor seconds of each step, peak bytes of the first, and what came out."""
 
     seconds: list[float]
     peak: int
@@ -132,9 +132,9 @@ def measure(job: Job) -> Measured:
     before = _resident("VmRSS")
     seconds, peak = [], 0
     for turn in range(job.steps):
-        started = time.perf_counter()
+        started = time.process_time()
         loss = step(job.contestant, rows, labels)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         peak = peak if turn else _resident("VmHWM") - before
     assert rows.grad is not None
     gradient = rows.grad[0, :4] * job.windows * job.members / job.steps
@@ -163,16 +163,11 @@ def _resident(field: str) -> int:
 
 
 def in_process_of_its_own(job: Job) -> Measured:
-    """`measure`, in a fresh process on one thread."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.contrastive",
-        "--job",
-        json.dumps(asdict(job)),
-    ]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return Measured(**json.loads(done.stdout))
+    """`measure`, on one thread, in a process that has imported everything and done nothing."""
+    fresh = get_context("forkserver")
+    fresh.set_forkserver_preload(["pricon.train.objectives", "pytorch_metric_learning.losses"])
+    with ProcessPoolExecutor(1, fresh, torch.set_num_threads, (1,)) as process:
+        return process.submit(measure, job).result()
 
 
 class Comparison:
@@ -240,12 +235,19 @@ def compare(sizes: Sequence[tuple[int, int]], rounds: int, measure: Measure, lim
         memory = [_peak_mib(found.get(name)) for name in CONTESTANTS]
         size = f"{members} x {windows:,}"
         rows.append((size, *seconds, *_ratios(seconds), *memory, *_ratios(memory)))
-    units = [f"{name} {unit}" for unit in ("s", "MiB") for name in CONTESTANTS]
-    times = [f"{name} x" for name in CONTESTANTS[1:]]
+    columns = [
+        f"{name} {unit}{suffix}"
+        for unit in ("s", "MiB")
+        for suffix, names in (("", CONTESTANTS), (" x", CONTESTANTS[1:]))
+        for name in names
+    ]
     return Table(
         name="contrastive",
-        title=f"Contrastive loss and its gradient, width {WIDTH}, float32, one thread",
-        columns=("members x windows", *units[:3], *times, *units[3:], *times),
+        title=(
+            f"Contrastive loss and its gradient, width {WIDTH}, float32, one thread;"
+            f" x: multiples of {OURS}'s"
+        ),
+        columns=("members x windows", *columns),
         rows=rows,
         notes=(*comparison.notes, _whole_step(measure, *sizes[-1])),
     )
@@ -273,14 +275,9 @@ def _whole_step(measure: Measure, members: int, windows: int) -> str:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small batches, one round")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.job:
-        sys.stdout.write(json.dumps(asdict(measure(Job(**json.loads(asked.job))))))
-        return
     sizes, rounds = (QUICK, 1) if asked.quick else (SIZES, 3)
     publish(compare(sizes, rounds, in_process_of_its_own, _free_bytes() * 3 // 4))
 
