@@ -8,14 +8,12 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from pricon.spec.training import ContrastiveSpec, DistillationSpec
+from pricon.train.contrastive import num_anchors, supervised_contrastive
 from pricon.train.examples import Batch
 from pricon.train.losses import (
     cosine_distance,
     distillation,
     divergence,
-    num_anchors,
-    similarities,
-    supervised_contrastive,
 )
 from pricon.train.ranks import Ranks
 
@@ -66,14 +64,11 @@ class Contrastive:
     def training(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""
         _, projection = network(batch.inputs)
-        similarity = similarities(
-            projection, self.ranks.gather(projection), self.temperature[batch.members]
+        temperature = self.temperature[batch.members]
+        total = supervised_contrastive(
+            projection, temperature, batch.labels, batch.valid, self.spec, self.ranks
         )
-        losses, counted = supervised_contrastive(
-            similarity, batch.labels, batch.valid, batch.first, self.spec
-        )
-        count = num_anchors(batch.labels, batch.valid, self.spec.include_self)
-        return Loss(losses.masked_fill(~counted, 0.0).sum(dim=1), count)
+        return Loss(total, num_anchors(batch.labels, batch.valid, self.spec.include_self))
 
     def validation(self, network: nn.Module, batch: Batch) -> Loss:
         """See `Objective`."""

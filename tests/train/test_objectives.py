@@ -8,20 +8,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from pricon.model.network import PackedNetwork, initial_parameters
-from pricon.spec.training import ContrastiveSpec, DistillationSpec
+from pricon.spec.training import ContrastiveSpec, DistillationSpec, Precision
 from pricon.train.checkpoint import Checkpoints
+from pricon.train.contrastive import supervised_contrastive
 from pricon.train.examples import PADDING, Batch, Examples
 from pricon.train.loop import fit
-from pricon.train.losses import (
-    cross_entropy,
-    similarities,
-    squared_error,
-    supervised_contrastive,
-)
+from pricon.train.losses import cross_entropy, squared_error
 from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import NUM_WINDOWS, OPTIMISATION, STAGE, examples, layout
+from tests.allocations import Allocations
+from tests.train.problem import NUM_WINDOWS, OPTIMISATION, STAGE, WIDTHS, examples, layout
 
 MEMBERS = [0, 3, 11]
 LIVE = (0, 1, 2)
@@ -188,10 +185,10 @@ def test_contrastive_counts_anchors_with_a_positive(include_self: bool) -> None:
         rows = embedding[member][valid][None]
         labels = batch.labels[member][valid][None]
         everything = torch.ones_like(labels, dtype=torch.bool)
-        similarity = similarities(rows, rows, torch.tensor([0.1]))
-        losses, counted = supervised_contrastive(similarity, labels, everything, 0, spec)
-        assert loss.total[member].item() == pytest.approx(losses.sum().item(), rel=1e-5)
-        assert loss.count[member] == counted.sum()
+        total = supervised_contrastive(rows, TENTH[:1], labels, everything, spec, Ranks())
+        assert loss.total[member].item() == pytest.approx(total.item(), rel=1e-5)
+        same = [int((labels == label).sum()) for label in labels[0]]
+        assert loss.count[member] == sum(num > (0 if include_self else 1) for num in same)
 
 
 def test_contrastive_is_selected_by_the_loss_it_minimises() -> None:
@@ -202,6 +199,31 @@ def test_contrastive_is_selected_by_the_loss_it_minimises() -> None:
         loss = objective.validation(network, batch)
         assert torch.equal(loss.total, objective.training(network, batch).total)
         assert (loss.total > 0).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_contrastive_of_a_large_batch_holds_no_pairs(precision: Precision) -> None:
+    """A whole step, network and all: 4096 windows would have 64 MiB of pairs."""
+    num = 4096
+    data = examples("contrastive", MEMBERS, Ranks())
+    initial = initial_parameters(layout("contrastive"), data.keys)
+    network = PackedNetwork(layout("contrastive"), initial, precision)
+    batch = Batch(
+        members=torch.arange(3),
+        inputs={name: torch.randn(3, num, width) for name, width in WIDTHS.items()},
+        labels=torch.randint(0, 2, (3, num)),
+        valid=torch.ones(3, num, dtype=torch.bool),
+        first=0,
+        teacher=None,
+        dropout=None,
+        has_windows=(True, True, True),
+    )
+    with Allocations() as allocated:
+        loss = Contrastive(ContrastiveSpec(), TENTH, Ranks()).training(network, batch)
+        loss.total.sum().backward()  # type: ignore[no-untyped-call]
+    assert loss.total.dtype == torch.float32
+    assert allocated.largest <= 4 * 2**20
+    assert allocated.peak < 4 * num**2 / 2
 
 
 def test_imitating_the_embedding_is_the_weighted_sum_written_out() -> None:

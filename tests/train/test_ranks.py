@@ -1,16 +1,13 @@
 """Two gloo ranks give what one rank gives: losses, gradients, trained weights."""
 
-import multiprocessing
-import queue
-import socket
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
+from tests.gloo import on_ranks
 from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
 
 MEMBERS = [0, 3, 11]
@@ -35,46 +32,25 @@ def first_steps(kind: str, ranks: Ranks, batch_size: int) -> dict[str, torch.Ten
     return {"losses": torch.stack(losses), "gradients": torch.stack(gradients)}
 
 
-def answer(rank: int, port: int, results: Any) -> None:
-    """What one of two ranks computes, sent to the test by rank 0."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def answer() -> dict[str, Any]:
+    """What one of two ranks computes."""
     ranks = Ranks.current()
     found: dict[str, Any] = {}
     for kind in KINDS:
         # 63 does not divide by two: the ranks' slices are padded.
         for batch_size in (64, 63):
             steps = first_steps(kind, ranks, batch_size)
-            found |= {f"{kind} {batch_size} {name}": steps[name].numpy() for name in steps}
+            found |= {f"{kind} {batch_size} {name}": steps[name] for name in steps}
         pack = train(kind, MEMBERS, ranks)
-        found[f"{kind} best"] = pack.best.numpy()
+        found[f"{kind} best"] = pack.best
         found[f"{kind} epochs"] = [m.best_epoch for m in pack.members]
         found[f"{kind} losses"] = [m.validation for m in pack.members]
-    if rank == 0:
-        results.put(found)
-    dist.barrier()
-    dist.destroy_process_group()
+    return found
 
 
 @pytest.fixture(scope="module")
 def two_ranks() -> dict[str, Any]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    spawn = multiprocessing.get_context("spawn")
-    results = spawn.Queue()
-    processes = [spawn.Process(target=answer, args=(rank, port, results)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    try:
-        found: dict[str, Any] = results.get(timeout=180)
-    except queue.Empty:
-        pytest.fail("the ranks did not answer")
-    finally:
-        for process in processes:
-            process.join(timeout=30)
-            process.kill()
-    return found
+    return on_ranks(answer)[0]
 
 
 @pytest.mark.multiprocess
@@ -85,7 +61,7 @@ def test_losses_and_gradients_are_those_of_one_rank(
 ) -> None:
     alone = first_steps(kind, Ranks(), batch_size)
     for name in ("losses", "gradients"):
-        both = torch.from_numpy(two_ranks[f"{kind} {batch_size} {name}"])
+        both = two_ranks[f"{kind} {batch_size} {name}"]
         assert torch.allclose(both, alone[name], rtol=0, atol=1e-6)
     assert alone["gradients"].abs().max() > 1e-2
 
@@ -99,5 +75,5 @@ def test_trained_models_are_those_of_one_rank(two_ranks: dict[str, Any], kind: s
         assert both == pytest.approx(member.validation, abs=1e-4)
     # Attention does not depend on the bias of its keys, which Adam moves by the noise of sums.
     if kind != "transformer":
-        both = torch.from_numpy(two_ranks[f"{kind} best"])
+        both = two_ranks[f"{kind} best"]
         assert torch.allclose(both, alone.best, rtol=0, atol=1e-4)
