@@ -233,11 +233,11 @@ def _forbidden(request: Request, answer: Answer) -> LaunchError:
     space = request.access.namespace
     denied = _DENIED.search(answer.message)
     if denied is None and answer.is_status:
-        hint = (
-            "wait until other runs have ended (`pricon list`), or have the cluster's owner raise it"
-            if "exceeded quota" in answer.message
-            else "ask the cluster's owner; the sentence above names the policy"
-        )
+        hint = "ask the cluster's owner; the sentence above names the policy"
+        if "exceeded quota" in answer.message:
+            hint = "wait until other runs have ended (`pricon list`), or have the owner raise it"
+        elif "being terminated" in answer.message:
+            hint = "somebody deletes this namespace and all in it; `--namespace` names another"
         return LaunchError(f"the cluster does not admit {request.what}: {answer.message}", hint)
     verb, resource = denied.groups() if denied else (request.verb, request.resource)
     user = _USER.search(answer.message)

@@ -53,6 +53,10 @@ def test_what_roles_do_not_allow(verb: str, resource: str, kube: Cluster, api: A
             "exceeded quota: runs, requested: count/rayjobs.ray.io=1",
             "owner raise it",
         ),
+        (
+            'unable to create new content in namespace "research" because it is being terminated',
+            "somebody deletes this namespace",
+        ),
         ('admission webhook "policy" denied the request: no', "names the policy"),
     ],
 )
