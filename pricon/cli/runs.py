@@ -24,6 +24,7 @@ from pricon.launch.kubernetes.kept import kept_lines
 from pricon.launch.kubernetes.kubeconfig import open_access
 from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.pods import Reason
+from pricon.launch.kubernetes.refusals import UnreadableLogError
 from pricon.launch.kubernetes.runs import (
     ENDED,
     get_run,
@@ -109,7 +110,14 @@ def show_logs(
     if is_followed:
         return attend(cluster, run)
     ray_job = get_run(cluster, run)
-    lines = [*log_lines(cluster, ray_job)] or _kept(cluster, ray_job)
+    try:
+        lines = [*log_lines(cluster, ray_job)]
+    except UnreadableLogError as err:
+        if state_of(ray_job) not in ENDED:
+            raise
+        typer.echo(err.message, err=True)
+        lines = []
+    lines = lines or _kept(cluster, ray_job)
     for line in lines:
         bulletin = read(line)
         typer.echo(line if bulletin is None else words_of(bulletin))

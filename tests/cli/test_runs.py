@@ -14,7 +14,7 @@ import pytest
 from pricon.cli.main import commands, exit_code_of
 from pricon.launch.kubernetes.sending import submit_run
 from tests.launch.kubernetes.access import connect
-from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apifaults import SILENT_NODE, ApiServer
 from tests.launch.kubernetes.apiserver import api_server
 from tests.launch.kubernetes.operator import (
     FOLDER,
@@ -121,6 +121,30 @@ def test_the_log_in_words(operator: Operator, capsys: pytest.CaptureFixture[str]
         f"report   {FOLDER}/report.html",
     ]
     assert shown.err == ""
+
+
+@pytest.mark.parametrize(("ends", "code"), [(False, 3), (True, 0)])
+def test_a_node_that_gives_no_log(
+    ends: bool,
+    code: int,
+    api: ApiServer,
+    operator: Operator,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    operator.start()
+    if ends:
+        operator.finish()
+    api.fail("log", status=500, body=SILENT_NODE, times=99)
+    said = f"the log of Pod `{operator.submitter}` cannot be read from its node: Get "
+    assert pricon("logs", HANDLE) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+    assert pricon("status", HANDLE) == 0
+    assert f"state    {'finished' if ends else 'running'}" in capsys.readouterr().out
+    assert said in caplog.text
+    assert "does not answer as it should" not in caplog.text, "the API server is well"
 
 
 def test_no_log_yet(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

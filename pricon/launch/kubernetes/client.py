@@ -22,8 +22,10 @@ from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import Access
 from pricon.launch.kubernetes.refusals import (
     Answer,
+    BrokenStreamError,
     Kind,
     Request,
+    UnreadableLogError,
     is_absent,
     is_transient,
     refusal,
@@ -71,10 +73,6 @@ class Patience:
         """Sleep before try number `attempt + 1`, at least as long as the server asked."""
         spread = SystemRandom().uniform(0.8, 1.2)  # many followers must not come back at once
         time.sleep(max(asked_s, spread * min(self.most_s, self.first_s * 2.0**attempt)))
-
-
-class BrokenStreamError(LaunchError):
-    """A log or a watch ended in the middle; opening it again may help."""
 
 
 class Cluster:
@@ -185,6 +183,7 @@ class Cluster:
         Raises:
             BrokenStreamError: there is no log (yet, any more), or, of a log that is followed, the
                 connection broke.
+            UnreadableLogError: the node of the pod does not answer.
         """
         query = {"container": container, "timestamps": "true", "follow": str(follow).lower()}
         if since is not None:
@@ -236,13 +235,15 @@ class Cluster:
                 response = self._open(request, self.patience.read_s, preload=True)
                 answer = Answer(response.status, response.headers, response.data)
             except HTTPError as err:
-                if attempt == last:
-                    raise unanswered(request, err) from err
+                error = unanswered(request, err)
+                if attempt == last or isinstance(error, UnreadableLogError):
+                    raise error from err
             else:
                 if not is_transient(request, answer):
                     return answer
-                if attempt == last:
-                    raise refusal(request, answer)
+                error = refusal(request, answer)
+                if attempt == last or (attempt and isinstance(error, UnreadableLogError)):
+                    raise error
                 asked_s = min(answer.retry_after_s, _RETRY_AFTER_AT_MOST_S)
             if attempt == 1:
                 _LOG.warning("%s does not answer as it should; trying again", request.access.host)
@@ -295,5 +296,5 @@ class Cluster:
 def _stream_refusal(request: Request, answer: Answer) -> LaunchError:
     """What the user must see as it is; anything else as something that may mend itself."""
     error = refusal(request, answer)
-    is_final = answer.status in {401, 403}
+    is_final = answer.status in {401, 403} or isinstance(error, UnreadableLogError)
     return error if is_final else BrokenStreamError(error.message, error.hint)

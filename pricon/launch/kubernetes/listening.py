@@ -14,7 +14,7 @@ from pricon.launch.kubernetes.client import PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.kubernetes.pods import name_of, since
 from pricon.launch.kubernetes.rayjob import RUN_LABEL
-from pricon.launch.kubernetes.refusals import UnansweredError
+from pricon.launch.kubernetes.refusals import UnansweredError, UnreadableLogError
 from pricon.launch.kubernetes.watching import Connection, snapshots
 
 
@@ -107,7 +107,7 @@ class Listeners:
         """The log of each submitter pod; KubeRay makes a new one for each retry."""
         read: set[str] = set()
         while not self.stop.is_set():
-            pods = submitter_pods(since(self.ray_job, self.pods), self.handle)
+            pods = self._submitters()
             fresh = [pod for pod in pods if pod["metadata"]["uid"] not in read and has_started(pod)]
             if not fresh:
                 if self.ended.is_set():
@@ -118,12 +118,25 @@ class Listeners:
             self._read(PodLog(self.cluster, fresh[0]), connection)
             read.add(fresh[0]["metadata"]["uid"])
 
+    def _submitters(self) -> list[Object]:
+        return submitter_pods(since(self.ray_job, self.pods), self.handle)
+
     def _read(self, log: PodLog, connection: Connection) -> None:
+        is_told = False
         while True:
             try:
                 for text in log.follow(self.stop):
                     connection.works()
+                    is_told = False
                     self.heard.put(LogLine(text=text))
+            except UnreadableLogError as err:
+                connection.works()
+                if not is_told:
+                    is_told = True
+                    self.heard.put(Note(text=f"{err.message}; trying again"))
+                if any(pod["metadata"]["uid"] != log.uid for pod in self._submitters()[-1:]):
+                    return  # a lost node keeps its pod for minutes, and the run has gone on
+                self.stop.wait(self.cluster.patience.most_s)
             except UnansweredError as err:
                 connection.failed(err)
                 self.stop.wait(self.tick_s)

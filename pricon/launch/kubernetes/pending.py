@@ -198,13 +198,19 @@ def _wanted(pod: Object) -> str:
 
 def _hint_for(lacks: str, pool: str | None) -> str:
     name = f"pools.{pool}" if pool else "head"
-    if "untolerated taint" in lacks and "Insufficient" not in lacks:
-        return f"nodes have a taint that `{name}.tolerations` of the profile does not name"
-    if "affinity/selector" in lacks and "Insufficient" not in lacks:
-        return f"is there a node with the labels of `{name}.nodeSelector` of the profile?"
+    match ("Insufficient" in lacks, "node affinity" in lacks, "taint" in lacks):
+        case (False, True, True):  # the nodes of others, such as those of the control plane
+            return (
+                f"is there a node with the labels of `{name}.nodeSelector` of the profile, and do "
+                f"its `tolerations` name the taints of this node?"
+            )
+        case (False, True, False):
+            return f"is there a node with the labels of `{name}.nodeSelector` of the profile?"
+        case (False, False, True):
+            return f"nodes have a taint that `{name}.tolerations` of the profile does not name"
     return (
-        "it waits until others have ended; `resources` of the job may ask for less, or name "
-        "another pool"
+        "it waits until others have ended, where a node is large enough at all; `resources` of "
+        "the job may ask for less, or name another pool"
     )
 
 

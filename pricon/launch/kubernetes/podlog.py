@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
-from pricon.launch.kubernetes.client import PODS, BrokenStreamError, Cluster, Object
+from pricon.launch.kubernetes.client import PODS, Cluster, Object
+from pricon.launch.kubernetes.refusals import BrokenStreamError
 
 SUBMITTER = "ray-job-submitter"
 """Container in which KubeRay's submitter pod prints what the driver says."""
@@ -62,7 +63,7 @@ class PodLog:
     def __init__(self, cluster: Cluster, pod: Object, container: str = SUBMITTER) -> None:
         self._cluster = cluster
         self._name = str(pod["metadata"]["name"])
-        self._uid = str(pod["metadata"]["uid"])
+        self.uid = str(pod["metadata"]["uid"])
         self._container = container
         self._cursor = Cursor()
 
@@ -80,7 +81,7 @@ class PodLog:
         while not stop.is_set():
             yield from self._read(follow=True)
             pod = self._cluster.get(PODS, self._name)
-            if pod is None or pod["metadata"]["uid"] != self._uid:
+            if pod is None or pod["metadata"]["uid"] != self.uid:
                 return
             if has_ended(pod, self._container):
                 # The stream may have broken before the last lines.

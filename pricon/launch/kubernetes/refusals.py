@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from urllib3.exceptions import ReadTimeoutError
+
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import Access
 
@@ -22,6 +24,18 @@ INSTALL_KUBERAY = (
 
 class UnansweredError(LaunchError):
     """The API server did not answer, or only with trouble of its own; it may do so later."""
+
+
+class UnreadableLogError(UnansweredError):
+    """The API server answers, but the node of the pod whose log was asked for does not."""
+
+
+class BrokenStreamError(LaunchError):
+    """A log or a watch ended in the middle; opening it again may help."""
+
+
+class UnknownKindError(LaunchError):
+    """The API server has no such kind: nobody installed it, or the server has only just started."""
 
 
 class ForbiddenError(LaunchError):
@@ -161,6 +175,8 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
                 f"the API server refuses {request.what}: {answer.message}",
                 "is the cluster's KubeRay older than 1.7? `helm list --all-namespaces` shows it",
             )
+        case 500 | 502 if request.part == "log" and answer.is_status:
+            return _unreadable(request, answer.message)  # passed on by the API server
         case status if status in _TRANSIENT:
             return UnansweredError(
                 f"the API server {request.access.host} has trouble of its own "
@@ -170,12 +186,14 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
     return LaunchError(
         f"the API server refuses to {request.verb} {request.what} "
         f"(status {answer.status}): {answer.message}",
-        f"`{_kubectl(request)} get {request.resource}` shows what is there",
+        f"`{_kubectl(request)} get {request.kind.plural}` shows what is there",
     )
 
 
 def unanswered(request: Request, error: Exception) -> LaunchError:
     """The error for no answer at all."""
+    if request.part == "log" and isinstance(error, ReadTimeoutError):
+        return _unreadable(request, "no answer in time")
     return UnansweredError(
         f"the API server {request.access.host} does not answer: {error}",
         f"is a VPN needed? `{_kubectl(request)} version` asks the same server; "
@@ -189,6 +207,13 @@ def untrusted(request: Request, error: Exception) -> LaunchError:
         f"the certificate of the API server {request.access.host} is not trusted: {error}",
         "is `certificate-authority` of the kubeconfig that of this cluster, and is this "
         "computer's clock right? Get a new kubeconfig from the cluster's owner",
+    )
+
+
+def _unreadable(request: Request, why: str) -> UnreadableLogError:
+    return UnreadableLogError(
+        f"the log of {request.what} cannot be read from its node: {' '.join(why.split())}",
+        "`pricon status` shows how the run is; try again in a few minutes",
     )
 
 
@@ -208,18 +233,19 @@ def _forbidden(request: Request, answer: Answer) -> LaunchError:
     space = request.access.namespace
     denied = _DENIED.search(answer.message)
     if denied is None and answer.is_status:
-        hint = (
-            f"`{_kubectl(request)} describe resourcequota` shows what is used"
-            if "exceeded quota" in answer.message
-            else "ask the cluster's owner; the sentence above names the policy"
-        )
+        hint = "ask the cluster's owner; the sentence above names the policy"
+        if "exceeded quota" in answer.message:
+            hint = "wait until other runs have ended (`pricon list`), or have the owner raise it"
+        elif "being terminated" in answer.message:
+            hint = "somebody deletes this namespace and all in it; `--namespace` names another"
         return LaunchError(f"the cluster does not admit {request.what}: {answer.message}", hint)
     verb, resource = denied.groups() if denied else (request.verb, request.resource)
     user = _USER.search(answer.message)
     who = f"user `{user[1]}`" if user else "you"
     return ForbiddenError(
         f"{who} may not {verb} {resource} in namespace `{space}`",
-        "ask the cluster's owner to bind you to the role `pricon-submitter` of this namespace; "
+        "is the namespace right? `--namespace` names another. Else ask the cluster's owner to bind "
+        "you to its role `pricon-submitter`; "
         f"`{_kubectl(request)} auth can-i --list` shows what you may do",
     )
 
@@ -232,7 +258,7 @@ def _no_such_place(request: Request, answer: Answer) -> LaunchError:
             "add `--namespace`; `kubectl get namespaces` lists them",
         )
     if request.kind.api.startswith("apis/ray.io/"):
-        return LaunchError(
+        return UnknownKindError(
             f"KubeRay is not installed in the cluster of {request.access.host}: it has no "
             f"{request.kind.word}s",
             f"the cluster's owner runs `{INSTALL_KUBERAY}`",

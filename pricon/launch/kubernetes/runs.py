@@ -4,7 +4,7 @@ A run's handle is the name of its RayJob, which holds a hash of what the job ask
 submissions of a job are one run, whoever makes them.
 """
 
-import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Literal
 
@@ -18,6 +18,7 @@ from pricon.launch.kubernetes.refusals import UnansweredError
 State = Literal["queued", "starting", "running", "retrying", "finished", "failed", "stopped"]
 ENDED: frozenset[State] = frozenset({"finished", "failed", "stopped"})
 RUNS = "app.kubernetes.io/name=pricon,app.kubernetes.io/component=run"
+_LOG = logging.getLogger(__name__)
 OUTPUT = "pricon.dev/output"
 """Annotation of a RayJob: URI of the folder of the job, in which its run has a folder."""
 
@@ -75,12 +76,14 @@ def output_of(ray_job: Object) -> str | None:
 def read_log(cluster: Cluster, ray_job: Object) -> Account:
     """What the driver of a run has said so far.
 
-    Empty where there is no log (yet, any more), or where its node does not answer.
+    Empty where there is no log (yet, any more), or, with a warning, where its node does not answer.
     """
     account = Account()
-    with contextlib.suppress(UnansweredError):
+    try:
         for line in log_lines(cluster, ray_job):
             account.take(line)
+    except UnansweredError as err:
+        _LOG.warning("%s", err.message)
     return account
 
 

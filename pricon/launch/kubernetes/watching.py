@@ -9,10 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Event, Lock
 
 from pricon.errors import LaunchError
-from pricon.launch.kubernetes.client import BrokenStreamError, Cluster, Object
-from pricon.launch.kubernetes.refusals import Kind, UnansweredError
+from pricon.launch.kubernetes.client import Cluster, Object
+from pricon.launch.kubernetes.refusals import (
+    BrokenStreamError,
+    Kind,
+    UnansweredError,
+    UnknownKindError,
+)
 
 _LOST_AFTER_S = 15 * 60.0
+_FORGOTTEN_S = 60.0
+"""So long may a server that was started again not know yet what others have defined."""
 
 
 class Connection:
@@ -72,10 +79,12 @@ def snapshots(
     Raises:
         LaunchError: refused, or no answer for long.
     """
+    is_known, forgotten_at = False, None
     while not stop.is_set():
         try:
             found, version = cluster.listing(kind, selection)
             connection.works()
+            is_known, forgotten_at = True, None
             objects = {str(one["metadata"]["name"]): one for one in found}
             yield dict(objects)
             while not stop.is_set():
@@ -89,6 +98,11 @@ def snapshots(
                     yield dict(objects)
                 stop.wait(cluster.patience.first_s)
         except BrokenStreamError:
+            stop.wait(cluster.patience.first_s)
+        except UnknownKindError:
+            forgotten_at = forgotten_at or time.monotonic()
+            if not is_known or time.monotonic() - forgotten_at > _FORGOTTEN_S:
+                raise
             stop.wait(cluster.patience.first_s)
         except UnansweredError as err:
             connection.failed(err)

@@ -1,9 +1,19 @@
 """A stand-in for an API server as tests hold it: what it has, was asked, and what goes wrong."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.launch.kubernetes.apistore import Store
+
+SILENT_NODE = json.dumps(
+    {
+        "kind": "Status", "status": "Failure", "code": 500,
+        "message": 'Get "https://10.0.0.7:10250/containerLogs/research/a-pod/ray-job-submitter": '
+        "dial tcp 10.0.0.7:10250: connect: connection refused",
+    }
+)  # fmt: skip
+"""How an API server passes on that the node of a pod gives no log: without a reason."""
 
 
 @dataclass(slots=True)

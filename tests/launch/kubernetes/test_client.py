@@ -12,13 +12,16 @@ from pricon.launch.kubernetes.client import (
     CONFIG_MAPS,
     PODS,
     RAY_JOBS,
-    BrokenStreamError,
     Cluster,
     Patience,
 )
-from pricon.launch.kubernetes.refusals import UnansweredError
+from pricon.launch.kubernetes.refusals import (
+    BrokenStreamError,
+    UnansweredError,
+    UnreadableLogError,
+)
 from tests.launch.kubernetes.access import HASTY, connect
-from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apifaults import SILENT_NODE, ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, config_map, pod, ray_job
 
 NAMED = {"fieldSelector": f"metadata.name={HANDLE}"}
@@ -193,3 +196,36 @@ def test_no_log_yet(kube: Cluster, operator: Operator) -> None:
     operator.add(pod("waits", "submitter"))
     with pytest.raises(BrokenStreamError, match=re.escape("is waiting")):
         next(kube.log("waits", "ray-job-submitter", None, follow=True))
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_node_that_does_not_answer_is_no_trouble_of_the_api_server(
+    follow: bool, kube: Cluster, operator: Operator, api: ApiServer
+) -> None:
+    operator.add(ray_job())
+    operator.start()
+    api.fail("log", status=500, body=SILENT_NODE, times=99)
+    expected = rf"log of Pod `{operator.submitter}` cannot be read from its node: .*refused"
+    with pytest.raises(UnreadableLogError, match=expected):
+        next(kube.log(operator.submitter, "ray-job-submitter", None, follow=follow))
+    assert api.times("log", "pods") == (1 if follow else 2), "a node that is lost stays lost"
+
+
+def test_a_node_that_answers_the_second_time(
+    kube: Cluster, operator: Operator, api: ApiServer
+) -> None:
+    operator.add(ray_job())
+    operator.start()
+    operator.say("one")
+    api.fail("log", status=500, body=SILENT_NODE)
+    (line,) = kube.log(operator.submitter, "ray-job-submitter", None, follow=False)
+    assert line.endswith(b" one\n")
+
+
+def test_a_node_that_hangs_is_asked_once(kube: Cluster, operator: Operator, api: ApiServer) -> None:
+    operator.add(ray_job())
+    operator.start()
+    api.fail("log", status=500, stall_s=3.0, times=99)
+    with pytest.raises(UnreadableLogError, match="from its node: no answer in time"):
+        next(kube.log(operator.submitter, "ray-job-submitter", None, follow=False))
+    assert api.times("log", "pods") == 1

@@ -6,10 +6,17 @@ from threading import enumerate as threads
 import pytest
 
 from pricon.launch.kubernetes.client import Cluster
-from pricon.launch.kubernetes.listening import Listeners, LogLine, LogRead, PodsSeen, RunSeen
+from pricon.launch.kubernetes.listening import (
+    Listeners,
+    LogLine,
+    LogRead,
+    Note,
+    PodsSeen,
+    RunSeen,
+)
 from pricon.launch.kubernetes.pods import name_of
 from pricon.launch.kubernetes.refusals import ForbiddenError
-from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apifaults import SILENT_NODE, ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, pod, ray_job
 
 
@@ -52,6 +59,41 @@ def test_other_runs_are_not_heard(listeners: Listeners, operator: Operator) -> N
     assert run.ray_job is not None
     assert run.ray_job["metadata"]["name"] == HANDLE
     assert pods == PodsSeen(pods=[])
+    listeners.stop.set()
+
+
+def test_a_node_that_gives_no_log_is_told_once(
+    listeners: Listeners, operator: Operator, api: ApiServer
+) -> None:
+    operator.start()
+    operator.say("one")
+    api.fail("log", status=500, body=SILENT_NODE, times=3)
+    listeners.start()
+    note, line = hear(listeners, Note, LogLine)
+    assert isinstance(note, Note)
+    assert note.text.startswith(f"the log of Pod `{operator.submitter}` cannot be read from its")
+    assert note.text.endswith("connection refused; trying again")
+    assert line == LogLine(text="one")
+    left = [listeners.heard.get_nowait() for _ in range(listeners.heard.qsize())]
+    assert not any(isinstance(heard, Note) for heard in left)
+    listeners.stop.set()
+
+
+def test_the_next_driver_is_heard_while_a_lost_node_keeps_the_one_before(
+    listeners: Listeners, operator: Operator, api: ApiServer
+) -> None:
+    operator.start()
+    fault = api.fail("log", status=500, body=SILENT_NODE, times=10**6)
+    listeners.start()
+    hear(listeners, Note)
+    operator.start()
+    operator.say("of the second")
+    (note,) = hear(listeners, Note)
+    assert isinstance(note, Note)
+    assert operator.submitter in note.text, "of the second driver's pod"
+    fault.times = 0
+    (line,) = hear(listeners, LogLine)
+    assert line == LogLine(text="of the second")
     listeners.stop.set()
 
 

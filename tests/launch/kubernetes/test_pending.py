@@ -56,6 +56,19 @@ def test_a_run_whose_pods_all_work_waits_for_nothing() -> None:
             "0/2 nodes are available: 2 node(s) had untolerated taint(s) {gpu: present}.",
             "a taint that `pools.gpu-a100.tolerations` of the profile does not name",
         ),
+        (
+            "0/4 nodes are available: 1 node(s) had untolerated taint "
+            "{node-role.kubernetes.io/control-plane: }, 3 node(s) didn't match Pod's node "
+            "affinity/selector. preemption: 0/4 nodes are available: 4 Preemption is not helpful "
+            "for scheduling.",
+            "a node with the labels of `pools.gpu-a100.nodeSelector` of the profile, and do its "
+            "`tolerations` name the taints",
+        ),
+        (
+            "0/3 nodes are available: 1 node(s) had taint {a: b}, that the pod didn't tolerate, "
+            "2 Insufficient nvidia.com/gpu.",
+            "where a node is large enough at all",
+        ),
         ("0/2 nodes are available: 2 Insufficient memory.", "waits until others have ended"),
     ],
 )

@@ -42,13 +42,21 @@ def test_what_roles_do_not_allow(verb: str, resource: str, kube: Cluster, api: A
     with pytest.raises(ForbiddenError, match=expected) as caught:
         requests[resource]()
     assert "role `pricon-submitter`" in str(caught.value.hint)
+    assert "is the namespace right?" in str(caught.value.hint), "absent ones are forbidden as well"
     assert "kubectl --context lab --namespace research auth can-i" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
     ("message", "hint"),
     [
-        ("exceeded quota: runs, requested: count/rayjobs.ray.io=1", "describe resourcequota"),
+        (
+            "exceeded quota: runs, requested: count/rayjobs.ray.io=1",
+            "owner raise it",
+        ),
+        (
+            'unable to create new content in namespace "research" because it is being terminated',
+            "somebody deletes this namespace",
+        ),
         ('admission webhook "policy" denied the request: no', "names the policy"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object, Patience
-from pricon.launch.kubernetes.refusals import UnansweredError
+from pricon.launch.kubernetes.refusals import UnansweredError, UnknownKindError
 from pricon.launch.kubernetes.watching import Connection, snapshots
 from tests.launch.kubernetes.access import connect
 from tests.launch.kubernetes.apifaults import ApiServer
@@ -90,6 +90,24 @@ def test_a_server_that_is_away_is_waited_for_and_said_once(
     assert "trouble of its own (status 503)" in said[0]
     assert "the run goes on, trying again" in said[0]
     assert said[1] == "the API server answers again"
+
+
+def test_a_server_that_has_just_started_may_not_know_ray_yet(
+    seen: Iterator[dict[str, Object]], operator: Operator, api: ApiServer, said: list[str]
+) -> None:
+    operator.add(ray_job())
+    next(seen)
+    api.fail("watch", reset=True)
+    api.fail("list", status=404, body="404 page not found", times=3)
+    assert states(next(seen)) == {HANDLE: None}
+    assert said == []
+    assert api.times("list", "rayjobs") == 5
+
+
+def test_no_kuberay_at_all_is_the_end(seen: Iterator[dict[str, Object]], api: ApiServer) -> None:
+    api.has_kuberay = False
+    with pytest.raises(UnknownKindError, match="KubeRay is not installed"):
+        next(seen)
 
 
 def test_a_server_that_stays_away_is_the_end(tmp_path: Path, said: list[str]) -> None:
