@@ -46,8 +46,11 @@ def why_pending(ray_job: Object, pods: Sequence[Object], events: Sequence[Object
         pods: of the run.
         events: of the run's objects.
     """
-    if state_of(ray_job) == "queued":
-        return _queue(ray_job, events)
+    match state_of(ray_job):
+        case "queued":
+            return _queue(ray_job, events)
+        case "stopping":
+            return None
     waiting = [pod for pod in by_role(pods) if phase_of(pod) == "Pending"]
     refused = _not_created(ray_job, events)
     if refused is not None:

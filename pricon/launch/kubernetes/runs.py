@@ -15,7 +15,9 @@ from pricon.launch.kubernetes.podlog import SUBMITTER_LABEL, PodLog, has_started
 from pricon.launch.kubernetes.pods import name_of, since
 from pricon.launch.kubernetes.refusals import UnansweredError
 
-State = Literal["queued", "starting", "running", "retrying", "finished", "failed", "stopped"]
+State = Literal[
+    "queued", "starting", "running", "retrying", "stopping", "finished", "failed", "stopped"
+]
 ENDED: frozenset[State] = frozenset({"finished", "failed", "stopped"})
 RUNS = "app.kubernetes.io/name=pricon,app.kubernetes.io/component=run"
 _LOG = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ def state_of(ray_job: Object) -> State:
             return ended.get(status.get("jobStatus", ""), "failed")  # type: ignore[return-value]
         case "Failed" | "ValidationFailed":
             return "failed"
+        case _ if "deletionTimestamp" in ray_job.get("metadata", {}):
+            return "stopping"
         case "Running":
             return "running"
         case "Retrying":

@@ -42,6 +42,14 @@ def test_a_run_that_kueue_holds_back_is_queued_before_kuberay_says_so() -> None:
     assert state_of(run) == "queued"
 
 
+def test_a_run_that_is_being_deleted_is_stopping() -> None:
+    run = ray_job(deletionTimestamp="2026-11-24T12:00:00Z")
+    run["status"] = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+    assert state_of(run) == "stopping"
+    run["status"] = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+    assert state_of(run) == "finished"
+
+
 def test_there_is_no_such_run(kube: Cluster) -> None:
     with pytest.raises(LaunchError, match="no run `tiny-0000` in namespace `research`") as caught:
         get_run(kube, "tiny-0000")
