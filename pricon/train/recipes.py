@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pricon.corpus.labels import Classes, Values
 from pricon.errors import TrainingError
+from pricon.model.keyed import Streams
 from pricon.model.network import EMBEDDING, Head, Layout, PackedNetwork
 from pricon.plan.plan import CLASS_STAGES, Cell, Role, Stage
 from pricon.spec.job import JobSpec
@@ -285,7 +286,8 @@ def evaluate(network: PackedNetwork, inputs: Inputs, rows: Tensor, chunk: int = 
         chunk: windows at a time, fewer of them where they are sequences.
     """
     members = torch.arange(rows.shape[0], device=rows.device)
+    streams = Streams(members, members)
     chunks = torch.split(rows, max(chunk // inputs.frames, 1), dim=1)
-    parts = [network(inputs.gather(members, some)) for some in chunks]
+    parts = [network(inputs.gather(members, streams, some)) for some in chunks]
     embeddings, scores = zip(*parts, strict=True)
     return Evaluation(torch.cat(embeddings, dim=1), torch.cat(scores, dim=1))

@@ -133,6 +133,7 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
         batch_size=work.job.optimisation.batch_size,
         ranks=work.ranks,
         strata=strata,
+        streams=[(stage.cell, stage.labels) for stage in work.stages],
     )
 
 

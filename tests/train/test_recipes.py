@@ -24,6 +24,7 @@ from pricon.train.recipes import PackWork, evaluate, recipe_for
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows
 from tests.tiny import build, tiny_job
+from tests.train.problem import separate
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def test_features_are_standardised_by_each_members_own_fold(bench: Bench) -> Non
     recipe = recipe_for(bench.work(stages))
     num = len(bench.windows.index)
     rows = torch.arange(num).expand(len(stages), -1)
-    found = recipe.inputs.gather(torch.arange(len(stages)), rows)
+    found = recipe.inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
     for name in ("frames", "telemetry"):
         for member, stage in enumerate(stages):
             cell = bench.plan.cells[stage.cell]
@@ -290,7 +291,7 @@ def test_evaluation_does_not_depend_on_its_chunks_and_drops_nothing(
     rows = torch.arange(num).expand(2, -1)
     found = evaluate(network, recipe.inputs, rows, chunk)
     embeddings, scores = found.embeddings, found.scores
-    expected = network(recipe.inputs.gather(torch.arange(2), rows))
+    expected = network(recipe.inputs.gather(torch.arange(2), separate(2), rows))
     assert torch.allclose(embeddings, expected[0], rtol=0, atol=1e-5)
     assert torch.allclose(scores, expected[1], rtol=0, atol=1e-5)
     assert scores.shape == (2, num, 2)
