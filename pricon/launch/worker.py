@@ -18,6 +18,7 @@ from pricon.plan.plan import Cell, Lane, Plan, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.storage import Storage, open_storage
 from pricon.train.checkpoint import Checkpoints
+from pricon.train.memory import keep_freed_memory
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 from pricon.train.recipes import PackWork, encoder_of
@@ -40,7 +41,7 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
         TrainingError: the leakage guard refuses; nothing more is trained.
     """
     if device.type == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
     worker = _Worker(assignment, ranks, device, listen)
     unreadable: CorpusError | None = None
     for pack in packs_of(assignment.plan, worker.lane, members_at_most(assignment.job)):
@@ -55,15 +56,6 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
             worker.fail({stage.id: err.message.splitlines()[0] for stage in pack})
     if unreadable is not None:
         raise unreadable
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one, instead of giving it back to the system.
-
-    It raises its threshold to the largest block that was mapped and freed, of 32 MiB at most. Without
-    that, a sixth of the time of a step goes into zeroing pages. Other allocators do not mind.
-    """
-    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 def members_at_most(job: JobSpec) -> Callable[[Role], int]:
