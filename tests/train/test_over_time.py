@@ -13,13 +13,14 @@ from pricon.model.network import Layout, PackedNetwork
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, OptimisationSpec, StageSpec
 from pricon.train.checkpoint import Checkpoints
+from pricon.train.evaluation import evaluate
 from pricon.train.examples import Examples, Features
 from pricon.train.loop import fit
 from pricon.train.losses import cross_entropy
 from pricon.train.objectives import Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import evaluate, recipe_for
+from pricon.train.recipes import recipe_for
 from pricon.train.windows import GroupWindows, _mean_of_frames
 from tests.launch.rehearsal import rehearse
 from tests.tiny import build, tiny_document, tiny_job
