@@ -74,9 +74,10 @@ class Adam:
         mean.lerp_(gradient, 1.0 - _FIRST)
         square.mul_(_SECOND).addcmul_(gradient, gradient, value=1.0 - _SECOND)
         spread = np.sqrt(1.0 - _SECOND**steps)
-        root = square.sqrt().add_(self._by_row(_EPSILON * spread))
         rate = self.learning_rate * spread / (1.0 - _FIRST**steps)
-        parameters.sub_(torch.div(mean, root, out=root).mul_(self._by_row(rate)))
+        # rate * mean / (root + epsilon * spread), in as few passes over memory as there are.
+        root = square.sqrt().add_(self._by_row(_EPSILON * spread)).mul_(self._by_row(1.0 / rate))
+        parameters.addcdiv_(mean, root, value=-1.0)
 
     def _by_row(self, numbers: NDArray[np.float64]) -> Float32[Tensor, "members 1"]:
         return torch.from_numpy(numbers.astype(np.float32)[:, None]).to(self.parameters.device)
