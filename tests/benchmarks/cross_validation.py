@@ -30,6 +30,7 @@ from pricon.train.recipes import recipe_for
 from pricon.train.stages import _examples
 from tests.benchmarks.ensemble import seconds_a_member_step
 from tests.benchmarks.plain import Cell, Model, contrastive, distilled, supervised, train_stage
+from tests.benchmarks.ray_runs import empty_runs
 from tests.benchmarks.table import Table, publish
 from tests.benchmarks.world import FULL, QUICK, WIDTHS, Size, World, kind_of
 
@@ -172,7 +173,7 @@ def in_turns(world: World, repeats: int) -> tuple[dict[str, Seconds], int]:
     for turn in range(repeats + 1):
         packs.append(packed(pipes))
         if turn == 0:
-            warm = {number: plain(world, cells, number) for number in (1, 2)}
+            warm = {number: plain(world, cells, number) for number in world.size.threads}
             threads = min(warm, key=lambda number: warm[number]["all"])
         loops.append(plain(world, cells, threads))
         ensembles.append(ensemble(world, cells, threads))
@@ -196,22 +197,27 @@ def main(arguments: list[str] | None = None) -> None:
     world = World(QUICK if is_quick else FULL)
     difference = largest_difference(world)
     assert difference < 1e-3, f"packs and plain models differ by {difference}"
+    runs = None if is_quick else statistics.median(empty_runs())
     found, threads = in_turns(world, repeats=1 if is_quick else 2)
     notes = (
         f"Extrapolated from {SAMPLED} of {len(world.plan.cells)} cells: all but pricon.",
         f"Same losses and weights, fed with the same numbers: to {difference:.1g}.",
         f"The plain loop has {threads} of 2 threads, the better number.",
+        "Ray: two runs at once; what an empty one takes, and the plain loop's seconds.",
     )
-    _publish_whole(world, found["packs"]["all"], found["plain"], notes)
+    _publish_whole(world, found["packs"]["all"], found["plain"], runs, notes)
     _publish_kinds(found["packs"], found["plain"], found["ensembles"]["students"])
 
 
-def _publish_whole(world: World, ours: float, loop: Seconds, notes: tuple[str, ...]) -> None:
+def _publish_whole(
+    world: World, ours: float, loop: Seconds, run: float | None, notes: tuple[str, ...]
+) -> None:
     trials, stages, epochs = len(world.plan.trials), len(world.plan.stages), world.size.epochs
     contestants = [
         ("pricon, two lanes of a thread", ours),
         ("plain loop, stages shared as in pricon", loop["all"]),
         ("plain loop, every trial for itself", loop["alone"]),
+        ("one Ray Train run a trial", None if run is None else (run * trials + loop["alone"]) / 2),
         ("pricon on one H100", None),
     ]
     publish(

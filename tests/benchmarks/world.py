@@ -35,7 +35,7 @@ ARMS = (
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is, and for how many epochs every stage trains."""
+    """How much there is, for how many epochs every stage trains, and who may have which threads."""
 
     people: int
     windows_each: int
@@ -43,10 +43,11 @@ class Size:
     seeds: int
     epochs: int
     lanes: int = 2
+    threads: tuple[int, ...] = (1, 2)
 
 
 FULL = Size(people=23, windows_each=740, folds=5, seeds=5, epochs=2)
-QUICK = Size(people=8, windows_each=60, folds=2, seeds=1, epochs=2)
+QUICK = Size(people=8, windows_each=60, folds=2, seeds=1, epochs=2, threads=(1,))
 
 
 def kind_of(stage: Stage) -> str:
