@@ -23,8 +23,8 @@ test: lint  ## everything that CI checks
 fast: lint  ## without the tests that start servers, Ray or other processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not (multiprocess or ray or s3 or tracking)"
 
-bench: dev  ## how fast packs are, beside a plain torch loop
-	$(BIN)/python -m tests.benchmarks.packs
+bench: dev  ## how fast everything is, beside how it is usually done; tables, and JSON in runs/bench
+	$(BIN)/python -m tests.benchmarks
 
 lint: dev  ## format, lint, types and import rules; changes nothing
 	$(BIN)/ruff format --check --quiet

@@ -16,8 +16,9 @@ from pricon.model.network import PackedNetwork
 from pricon.plan.plan import Cell, Plan, Stage
 from pricon.report.embeddings import EmbeddingMap, project
 from pricon.spec.job import Arm, JobSpec
+from pricon.train.evaluation import evaluate
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import PackWork, encoder_of, evaluate, recipe_for
+from pricon.train.recipes import PackWork, encoder_of, recipe_for
 from pricon.train.records import Records, StageRecord
 from pricon.train.windows import GroupWindows
 

@@ -18,6 +18,7 @@ from pricon.plan.plan import Cell, Lane, Plan, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.storage import Storage, open_storage
 from pricon.train.checkpoint import Checkpoints
+from pricon.train.memory import keep_freed_memory
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 from pricon.train.recipes import PackWork, encoder_of
@@ -39,6 +40,8 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
         StorageError: the store failed; trying again may help.
         TrainingError: the leakage guard refuses; nothing more is trained.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     worker = _Worker(assignment, ranks, device, listen)
     unreadable: CorpusError | None = None
     for pack in packs_of(assignment.plan, worker.lane, members_at_most(assignment.job)):
@@ -69,6 +72,8 @@ def members_at_most(job: JobSpec) -> Callable[[Role], int]:
 def packs_of(plan: Plan, lane: Lane, limit: Callable[[Role], int]) -> Iterator[tuple[Stage, ...]]:
     """Stages of a lane by stimuli, role, objective and modalities; teachers before students.
 
+    Those of one cell stand side by side, because they can draw and read their batches together.
+
     Args:
         plan: what runs.
         lane: of the plan.
@@ -80,6 +85,7 @@ def packs_of(plan: Plan, lane: Lane, limit: Callable[[Role], int]) -> Iterator[t
         kind = (stimuli, _ORDER.index(stage.role), stage.objective, stage.modalities)
         kinds.setdefault(kind, []).append(stage)
     for _, stages in sorted(kinds.items()):
+        stages.sort(key=lambda stage: stage.cell)
         most = limit(stages[0].role)
         for start in range(0, len(stages), most):
             yield tuple(stages[start : start + most])

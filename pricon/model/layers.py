@@ -6,7 +6,7 @@ d_out), and inputs of shape (members, n, d_in).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -18,6 +18,10 @@ from pricon.spec.training import EncoderSpec
 
 Weights = Mapping[str, tuple[Tensor, Tensor]]
 """Layer name -> weight (members, d_in, d_out) and bias (members, 1, d_out)."""
+
+_NARROW = 4
+"""Outputs of a layer for which `_NarrowProduct` is faster; measured on one core: 12 against 60
+microseconds a member for forward and backward pass of a head with two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,44 @@ class Layer:
 
 
 def linear(
-    inputs: Float[Tensor, "m n d_in"], weight_and_bias: tuple[Tensor, Tensor]
+    inputs: Float[Tensor, "m n d_in"],
+    weight_and_bias: tuple[Tensor, Tensor],
+    factors: Float[Tensor, "m n d_in"] | None = None,
 ) -> Float[Tensor, "m n d_out"]:
-    """Each member's own affine map."""
+    """Each member's own affine map, of inputs times `factors` where there are some."""
     weight, bias = weight_and_bias
-    return torch.baddbmm(bias, inputs, weight)
+    if weight.shape[2] <= _NARROW and not torch.is_autocast_enabled(weight.device.type):
+        rows: Tensor = _NarrowProduct.apply(inputs, weight, factors)  # type: ignore[no-untyped-call]  # torch has no types here
+        return (rows + bias.transpose(1, 2)).transpose(1, 2)
+    return torch.baddbmm(bias, inputs if factors is None else inputs * factors, weight)
+
+
+class _NarrowProduct(torch.autograd.Function):
+    """(inputs * factors) times a matrix of very few columns, as rows: shape (m, d_out, n).
+
+    Libraries of matrix products are slow where the result has two columns, and fast where it has
+    two rows: the head of a student costs as much as its encoder otherwise, and the loss that
+    follows runs over strided memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, factors: Tensor | None) -> Tensor:
+        if factors is not None:
+            inputs = inputs * factors
+        rows = weight.transpose(1, 2).contiguous()
+        ctx.save_for_backward(inputs, rows, factors)
+        return torch.bmm(rows, inputs.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        inputs, rows, factors = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        for_inputs = None
+        if ctx.needs_input_grad[0]:
+            for_inputs = torch.bmm(gradient.transpose(1, 2), rows)
+            if factors is not None:
+                for_inputs.mul_(factors)
+        return for_inputs, torch.bmm(gradient, inputs).transpose(1, 2), None
 
 
 def norm(
@@ -69,5 +106,5 @@ def norm(
 
 
 def activation(spec: EncoderSpec) -> Callable[[Tensor], Tensor]:
-    """What comes after a linear layer."""
-    return {"relu": torch.relu, "gelu": functional.gelu, "tanh": torch.tanh}[spec.activation]
+    """What comes after a linear layer; may work in its place."""
+    return {"relu": torch.relu_, "gelu": functional.gelu, "tanh": torch.tanh}[spec.activation]

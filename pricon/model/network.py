@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from pricon.model.encoders import encode, encoder_layers
-from pricon.model.keyed import dropout_mask
+from pricon.model.keyed import Streams, dropout_mask
 from pricon.model.layers import Layer, Weights, activation, linear
 from pricon.model.precision import forward_in
 from pricon.spec.training import EncoderSpec, Precision
@@ -82,10 +82,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """Which dropout to draw: one key a member for this epoch, and the windows of the batch."""
+    """Which dropout to draw: one key a stream for this epoch, and the windows of its batch."""
 
-    keys: Int64[Tensor, " members"]
-    windows: Int64[Tensor, "members batch"]
+    keys: Int64[Tensor, " streams"]
+    windows: Int64[Tensor, "streams batch"]
+    streams: Streams
 
 
 class PackedNetwork(nn.Module):
@@ -148,11 +149,11 @@ class PackedNetwork(nn.Module):
         match self.layout.head:
             case "classes" | "value":
                 rate = self.layout.encoder.dropout
-                if dropout is not None and rate > 0:
-                    width = embedding.shape[2]
-                    mask = dropout_mask(dropout.keys, dropout.windows, width, rate)
-                    embedding = embedding * mask
-                return linear(embedding, weights["head"])
+                if dropout is None or rate == 0:
+                    return linear(embedding, weights["head"])
+                width = embedding.shape[2]
+                mask = dropout_mask(dropout.keys, dropout.windows, width, rate)
+                return linear(embedding, weights["head"], dropout.streams.expand(mask))
             case "projection":
                 hidden = self._activation(linear(embedding, weights["projection.0"]))
                 return linear(hidden, weights["projection.1"])

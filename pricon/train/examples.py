@@ -1,6 +1,6 @@
 """What a pack reads: windows on the device, and every member's own batches of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from pricon.model.keyed import bits, derive, uniform
+from pricon.model.keyed import Streams, bits, derive, uniform
 from pricon.model.network import EMBEDDING, Dropout
 from pricon.train.ranks import Ranks
 
@@ -25,14 +25,22 @@ class Inputs(Protocol):
         """Frames of a window; 1 where windows are vectors."""
         ...
 
-    def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
-        """Input name -> float32, shape (m, b, d_in), or (m, b, frames, d_in) for sequences."""
+    def gather(
+        self, members: Int64[Tensor, " m"], streams: Streams, rows: Int64[Tensor, "s b"]
+    ) -> dict[str, Tensor]:
+        """Input name -> float32, shape (m, b, d_in), or (m, b, frames, d_in) for sequences.
+
+        Args:
+            members: positions in the pack.
+            streams: which of them read the same rows.
+            rows: of each stream.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Raw features that all members share, standardised for each member's own fold on the way.
+    """Raw features that all members share, standardised for each stream's own fold on the way.
 
     Args:
         raw: modality -> float32, shape (windows, d_in) or (windows, frames, d_in); NaN where
@@ -50,14 +58,18 @@ class Features:
         """See `Inputs`."""
         return max(raw.shape[1] if raw.dim() == 3 else 1 for raw in self.raw.values())
 
-    def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
+    def gather(
+        self, members: Int64[Tensor, " m"], streams: Streams, rows: Int64[Tensor, "s b"]
+    ) -> dict[str, Tensor]:
         """Standardised features; see `Inputs`."""
         standardised = {}
         for name, raw in self.raw.items():
-            once = (len(members), *(1,) * (raw.dim() - 1), -1)
-            mean, scale = (of[name][members].view(once) for of in (self.mean, self.scale))
-            values = (raw[rows] - mean) * scale
-            standardised[name] = values.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+            values = raw.index_select(0, rows.flatten()).view(*rows.shape, *raw.shape[1:])
+            once = (len(rows), *(1,) * (raw.dim() - 1), -1)
+            leaders = members[streams.first]
+            mean, scale = (of[name][leaders].view(once) for of in (self.mean, self.scale))
+            values.sub_(mean).mul_(scale).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+            standardised[name] = streams.expand(values)
         return standardised
 
 
@@ -72,9 +84,14 @@ class Embeddings:
         """See `Inputs`."""
         return 1
 
-    def gather(self, members: Int64[Tensor, " m"], rows: Int64[Tensor, "m b"]) -> dict[str, Tensor]:
+    def gather(
+        self, members: Int64[Tensor, " m"], streams: Streams, rows: Int64[Tensor, "s b"]
+    ) -> dict[str, Tensor]:
         """Embeddings; see `Inputs`."""
-        return {EMBEDDING: self.values[members[:, None], rows]}
+        rows = streams.expand(rows)
+        # As a selection of whole rows: plain indexing goes element by element.
+        flat = (members[:, None] * self.values.shape[1] + rows).flatten()
+        return {EMBEDDING: self.values.flatten(0, 1).index_select(0, flat).view(*rows.shape, -1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +154,8 @@ class Examples:
         ranks: who shares it.
         strata: number of the stratum of each window, by member, shape (members, windows): training
             batches have their share of each; None for plain shuffling.
+        streams: name of each member's stream: members of one name are equal in rows, key, strata
+            and standardisation, so all is drawn and read once for them; None where all differ.
     """
 
     inputs: Inputs
@@ -149,11 +168,12 @@ class Examples:
     batch_size: int
     ranks: Ranks
     strata: Int64[Tensor, "members windows"] | None = None
+    streams: Sequence[Hashable] | None = None
 
     def training(self, live: tuple[int, ...], epoch: int) -> Iterator[Batch]:
         """Every training window of every live member once, in an order of this epoch."""
-        dropout = derive(self.keys, "dropout", epoch)
-        yield from self._batches(live, "train", epoch, dropout)
+        keys = derive(self.keys, "dropout", epoch)
+        yield from self._batches(live, "train", epoch, keys)
 
     def validation(self, live: tuple[int, ...]) -> Iterator[Batch]:
         """Every validation window of every live member once, in the same batches in all epochs."""
@@ -162,13 +182,40 @@ class Examples:
     def _batches(
         self, live: tuple[int, ...], part: Part, epoch: int, dropout: Tensor | None
     ) -> Iterator[Batch]:
+        """All but inputs is laid out for the whole epoch and cut, not looked up each step."""
         members = torch.tensor(live, device=self.keys.device)
-        order = self._order(members, part, epoch)
+        names = live if self.streams is None else [self.streams[member] for member in live]
+        streams = Streams.among(names, members.device)
+        leaders = members[streams.first]
+        order = self._order(leaders, part, epoch)
+        cut = [self._even(rows) for rows in torch.split(order, self.batch_size, dim=1)]
+        rows = torch.cat(cut, dim=1)
+        valid, rows = streams.expand(rows != PADDING), rows.clamp(min=0)
+        labels, teacher = self._known(members, streams.expand(rows), ~valid)
+        keys = None if dropout is None else dropout[leaders]
         counts = [self.counts[part][member] for member in live]
-        for start in range(0, max(counts), self.batch_size):
-            has_windows = tuple(start < count for count in counts)
-            rows = order[:, start : start + self.batch_size]
-            yield self._batch(members, rows, dropout, has_windows)
+        stop = 0
+        for start, batch in zip(range(0, max(counts), self.batch_size), cut, strict=False):
+            size = batch.shape[1] // self.ranks.size
+            whole = slice(stop, stop := stop + batch.shape[1])
+            first = self.ranks.index * size
+            own = slice(whole.start + first, whole.start + first + size)
+            yield Batch(
+                members=members,
+                inputs=self.inputs.gather(members, streams, rows[:, own]),
+                labels=labels[:, whole],
+                valid=valid[:, whole],
+                first=first,
+                teacher=None if teacher is None else teacher[:, own],
+                dropout=None
+                if keys is None
+                else Dropout(keys, self.windows[rows[:, own]], streams),
+                has_windows=tuple(start < count for count in counts),
+            )
+
+    def _even(self, rows: Int64[Tensor, "s g"]) -> Int64[Tensor, "s even"]:
+        """A global batch that ranks can share evenly."""
+        return torch.nn.functional.pad(rows, (0, -rows.shape[1] % self.ranks.size), value=PADDING)
 
     def _order(self, members: Tensor, part: Part, epoch: int) -> Int64[Tensor, "m most"]:
         """Rows of each member, shuffled by its own key; padding comes last."""
@@ -183,42 +230,22 @@ class Examples:
         strata = strata.masked_fill(shuffled == PADDING, torch.iinfo(torch.int64).max)
         return shuffled.gather(1, spread(strata, uniform(keys, 1)))
 
-    def _batch(
-        self,
-        members: Tensor,
-        rows: Int64[Tensor, "m g"],
-        dropout: Tensor | None,
-        has_windows: tuple[bool, ...],
-    ) -> Batch:
-        size = -(-rows.shape[1] // self.ranks.size)
-        missing = size * self.ranks.size - rows.shape[1]
-        rows = torch.nn.functional.pad(rows, (0, missing), value=PADDING)
-        valid = rows != PADDING
-        rows = rows.clamp(min=0)
-        first = self.ranks.index * size
-        own = rows[:, first : first + size]
-        column = members[:, None]
-        return Batch(
-            members=members,
-            inputs=self.inputs.gather(members, own),
-            labels=self._labels(column, rows, valid),
-            valid=valid,
-            first=first,
-            teacher=self._taught(column, own, valid[:, first : first + size]),
-            dropout=None if dropout is None else Dropout(dropout[members], self.windows[own]),
-            has_windows=has_windows,
-        )
+    def _known(
+        self, members: Tensor, rows: Int64[Tensor, "m n"], padded: Bool[Tensor, "m n"]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Labels, and what teachers say; padding repeats row 0, of which nothing may be known.
 
-    def _labels(self, column: Tensor, rows: Tensor, valid: Tensor) -> Tensor:
-        """What is known; padding repeats row 0, of which nothing may be known."""
-        labels = self.labels[column, rows].masked_fill(~valid, 0)
-        return labels if labels.is_floating_point() else labels.long()
-
-    def _taught(self, column: Tensor, rows: Tensor, valid: Tensor) -> Tensor | None:
-        """What teachers say; padding repeats row 0, whose NaN must not reach a gradient."""
+        Padding is 0: a NaN that stands there must not reach a gradient.
+        """
+        labels = self.labels[members].gather(1, rows).masked_fill_(padded, 0)
+        if not labels.is_floating_point():
+            labels = labels.long()
         if self.teacher is None:
-            return None
-        return self.teacher[column, rows].masked_fill(~valid[:, :, None], 0.0)
+            return labels, None
+        # Laid out by class, as `divergence` reads it.
+        said = self.teacher[members].transpose(1, 2)
+        by_class = said.gather(2, rows[:, None].expand(-1, said.shape[1], -1))
+        return labels, by_class.masked_fill_(padded[:, None], 0.0).transpose(1, 2)
 
 
 def spread(strata: Int64[Tensor, "m n"], phase: Float32[Tensor, "m one"]) -> Int64[Tensor, "m n"]:

@@ -36,9 +36,10 @@ def divergence(
     Source: the distillation loss of C-LUPI, which averages over windows and has no factor T^2.
     """
     scale = temperature[:, None, None]
-    log_student = functional.log_softmax(student / scale, dim=2)
-    log_teacher = functional.log_softmax(teacher.detach() / scale, dim=2)
-    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=2)
+    # Along the second axis, as in `cross_entropy`: the last one is as short as two.
+    log_student = functional.log_softmax(student.transpose(1, 2) / scale, dim=1)
+    log_teacher = functional.log_softmax(teacher.detach().transpose(1, 2) / scale, dim=1)
+    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
 
 
 def cosine_distance(

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from pricon.model.network import Layout, PackedNetwork, initial_parameters
 from pricon.spec.training import OptimisationSpec, StageSpec
+from pricon.train.adam import Adam, State
 from pricon.train.ranks import Ranks
 
 
@@ -100,60 +100,48 @@ class Pack:
         if clip_norm is not None:
             norm = gradient.norm(dim=1, keepdim=True)
             gradient.mul_((clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
-        for row, own, takes_part in zip(self._rows, gradient, has_windows, strict=True):
-            row.grad = own if takes_part else None
-        self._optimiser.step()
+        self._optimiser.step(gradient, has_windows)
         self._raw.parameters_by_member.grad = None
 
     def judge(self, training: Sequence[float], validation: Sequence[float]) -> None:
         """Close an epoch: keep the best weights, let members stop, drop them from the stack."""
-        going_on = []
+        going_on, improved = [], []
         for row, member in enumerate(self.live):
             is_best, goes_on = self.members[member].judge(
                 training[row], validation[row], self.stage.patience
             )
             if is_best:
-                self.best[member] = self._rows[row].detach()
+                improved.append(row)
             if goes_on:
                 going_on.append(row)
+        members = [self.live[row] for row in improved]
+        self.best[members] = self._raw.parameters_by_member.detach()[improved]
         if len(going_on) < len(self.live):
             self._keep(going_on)
 
     def _keep(self, rows: list[int]) -> None:
         self.live = tuple(self.live[row] for row in rows)
-        states = [self._optimiser.state[self._rows[row]] for row in rows]
-        self._stack(self._raw.parameters_by_member.detach()[rows], states)
+        parameters = self._raw.parameters_by_member.detach()[rows]
+        self._wrap(parameters)
+        self._optimiser.keep(parameters, rows)
 
-    def _stack(
-        self, parameters: Float32[Tensor, "live size"], states: list[dict[str, Any]]
-    ) -> None:
-        """Make `parameters` the pack's own, with one optimizer entry a row.
+    def _stack(self, parameters: Float32[Tensor, "live size"], states: list[State]) -> None:
+        """Make `parameters` the pack's own, and optimise them from `states` on."""
+        self._wrap(parameters)
+        self._optimiser = Adam(parameters, self.stage.learning_rate, self.optimisation, states)
 
-        Rows are leaf tensors that share memory with the stack: the library's own optimiser then
-        counts steps for each member, and passes over a row that has no gradient.
-        """
+    def _wrap(self, parameters: Float32[Tensor, "live size"]) -> None:
         self._raw = PackedNetwork(self.layout, parameters, self.optimisation.precision)
         self.network = self.ranks.parallel(self._raw) if len(parameters) else self._raw
-        self._rows = [row.requires_grad_() for row in self._raw.parameters_by_member.detach()]
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimisation.optimiser]
-        self._optimiser = kind(
-            self._rows or [torch.empty(0)],
-            lr=self.stage.learning_rate,
-            weight_decay=self.optimisation.weight_decay,
-            fused=True,
-        )
-        for row, state in zip(self._rows, states, strict=True):
-            self._optimiser.state[row] = state
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on, as tensors and plain values."""
-        states = [self._optimiser.state[row] for row in self._rows]
         return {
             "live": list(self.live),
             "members": [[m.training, m.validation, m.best_epoch, m.failure] for m in self.members],
             "best": self.best,
             "parameters": self._raw.parameters_by_member.detach(),
-            "optimiser": states,
+            "optimiser": self._optimiser.states(),
         }
 
     def restore(self, state: dict[str, Any], members: Sequence[int]) -> None:

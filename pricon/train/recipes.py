@@ -13,11 +13,13 @@ from torch import Tensor
 
 from pricon.corpus.labels import Classes, Values
 from pricon.errors import TrainingError
+from pricon.model.keyed import Streams
 from pricon.model.network import EMBEDDING, Head, Layout, PackedNetwork
 from pricon.plan.plan import CLASS_STAGES, Cell, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.spec.task import Task
 from pricon.spec.training import EncoderSpec, StageSpec
+from pricon.train.evaluation import evaluate
 from pricon.train.examples import Embeddings, Features, Inputs
 from pricon.train.losses import cross_entropy, squared_error
 from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised, WindowLoss
@@ -243,6 +245,11 @@ def _contrastive_layout(work: PackWork) -> Layout:
     )
 
 
+def streams_of(work: PackWork) -> Streams:
+    """Stages of one cell see the same windows, standardised alike."""
+    return Streams.among([stage.cell for stage in work.stages], work.device)
+
+
 def _features(work: PackWork) -> Features:
     """Features of the pack's modalities on its device; no other modality is fetched."""
     raw, mean, scale = {}, {}, {}
@@ -261,31 +268,7 @@ def _frozen_embeddings(work: PackWork) -> Tensor:
     parameters = [source.arrays["parameters"] for source in work.sources if source is not None]
     stacked = torch.from_numpy(np.stack(parameters)).to(work.device)
     encoders = PackedNetwork(_contrastive_layout(work), stacked)
+    streams = streams_of(work)
     num_windows = len(work.windows.index.window)
-    rows = torch.arange(num_windows, device=work.device).expand(len(stacked), -1)
-    return evaluate(encoders, _features(work), rows).embeddings
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Outputs of m members for r windows each: (m, r, width) and (m, r, d_out)."""
-
-    embeddings: Tensor
-    scores: Tensor
-
-
-@torch.no_grad()
-def evaluate(network: PackedNetwork, inputs: Inputs, rows: Tensor, chunk: int = 1024) -> Evaluation:
-    """Run all members over windows of their own, without dropout.
-
-    Args:
-        network: the members.
-        inputs: where windows come from.
-        rows: int64, shape (m, r).
-        chunk: windows at a time, fewer of them where they are sequences.
-    """
-    members = torch.arange(rows.shape[0], device=rows.device)
-    chunks = torch.split(rows, max(chunk // inputs.frames, 1), dim=1)
-    parts = [network(inputs.gather(members, some)) for some in chunks]
-    embeddings, scores = zip(*parts, strict=True)
-    return Evaluation(torch.cat(embeddings, dim=1), torch.cat(scores, dim=1))
+    rows = torch.arange(num_windows, device=work.device).expand(len(streams.first), -1)
+    return evaluate(encoders, _features(work), rows, streams).embeddings

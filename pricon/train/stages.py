@@ -15,10 +15,16 @@ from pricon.model.network import Layout, PackedNetwork
 from pricon.model.precision import steps_in
 from pricon.plan.plan import Cell, Judge, Stage
 from pricon.train.checkpoint import Checkpoints
+from pricon.train.evaluation import Evaluation, evaluate
 from pricon.train.examples import PADDING, Examples, Part
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
-from pricon.train.recipes import Evaluation, PackWork, Recipe, evaluate, recipe_for
+from pricon.train.recipes import (
+    PackWork,
+    Recipe,
+    recipe_for,
+    streams_of,
+)
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows, SplitPart
 
@@ -133,6 +139,7 @@ def _examples(work: PackWork, recipe: Recipe) -> Examples:
         batch_size=work.job.optimisation.batch_size,
         ranks=work.ranks,
         strata=strata,
+        streams=[(stage.cell, stage.labels) for stage in work.stages],
     )
 
 
@@ -193,7 +200,9 @@ def _outputs(
 ) -> list[Evaluation]:
     """What each member makes of the kept windows of one of its splits, shapes (windows, ...)."""
     rows = [work.windows.rows(cell, part) for cell in work.cells]
-    outputs = evaluate(network, recipe.inputs, _padded(rows, fill=0).to(work.device))
+    streams = streams_of(work)
+    first = _padded([rows[member] for member in streams.first.tolist()], fill=0)
+    outputs = evaluate(network, recipe.inputs, first.to(work.device), streams)
     return [
         Evaluation(embeddings[: len(own)], scores[: len(own)])
         for embeddings, scores, own in zip(outputs.embeddings, outputs.scores, rows, strict=True)

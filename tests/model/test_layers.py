@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pricon.model.keyed import key_of
 from pricon.model.layers import Layer, linear, norm
@@ -23,6 +23,28 @@ def test_linear_and_norm_are_those_of_torch_for_each_member() -> None:
             inputs[member], (4,), factors[member, 0], shifts[member, 0]
         )
         assert torch.allclose(norm(inputs, (factors, shifts))[member], plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("d_out", [1, 2, 4, 5])
+@pytest.mark.parametrize("is_multiplied", [False, True])
+def test_narrow_layers_are_linear_too_and_so_are_their_gradients(
+    d_out: int, is_multiplied: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs, weight, bias, kept = (
+        torch.randn(3, *shape, generator=generator, dtype=torch.float64)
+        for shape in ((6, 7), (7, d_out), (1, d_out), (6, 7))
+    )
+    for one in (inputs, weight, bias):
+        one.requires_grad_()
+    factors = (kept > 0) * 2.0 if is_multiplied else None
+
+    def layer(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return linear(inputs, (weight, bias), factors)
+
+    plain = (inputs if factors is None else inputs * factors) @ weight + bias
+    assert torch.allclose(layer(inputs, weight, bias), plain)
+    assert torch.autograd.gradcheck(layer, (inputs, weight, bias))
 
 
 @pytest.mark.parametrize(

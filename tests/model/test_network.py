@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pricon.model.keyed import derive, dropout_mask, key_of
 from pricon.model.network import EMBEDDING, Dropout, Layout, PackedNetwork, initial_parameters
 from pricon.spec.training import EncoderSpec
+from tests.train.problem import separate
 
 ACTIVATIONS = {"relu": nn.ReLU(), "gelu": nn.GELU(), "tanh": nn.Tanh()}
 KEYS = torch.tensor([key_of("member", member) for member in range(4)])
@@ -182,7 +183,9 @@ def test_dropout_zeroes_the_embedding_in_front_of_a_predicting_head_only(head: A
     parameters = initial_parameters(layout, KEYS)
     network = PackedNetwork(layout, parameters)
     inputs = inputs_for(layout, len(KEYS))
-    dropout = Dropout(derive(KEYS, "dropout", 3), torch.arange(BATCH).expand(len(KEYS), -1))
+    dropout = Dropout(
+        derive(KEYS, "dropout", 3), torch.arange(BATCH).expand(len(KEYS), -1), separate(len(KEYS))
+    )
     clean, _ = network(inputs)
     embedding, logits = network(inputs, dropout)
     assert torch.equal(embedding, clean)
@@ -199,5 +202,5 @@ def test_no_dropout_without_a_class_head(head: str) -> None:
     layout = LAYOUTS["projection" if head == "projection" else "bare encoder"]
     network = PackedNetwork(layout, initial_parameters(layout, KEYS))
     inputs = inputs_for(layout, len(KEYS))
-    dropout = Dropout(KEYS, torch.arange(BATCH).expand(len(KEYS), -1))
+    dropout = Dropout(KEYS, torch.arange(BATCH).expand(len(KEYS), -1), separate(len(KEYS)))
     assert torch.equal(network(inputs, dropout)[1], network(inputs)[1])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pricon.model.keyed import key_of
+from pricon.model.keyed import Streams, key_of
 from pricon.model.network import Head, Layout
 from pricon.spec.training import (
     ContrastiveSpec,
@@ -31,6 +31,11 @@ OPTIMISATION = OptimisationSpec()
 DECAYING = OptimisationSpec(optimiser="adamw", weight_decay=0.1)
 """How packs of encoders over time are optimised, all others by `OPTIMISATION`."""
 STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
+
+
+def separate(num: int) -> Streams:
+    """Members none of which draw alike."""
+    return Streams.among(range(num), torch.device("cpu"))
 
 
 def layout(kind: str) -> Layout:

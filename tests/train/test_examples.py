@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pricon.model.network import EMBEDDING
 from pricon.train.examples import PADDING, Batch, Embeddings, Examples, Features, Part, spread
 from pricon.train.ranks import Ranks
-from tests.train.problem import NUM_WINDOWS, examples
+from tests.train.problem import NUM_WINDOWS, examples, separate
 
 MEMBERS = [0, 3, 11, 6]
 ALL = (0, 1, 2, 3)
@@ -150,9 +150,33 @@ def test_nothing_recorded_becomes_the_mean() -> None:
         {"ecg": torch.tensor([[1.0, 2.0], [0.0, 0.0]])},
         {"ecg": torch.tensor([[0.5, 0.25], [1.0, 0.0]])},
     )
-    found = features.gather(torch.tensor([0, 1]), torch.tensor([[0, 1], [1, 0]]))
+    found = features.gather(torch.tensor([0, 1]), separate(2), torch.tensor([[0, 1], [1, 0]]))
     assert found["ecg"].tolist() == [[[0.0, 0.0], [1.0, 1.5]], [[3.0, 0.0], [1.0, 0.0]]]
     assert torch.isnan(raw[0, 1]), "the shared features were overwritten"
+
+
+@pytest.mark.parametrize("live", [ALL, (1, 2), (3,)])
+def test_members_of_one_stream_read_what_they_would_read_alone(live: tuple[int, ...]) -> None:
+    """Two pairs of members that differ in nothing but their teachers."""
+    alone = examples("distillation", [0, 3, 0, 3], Ranks(), 50)
+    assert alone.teacher is not None
+    alone = replace(alone, teacher=alone.teacher * torch.tensor([1.0, 2, 3, 4])[:, None, None])
+    shared = replace(alone, streams=["zero", "three", "zero", "three"])
+    batches = [batches_of(data, live, part, 2) for data in (alone, shared) for part in PARTS]
+    for one, other in zip(batches[0] + batches[1], batches[2] + batches[3], strict=True):
+        assert torch.equal(one.inputs["player"], other.inputs["player"])
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.valid, other.valid)
+        assert one.teacher is not None
+        assert other.teacher is not None
+        assert torch.equal(one.teacher, other.teacher)
+        assert one.has_windows == other.has_windows
+        if one.dropout is not None:
+            assert other.dropout is not None
+            assert len(other.dropout.keys) == len({member % 2 for member in live})
+            for name in ("keys", "windows"):
+                expanded = other.dropout.streams.expand(getattr(other.dropout, name))
+                assert torch.equal(expanded, getattr(one.dropout, name))
 
 
 def test_standardisation_follows_the_member_not_its_place_among_the_living() -> None:
@@ -165,7 +189,7 @@ def test_standardisation_follows_the_member_not_its_place_among_the_living() -> 
 
 def test_embeddings_are_each_members_own() -> None:
     values = torch.arange(12.0).view(2, 3, 2)
-    found = Embeddings(values).gather(torch.tensor([1]), torch.tensor([[2, 0]]))
+    found = Embeddings(values).gather(torch.tensor([1]), separate(1), torch.tensor([[2, 0]]))
     assert {*found} == {EMBEDDING}
     assert found[EMBEDDING].tolist() == [[[10.0, 11.0], [6.0, 7.0]]]
 

@@ -13,16 +13,18 @@ from pricon.model.network import Layout, PackedNetwork
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, OptimisationSpec, StageSpec
 from pricon.train.checkpoint import Checkpoints
+from pricon.train.evaluation import evaluate
 from pricon.train.examples import Examples, Features
 from pricon.train.loop import fit
 from pricon.train.losses import cross_entropy
 from pricon.train.objectives import Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import evaluate, recipe_for
+from pricon.train.recipes import recipe_for
 from pricon.train.windows import GroupWindows, _mean_of_frames
 from tests.launch.rehearsal import rehearse
 from tests.tiny import build, tiny_document, tiny_job
+from tests.train.problem import separate
 from tests.train.test_recipes import Bench
 from tests.train.test_stages import trained
 
@@ -59,7 +61,7 @@ def test_frames_are_standardised_by_those_of_the_training_split(bench: Bench) ->
     stages = bench.stages("teacher", "cross_entropy")
     recipe = recipe_for(bench.work(stages))
     rows = torch.arange(len(bench.windows.index)).expand(len(stages), -1)
-    found = recipe.inputs.gather(torch.arange(len(stages)), rows)
+    found = recipe.inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
     for name in ("frames", "telemetry"):
         raw = bench.windows.raw(name, as_sequence=True)
         assert raw.shape[:2] == (len(bench.windows.index), 6)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pricon.corpus.reader import open_corpus
 from pricon.errors import TrainingError
 from pricon.model.keyed import key_of
-from pricon.model.network import Layout, PackedNetwork, initial_parameters
+from pricon.model.network import Layout, initial_parameters
 from pricon.plan.plan import UNTOUCHED, Plan, Stage
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
@@ -20,10 +20,11 @@ from pricon.storage import open_storage
 from pricon.train.examples import Embeddings, Features
 from pricon.train.objectives import Contrastive, Distillation, Supervised
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import PackWork, evaluate, recipe_for
+from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows
 from tests.tiny import build, tiny_job
+from tests.train.problem import separate
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def test_features_are_standardised_by_each_members_own_fold(bench: Bench) -> Non
     recipe = recipe_for(bench.work(stages))
     num = len(bench.windows.index)
     rows = torch.arange(num).expand(len(stages), -1)
-    found = recipe.inputs.gather(torch.arange(len(stages)), rows)
+    found = recipe.inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
     for name in ("frames", "telemetry"):
         for member, stage in enumerate(stages):
             cell = bench.plan.cells[stage.cell]
@@ -277,21 +278,3 @@ def test_a_probe_reads_what_the_frozen_encoder_makes_of_standardised_features(
         expected = embed(layout, parameters[member], inputs)
         assert np.allclose(recipe.inputs.values[member].numpy(), expected, rtol=0, atol=1e-5)
         assert expected.std() > 0.05
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 10_000])
-def test_evaluation_does_not_depend_on_its_chunks_and_drops_nothing(
-    bench: Bench, chunk: int
-) -> None:
-    recipe = recipe_for(bench.work(bench.stages("teacher", "cross_entropy")))
-    keys = torch.tensor([key_of("member", member) for member in range(2)])
-    network = PackedNetwork(recipe.layout, initial_parameters(recipe.layout, keys))
-    num = min(50, len(bench.windows.index))
-    rows = torch.arange(num).expand(2, -1)
-    found = evaluate(network, recipe.inputs, rows, chunk)
-    embeddings, scores = found.embeddings, found.scores
-    expected = network(recipe.inputs.gather(torch.arange(2), rows))
-    assert torch.allclose(embeddings, expected[0], rtol=0, atol=1e-5)
-    assert torch.allclose(scores, expected[1], rtol=0, atol=1e-5)
-    assert scores.shape == (2, num, 2)
-    assert not scores.requires_grad

@@ -9,8 +9,9 @@ import torch
 from pricon.model.network import PackedNetwork
 from pricon.plan.plan import Stage
 from pricon.spec.job import JobSpec
+from pricon.train.evaluation import evaluate
 from pricon.train.examples import Embeddings
-from pricon.train.recipes import PackWork, evaluate, recipe_for
+from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.records import StageRecord
 from pricon.train.stages import _examples, _taught
 from tests.tiny import build, tiny_job

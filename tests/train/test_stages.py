@@ -139,9 +139,9 @@ def test_students_of_all_arms_start_and_shuffle_alike(
     assert torch.equal(start[0], start[2])
     for batch in _examples(work, recipe).training((0, 1, 2), epoch=1):
         assert batch.dropout is not None
+        assert len(batch.dropout.keys) == len(batch.dropout.windows) == 1
+        assert batch.dropout.streams.of.tolist() == [0, 0, 0]
         for member in (1, 2):
-            assert torch.equal(batch.dropout.windows[member], batch.dropout.windows[0])
-            assert batch.dropout.keys[member] == batch.dropout.keys[0]
             assert torch.equal(batch.inputs["frames"][member], batch.inputs["frames"][0])
 
 

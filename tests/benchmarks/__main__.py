@@ -1,0 +1,20 @@
+"""Every benchmark, one after the other: `python -m tests.benchmarks [--quick]`."""
+
+import subprocess
+import sys
+
+BENCHMARKS = (
+    "cross_validation",
+    "roofline",
+)
+"""Modules of this folder, each of which also runs by itself."""
+
+
+def main() -> int:
+    """Each in a process of its own: none inherits threads or memory of another."""
+    commands = [[sys.executable, "-m", f"tests.benchmarks.{name}"] for name in BENCHMARKS]
+    return max(subprocess.call([*command, *sys.argv[1:]]) for command in commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

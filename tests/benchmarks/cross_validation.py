@@ -1,0 +1,249 @@
+"""A whole cross-validation of RECOLA's shape, as packs and as it is usually done.
+
+    python -m tests.benchmarks.cross_validation [--quick]
+
+23 people, 17,000 windows, audio, video and physiology (131, 41 and 116 features) each in turn
+available; five folds, five seeds, every arm that reads features. Every stage trains for equally
+many epochs, with early stopping out of reach, so that everybody does the same work. pricon works
+through the plan in two lanes, processes of one thread each; the plain loop (`plain.py`) gets the
+same two cores, and the better of one and two threads is what counts. Rounds take turns.
+
+That both compute the same is checked first: from equal initial weights, batches and dropout masks.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+
+import torch
+from torch import Tensor
+
+from pricon.model.keyed import dropout_mask
+from pricon.model.network import initial_parameters
+from pricon.plan.plan import Stage
+from pricon.train.memory import keep_freed_memory
+from pricon.train.recipes import recipe_for
+from pricon.train.stages import _examples
+from tests.benchmarks.ensemble import seconds_a_member_step
+from tests.benchmarks.plain import Cell, Model, contrastive, distilled, supervised, train_stage
+from tests.benchmarks.ray_runs import empty_runs
+from tests.benchmarks.table import Table, publish
+from tests.benchmarks.world import FULL, QUICK, WIDTHS, Size, World, kind_of
+
+Seconds = Mapping[str, float]
+"""By kind of stage; `all` is the wall time of a whole cross-validation."""
+
+SAMPLED = 1
+"""Cells that contestants without packs train; the others are extrapolated."""
+
+ENSEMBLE = 32
+"""Members of an ensemble of `torch.func`; more are not faster."""
+
+KINDS = ("students", "supervised teachers", "probes", "contrastive teachers", "random encoders")
+
+
+def lane(size: Size, number: int, pipe: Connection) -> None:
+    """A lane in a process of its own: one pass over its plan for every message."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    world = World(size)
+    pipe.send({})
+    while pipe.recv():
+        pipe.send(world.train(world.plan.lanes[number]))
+
+
+def packed(pipes: list[Connection]) -> Seconds:
+    """One round of all lanes; a kind takes its mean over lanes, which work side by side."""
+    started = time.perf_counter()
+    for pipe in pipes:
+        pipe.send(True)
+    total: dict[str, float] = defaultdict(float)
+    for pipe in pipes:
+        for kind, seconds in pipe.recv().items():
+            total[kind] += seconds / len(pipes)
+    return {**total, "all": time.perf_counter() - started}
+
+
+def plain(world: World, cells: list[Cell], threads: int) -> Seconds:
+    """Stages of some cells one after the other, as if of all; `alone`: each trial for itself."""
+    torch.set_num_threads(threads)
+    total: dict[str, float] = defaultdict(float)
+    by_stage = {}
+    for number, cell in enumerate(cells):
+        said: dict[str, Tensor] = {}
+        for stage in world.plan.stages:
+            if stage.cell == number:
+                started = time.perf_counter()
+                train_stage(world, cell, stage, said)
+                by_stage[stage.id] = time.perf_counter() - started
+                total[kind_of(stage)] += by_stage[stage.id]
+    torch.set_num_threads(1)
+    total["all"] = sum(total.values())
+    total["alone"] = sum(
+        by_stage[stage]
+        for trial in world.plan.trials
+        if trial.cell < len(cells)
+        for stage in trial.stages
+    )
+    share = len(cells) / len(world.plan.cells)
+    return {kind: seconds / share for kind, seconds in total.items()}
+
+
+def ensemble(world: World, cells: list[Cell], threads: int) -> Seconds:
+    """The students of the cross-validation as ensembles of the size of a lane's pack of a cell."""
+    steps = -(-min(len(cell.train) for cell in cells) // world.job.optimisation.batch_size)
+    steps *= world.job.optimisation.supervised.epochs
+    seconds = 0.0
+    for name in WIDTHS:
+        students = [s for s in world.plan.stages if s.role == "student" and s.modalities == (name,)]
+        one = seconds_a_member_step(world, cells, name, min(ENSEMBLE, len(students)), threads)
+        seconds += one * steps * len(students)
+    return {"students": seconds}
+
+
+def largest_difference(world: World) -> float:
+    """Between a pack and plain models fed with the same numbers: losses and final weights."""
+    stages = [stage for stage in world.plan.stages if stage.cell == 0]
+    kinds = {(kind_of(stage), stage.source is None): stage for stage in stages}
+    worst = 0.0
+    for stage in stages:  # sources come before what needs them
+        record = world.train_pack((stage,))[0]
+        if stage in kinds.values() and kind_of(stage) not in ("random encoders", "probes"):
+            worst = max(worst, _difference(world, stage, record.facts.curves["training_loss"]))
+    return worst
+
+
+def _difference(world: World, stage: Stage, curve: tuple[float, ...]) -> float:
+    work = world.work((stage,))
+    recipe = recipe_for(work)
+    examples = _examples(work, recipe)
+    width, spec = work.encoder.width, world.job.student.distillation
+    is_contrastive = stage.objective == "contrastive"
+    model = Model(dict(recipe.layout.widths), width, 0 if is_contrastive else 2, 0.0)
+    model.load(initial_parameters(recipe.layout, examples.keys)[0])
+    adam = torch.optim.Adam(model.parameters(), lr=recipe.training.learning_rate)
+    worst, after_each = 0.0, []
+    for epoch in range(recipe.training.epochs):
+        total = count = 0.0
+        for batch in examples.training((0,), epoch):
+            assert batch.dropout is not None
+            drop = batch.dropout
+            mask = dropout_mask(drop.keys, drop.windows, width, work.encoder.dropout)[0]
+            scores = model({name: one[0] for name, one in batch.inputs.items()}, mask)
+            labels, num = batch.labels[0], batch.labels.shape[1]
+            if is_contrastive:
+                loss = contrastive(scores, labels, world.job.teacher.contrastive.temperature)
+            elif batch.teacher is None:
+                loss = supervised(scores, labels)
+            else:
+                t = spec.temperature
+                taught = (batch.teacher[0] / t).log_softmax(1)
+                loss = distilled(scores, labels, taught, spec.weight, t)
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
+            adam.step()
+            total, count = total + loss.item() * num, count + num
+        worst = max(worst, abs(total / count - curve[epoch]))
+        after_each.append(model.parameters_as_a_row())
+    record = world.records[stage.id]
+    best = torch.from_numpy(record.arrays["parameters"])
+    weights = after_each[record.facts.best_epoch or 0]
+    return max(worst, (weights - best).abs().max().item())
+
+
+def in_turns(world: World, repeats: int) -> tuple[dict[str, Seconds], int]:
+    """Medians of all contestants over some rounds, and the threads of those without lanes.
+
+    One more round comes first: it warms up, and finds the better number of threads.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes = []
+    for number in range(world.size.lanes):
+        ours, theirs = context.Pipe()
+        context.Process(target=lane, args=(world.size, number, theirs), daemon=True).start()
+        pipes.append(ours)
+    for pipe in pipes:
+        pipe.recv()
+    cells = [Cell.of(world, number) for number in range(SAMPLED)]
+    packs, loops, ensembles, threads = [], [], [], 1
+    for turn in range(repeats + 1):
+        packs.append(packed(pipes))
+        if turn == 0:
+            warm = {number: plain(world, cells, number) for number in world.size.threads}
+            threads = min(warm, key=lambda number: warm[number]["all"])
+        loops.append(plain(world, cells, threads))
+        ensembles.append(ensemble(world, cells, threads))
+    for pipe in pipes:
+        pipe.send(False)
+    rounds = {"packs": packs, "plain": loops, "ensembles": ensembles}
+    return {name: _medians(some[1:]) for name, some in rounds.items()}, threads
+
+
+def _medians(rounds: list[Seconds]) -> Seconds:
+    return {kind: statistics.median(one[kind] for one in rounds) for kind in rounds[0]}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Check, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few seconds, for tests")
+    is_quick = parser.parse_args(arguments).quick
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    world = World(QUICK if is_quick else FULL)
+    difference = largest_difference(world)
+    assert difference < 1e-3, f"packs and plain models differ by {difference}"
+    runs = None if is_quick else statistics.median(empty_runs())
+    found, threads = in_turns(world, repeats=1 if is_quick else 2)
+    notes = (
+        f"Extrapolated from {SAMPLED} of {len(world.plan.cells)} cells: all but pricon.",
+        f"Same losses and weights, fed with the same numbers: to {difference:.1g}.",
+        f"The plain loop has {threads} of 2 threads, the better number.",
+        "Ray: two runs at once; what an empty one takes, and the plain loop's seconds.",
+    )
+    _publish_whole(world, found["packs"]["all"], found["plain"], runs, notes)
+    _publish_kinds(found["packs"], found["plain"], found["ensembles"]["students"])
+
+
+def _publish_whole(
+    world: World, ours: float, loop: Seconds, run: float | None, notes: tuple[str, ...]
+) -> None:
+    trials, stages, epochs = len(world.plan.trials), len(world.plan.stages), world.size.epochs
+    contestants = [
+        ("pricon, two lanes of a thread", ours),
+        ("plain loop, stages shared as in pricon", loop["all"]),
+        ("plain loop, every trial for itself", loop["alone"]),
+        ("one Ray Train run a trial", None if run is None else (run * trials + loop["alone"]) / 2),
+        ("pricon on one H100", None),
+    ]
+    publish(
+        Table(
+            name="cross_validation",
+            title=f"A cross-validation: {trials} trials, {stages} stages of {epochs} epochs",
+            columns=("", "seconds", "times pricon"),
+            rows=[(name, s, None if s is None else s / ours) for name, s in contestants],
+            notes=notes,
+        )
+    )
+
+
+def _publish_kinds(ours: Seconds, loop: Seconds, ensembles: float) -> None:
+    pairs = [(kind, ours[kind], loop[kind]) for kind in KINDS]
+    pairs.append(("students by torch.func", ours["students"], ensembles))
+    publish(
+        Table(
+            name="cross_validation_stages",
+            title="The same by kind of stage: seconds on two cores",
+            columns=("", "pricon", "plain loop", "times pricon"),
+            rows=[(kind, we, they, they / we) for kind, we, they in pairs],
+            notes=("`torch.func`: ensembles of distilled students, without their validation.",),
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

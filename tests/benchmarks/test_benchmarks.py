@@ -1,0 +1,51 @@
+"""Benchmarks do not rot: their quick forms run, agree with what they compare to, and write JSON."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.benchmarks import cross_validation, roofline
+from tests.benchmarks.__main__ import BENCHMARKS
+from tests.benchmarks.world import QUICK, World
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "runs" / "bench"
+
+
+def written(folder: Path, name: str) -> dict[str, list[list[object]]]:
+    found: dict[str, list[list[object]]] = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+def test_every_benchmark_has_a_main() -> None:
+    for name in BENCHMARKS:
+        assert callable(importlib.import_module(f"tests.benchmarks.{name}").main)
+
+
+def test_packs_and_plain_loops_compute_the_same() -> None:
+    assert 0 < cross_validation.largest_difference(World(QUICK)) < 1e-4
+
+
+@pytest.mark.multiprocess
+def test_cross_validation(folder: Path) -> None:
+    cross_validation.main(["--quick"])
+    rows = written(folder, "cross_validation")["rows"]
+    assert rows[0][2] == 1.0
+    assert rows[-1][1] is None, "nothing was measured on a GPU"
+    kinds = [row[0] for row in written(folder, "cross_validation_stages")["rows"]]
+    assert {*cross_validation.KINDS} < {*kinds}
+
+
+def test_roofline(folder: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        roofline.main(["--quick"])
+    finally:
+        torch.set_num_threads(threads)
+    assert [row[0] for row in written(folder, "roofline")["rows"]] == ["pack of 1", "pack of 10"]
