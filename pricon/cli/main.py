@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
@@ -30,15 +31,17 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End this process; at once after an interruption, when threads may still wait in Ray.
+    """End this process; at once where Ray is still up, because threads may wait in it.
 
     An orderly end would shut Ray down under them, and Ray answers that with an exit code of its
     own. Ray's processes see that we have gone, and go too.
     """
-    if code != INTERRUPTED:
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
         sys.exit(code)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a pipe that nobody reads any more
+            stream.flush()
     os._exit(code)
 
 
@@ -63,7 +66,8 @@ def commands() -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        help="Privileged contrastive pretraining. Jobs are run by pricon-submit.",
+        help="Privileged contrastive pretraining. Jobs are run by pricon-submit. Exit codes of all "
+        "commands besides their own: 70 a defect of pricon, 130 interrupted.",
         no_args_is_help=True,
     )
     app.add_typer(corpus, name="corpus")

@@ -47,14 +47,13 @@ class Place:
     @property
     def has_profile_file(self) -> bool:
         """Whether the profile is a file, not a ConfigMap."""
-        file = Path(self.profile)
-        return "/" in self.profile or file.suffix in {".yaml", ".yml"} or file.is_file()
+        return "/" in self.profile or Path(self.profile).suffix in {".yaml", ".yml"}
 
     def check_suits(self, target: str) -> None:
         """Refuse what another target would have no use for.
 
         Raises:
-            SpecError: an option for a cluster, and the job goes elsewhere.
+            SpecError: an option for Kubernetes, and the job goes elsewhere.
         """
         given = {
             "--context": self.context is not None,
@@ -65,7 +64,7 @@ class Place:
         idle = [option for option, is_given in given.items() if is_given]
         if idle and target != "kubernetes":
             raise SpecError(
-                f"`{idle[0]}` is for clusters, and the target is `{target}`",
+                f"`{idle[0]}` is for Kubernetes, and the target is `{target}`",
                 f"add `--target kubernetes`, or leave `{idle[0]}` out",
             )
 

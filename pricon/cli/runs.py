@@ -139,7 +139,7 @@ def _kept(cluster: Cluster, ray_job: Object) -> list[str]:
         typer.echo(f"the log that the run kept cannot be read from here: {err.message}", err=True)
         return []
     if lines:
-        typer.echo("its pods are gone; this is what its driver kept", err=True)
+        typer.echo("its log is gone from the cluster; this is what its driver kept", err=True)
     return lines
 
 

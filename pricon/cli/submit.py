@@ -110,8 +110,8 @@ def submit(  # noqa: PLR0913  # options of a command
     check_fits(spec.target, spec.resources)
     if dry_run:
         prepared = prepare(spec, look_at(spec.corpus, spec.storage), folds)
-        run_storage(spec, prepared.plan).check_writable()
         show_plan(prepared, Console())
+        run_storage(spec, prepared.plan).check_writable()
         return
     errors = Console(stderr=True)
     tracker = no_tracker() if no_track else _tracker(spec)

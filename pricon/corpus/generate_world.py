@@ -111,11 +111,11 @@ def wander(rng: np.random.Generator, num_ticks: int, width: int, memory_ticks: f
 
     Their correlation falls to 1/e in `memory_ticks` ticks.
     """
+    from scipy.signal import lfilter  # takes a second; most runs generate nothing
+
     keep = float(np.exp(-1 / memory_ticks))
     steps = rng.normal(0, np.sqrt(1 - keep**2), (num_ticks, width))
     steps[0] = rng.normal(0, 1, width)
-    from scipy.signal import lfilter  # takes a second; most runs generate nothing
-
     walks: Floats = lfilter([1.0], [1.0, -keep], steps, axis=0)
     return walks
 

@@ -1,6 +1,6 @@
 """run_plan: what a run does from first lane to report, the same on every target."""
 
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -18,7 +18,7 @@ from pricon.report.yardstick import YARDSTICKS
 from pricon.spec.job import JobSpec
 from pricon.train.records import Records, StageFacts, StageRecord
 
-_RECORDS_IN_MEMORY = 64
+_RECORDS_IN_MEMORY = 16
 """At once, with their arrays."""
 
 
@@ -44,32 +44,37 @@ class Ledger:
     _scores: dict[str, float] = field(default_factory=dict)
     _indices: dict[tuple[str, ...], WindowIndex] = field(default_factory=dict)
 
-    def collect(self, trials: Iterable[Trial], there: Container[str]) -> list[TrialResult]:
+    def collect(self, trials: Iterable[Trial], committed: Set[str]) -> list[TrialResult]:
         """Results of those of `trials` that have finished since they were last looked at.
 
         Args:
             trials: of the plan.
-            there: stages that may have a record; others are not asked for.
+            committed: ids of stages that may have a record; others are not asked for.
         """
         waiting = [
-            trial for trial in trials if trial.id not in self.results and trial.stages[-1] in there
+            trial
+            for trial in trials
+            if trial.id not in self.results and trial.stages[-1] in committed
         ]
         new = []
         for start in range(0, len(waiting), _RECORDS_IN_MEMORY):
             some = waiting[start : start + _RECORDS_IN_MEMORY]
-            last = self.records.load_all({trial.stages[-1] for trial in some})
             self._note_all({stage for trial in some for stage in trial.stages[:-1]})
+            records = self.records.load_all({trial.stages[-1] for trial in some})
             for trial in some:
-                record = last[trial.stages[-1]]
+                record = records[trial.stages[-1]]
                 if record is not None:
                     self.results[trial.id] = self._result(trial, record)
                     new.append(self.results[trial.id])
         return new
 
-    def _note_all(self, stage_ids: Collection[str]) -> None:
-        records = self.records.load_all({*stage_ids} - self._facts.keys())
-        for record in filter(None, records.values()):
-            self._note(record)
+    def _note_all(self, stage_ids: Set[str]) -> None:
+        """`_note` of those that were not looked at; their arrays are large, so few at a time."""
+        new = sorted(stage_ids - self._facts.keys())
+        for start in range(0, len(new), _RECORDS_IN_MEMORY):
+            records = self.records.load_all(new[start : start + _RECORDS_IN_MEMORY])
+            for record in filter(None, records.values()):
+                self._note(record)
 
     def unfinished_lanes(self) -> tuple[Lane, ...]:
         """Lanes with a trial that has no result."""
@@ -218,18 +223,18 @@ def run_plan(
             case StagesDone(committed=committed, failed=failed):
                 ledger.failures.update(failed)
                 done = (trials_by_last.get(stage_id, []) for stage_id in committed)
-                for result in ledger.collect(chain.from_iterable(done), committed):
+                for result in ledger.collect(chain.from_iterable(done), {*committed}):
                     finished(result)
             case LaneDone(lane=lane, error=error) if error is not None:
                 ledger.lane_errors[lane] = error
         listen(event)
 
-    for result in ledger.collect(ledger.plan.trials, ledger.records.ids()):
+    for result in ledger.collect(ledger.plan.trials, ledger.records.committed_ids()):
         finished(result)
     lanes = [Assignment.of(job, ledger.plan, lane.index) for lane in ledger.unfinished_lanes()]
     if lanes:
         target.run(lanes, hear)
         # A worker that died between its commit and its message has still finished its trial.
-        for result in ledger.collect(ledger.plan.trials, ledger.records.ids()):
+        for result in ledger.collect(ledger.plan.trials, ledger.records.committed_ids()):
             finished(result)
     return ledger.all_results()

@@ -72,8 +72,10 @@ class RayLanes:
         machine = self.connect()
         futures: dict[Future[None], Assignment] = {}
         is_over = threading.Event()
-        try:
-            with tempfile.TemporaryDirectory(prefix="pricon-ray-") as folder:
+        # A controller may still write into it while it is removed.
+        folders = tempfile.TemporaryDirectory(prefix="pricon-ray-", ignore_cleanup_errors=True)
+        with folders as folder:
+            try:
                 share = Share.of(self.resources, len(lanes), machine)
                 mailbox = _mailbox()
                 slots = threading.Semaphore(share.at_once)
@@ -91,11 +93,11 @@ class RayLanes:
                     args = (future, slots, work)
                     threading.Thread(target=_settle, args=args, daemon=True).start()
                 _relay(futures, mailbox, listen)
-        finally:
-            is_over.set()
-            self._leave(futures)
+            finally:
+                is_over.set()
+                self._shut_down_unless_waited_for(futures)
 
-    def _leave(self, futures: Iterable[Future[None]]) -> None:
+    def _shut_down_unless_waited_for(self, futures: Iterable[Future[None]]) -> None:
         """Shut Ray down, unless somebody still waits in it.
 
         Ray ends a process whose thread comes back to it after its shutdown: at once, with exit code
@@ -174,26 +176,25 @@ def _fit_through_lost_nodes(work: _Work) -> None:
     """
     lane = work.assignment.lane
     before = ray.get(work.mailbox.distance_of.remote(lane))
-    while True:
+    while not work.is_over.is_set():
         lost = _lost_nodes()
         try:
             return _fit(work)
         except Exception:
-            if work.is_over.is_set():
-                raise
             now = ray.get(work.mailbox.distance_of.remote(lane))
-            if now <= before or not _has_lost_more_than(lost):
+            if now <= before or not _has_lost_more_than(lost, work.is_over):
                 raise
             before = now
 
 
-def _has_lost_more_than(known: set[str]) -> bool:
+def _has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
     """Whether a node was lost; Ray hears of that later than of the loss of its workers."""
     until = time.monotonic() + _NODE_DEATH_S
     while time.monotonic() < until:
         if _lost_nodes() - known:
             return True
-        time.sleep(POLL_S)
+        if is_over.wait(POLL_S):
+            return False
     return False
 
 

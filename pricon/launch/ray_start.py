@@ -26,9 +26,12 @@ def start_ray(environment: Mapping[str, str], **options: Any) -> None:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except SystemExit as err:  # what Ray's own handler makes of SIGTERM
+    except SystemExit as err:
+        if err.code != signal.SIGTERM:  # what Ray's own handler makes of it
+            raise
         raise KeyboardInterrupt from err
     finally:
-        if threading.current_thread() is threading.main_thread():
+        is_ours = threading.current_thread() is threading.main_thread()
+        if is_ours and on_sigterm is not None:
             signal.signal(signal.SIGTERM, on_sigterm)
     logging.getLogger("ray.train").setLevel(logging.ERROR)

@@ -84,6 +84,7 @@ def run(
         "environment.json": json.dumps(facts, indent=1).encode(),
     }
     folder = run_storage(job, plan)
+    folder.check_writable()
     with only_one(job.output, job.name):
         for name, document in documents.items():
             folder.write(name, document)

@@ -20,7 +20,7 @@ def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
             from pricon.launch.local import end_controllers, own_ray
             from pricon.launch.ray_lanes import RayLanes
 
-            return RayLanes(resources, own_ray, end_controllers)
+            return RayLanes(resources, own_ray, end_controllers=end_controllers)
         case "ray":
             from pricon.launch.joined import joined_ray
             from pricon.launch.ray_lanes import RayLanes

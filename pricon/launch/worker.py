@@ -120,9 +120,11 @@ class _Worker:
         """Stages that some unfinished trial still waits for."""
         cells = {*self.lane.cells}
         trials = [trial for trial in self.plan.trials if trial.cell in cells]
-        there = self.records.verified({stage for trial in trials for stage in trial.stages})
+        finished = self.records.verified({trial.stages[-1] for trial in trials})
+        unfinished = [trial for trial in trials if trial.stages[-1] not in finished]
+        there = self.records.verified({stage for t in unfinished for stage in t.stages[:-1]})
         needed: set[str] = set()
-        for trial in trials:
+        for trial in unfinished:
             for stage_id in reversed(trial.stages):
                 if stage_id in needed or stage_id in there:
                     break

@@ -85,12 +85,12 @@ def rank_biserial(differences: NDArray[np.float64]) -> float:
     >>> round(rank_biserial(np.array([0.1, 0.2, -0.3, 0.0])), 3)
     0.0
     """
+    from scipy.stats import rankdata  # takes a second, at the end of a run
+
     seen = np.round(differences[~np.isnan(differences)], DECIMALS)
     if seen.size == 0:
         return nan
     signed = seen[seen != 0]
-    from scipy.stats import rankdata  # takes a second, at the end of a run
-
     ranks = rankdata(np.abs(signed))
     return float((np.sign(signed) * ranks).sum() / max(ranks.sum(), 1))
 

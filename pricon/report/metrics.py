@@ -102,10 +102,8 @@ def _measure_classes(predictions: Predictions) -> Metrics:
 def _auroc(predictions: Predictions) -> float:
     """Share of pairs of a high and a low window that are ranked right; a tie is half a pair."""
     is_high = predictions.label == 1
-    high, low = (
-        predictions.probability_high[is_high],
-        np.sort(predictions.probability_high[~is_high]),
-    )
+    high = predictions.probability_high[is_high]
+    low = np.sort(predictions.probability_high[~is_high])
     below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
     return float(below.sum() / (2 * high.size * low.size))
 

@@ -25,14 +25,14 @@ def paired_wilcoxon(differences: NDArray[np.float64]) -> float:
     >>> paired_wilcoxon(np.array([0.1, 0.2, 0.3, 0.4, 0.5]))
     0.0625
     """
+    from scipy.stats import wilcoxon  # takes a second, at the end of a run
+
     rounded = np.round(differences[~np.isnan(differences)], DECIMALS)
     if rounded.size == 0:
         return nan
     signed = rounded[rounded != 0]
     if signed.size == 0:
         return 1.0
-    from scipy.stats import wilcoxon  # takes a second, at the end of a run
-
     result = wilcoxon(signed)  # exact up to 50 pairs without ties
     return float(result.pvalue)
 

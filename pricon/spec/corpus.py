@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from pricon.spec.base import ContradictionError, Spec
+from pricon.spec.resources import Place
 
 Affect = Literal["arousal", "valence"]
 RecolaLayout = Literal["merged", "release", "avec"]
@@ -102,12 +103,12 @@ class CorpusSpecBase(Spec):
     """Whose files the recordings are."""
 
     source: _Folder | None = None
-    """Folder with the raw recordings. Only needed until the corpus is built."""
+    """Folder with the raw recordings. Only needed until the corpus is built from real ones."""
 
     generate: GenerateSpec | None = None
     """Write recordings first, where there is no `source`; with one, this is not looked at."""
 
-    uri: str = Field("", pattern=r"^[^\x00]+$")
+    uri: Place = ""
     """Where the built corpus lies: a folder (relative to where the command runs) or
     `s3://bucket/prefix`. Left out, it is `runs/corpora/` and the name of the folder with the
     recordings."""

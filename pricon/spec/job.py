@@ -12,7 +12,7 @@ from pricon.spec.corpus import Affect, CorpusSpec, RecolaSpec
 from pricon.spec.folds import FoldSpec, Seed
 from pricon.spec.label import LabelSpec, customary_label
 from pricon.spec.report import ReportSpec
-from pricon.spec.resources import ResourcesSpec, StorageSpec, Target, TrackingSpec
+from pricon.spec.resources import Place, ResourcesSpec, StorageSpec, Target, TrackingSpec
 from pricon.spec.sensitivity import SensitivitySpec, refuse_unanswerable
 from pricon.spec.statistics import StatisticsSpec
 from pricon.spec.task import (
@@ -176,7 +176,7 @@ class JobSpec(Spec):
     tracking: TrackingSpec = TrackingSpec()
     """MLflow."""
 
-    output: str = Field("runs", min_length=1, pattern=r"^[^\x00]+$")
+    output: Place = Field("runs", min_length=1)
     """Folder or `s3://bucket/prefix` for everything that runs leave behind."""
 
     target: Target = "local"

@@ -26,6 +26,8 @@ _WORDS = {
 }
 """What the validator says -> what a reader of YAML says."""
 
+_END_OF_WORDS = re.compile(r"[;.:](?:\s|$)")
+
 
 def load_job(path: Path) -> JobSpec:
     """The job that a YAML file describes, every key checked.
@@ -156,7 +158,7 @@ class _Problem:
         return f"\n  in `{self.dotted}`" if self.path else ""
 
     def _shown(self) -> str:
-        text = repr(self.details["input"])
+        text = re.sub(r"//[^/@\s]*@", "//...@", repr(self.details["input"]))  # a password
         return text if len(text) <= 60 else f"{text[:57]}..."
 
     def _expected(self) -> str:
@@ -172,11 +174,12 @@ class _Problem:
 
     def _described(self) -> str:
         """What a text stands for, by the first words of its documentation, and its form."""
-        words = re.split(r"[;.:](?:\s|$)", _schema_at(self.details["loc"]).get("description", ""))[
-            0
-        ]
+        about = _schema_at(self.details["loc"]).get("description", "")
+        words = _END_OF_WORDS.split(about)[0]
+        if words[1:2].islower():
+            words = words[0].lower() + words[1:]
         form = f"text of the form `{self.details['ctx']['pattern']}`"
-        return f"{words[:1].lower()}{words[1:]}: {form}" if words else form
+        return f"{words}: {form}" if words else form
 
     def hint(self) -> str | None:
         if self.details["type"] == "value_error":
@@ -266,7 +269,7 @@ def _schema_at(location: _Location) -> dict[str, Any]:
             node = {"$ref": mapping[part]}
         else:
             node = next((c for c in node.get("anyOf", ()) if "enum" in c), node)
-    return _resolve(schema, node)
+    return {"description": node.get("description", ""), **_resolve(schema, node)}
 
 
 def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:

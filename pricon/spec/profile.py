@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from pricon.spec.base import Spec
+from pricon.spec.resources import Endpoint, TrackingUri
 
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -25,7 +26,7 @@ Label = Annotated[
     str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$")
 ]
 Image = Annotated[str, Field(pattern=r"^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$")]
-ObjectUri = Annotated[str, Field(pattern=r"^s3://[^/\s]+(/[^\s]*)?$")]
+ObjectUri = Annotated[str, Field(pattern=r"^s3://[^/\s@]+(/[^\s]*)?$")]
 
 
 class ProfilePart(Spec):
@@ -112,7 +113,7 @@ class ObjectStorageSpec(ProfilePart):
     output: ObjectUri
     """Below it lie the runs of jobs whose `output` is a folder."""
 
-    endpoint_url: str | None = Field(None, pattern=r"^https?://")
+    endpoint_url: Endpoint | None = None
     """S3 endpoint other than AWS."""
 
     region: str | None = None
@@ -126,13 +127,13 @@ class ObjectStorageSpec(ProfilePart):
 class TrackingServerSpec(ProfilePart):
     """The MLflow server, as pods of a run reach it."""
 
-    uri: str = Field(pattern=r"^https?://")
+    uri: Annotated[TrackingUri, Field(pattern=r"^https?://")]
     """Its address inside the cluster."""
 
     secret_name: Name | None = None
     """Secret with `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`."""
 
-    public_url: str | None = Field(None, pattern=r"^https?://")
+    public_url: TrackingUri | None = None
     """Its address for people; null where it has none."""
 
 

@@ -52,10 +52,15 @@ def without_credentials(address: str, *, environment: str) -> str:
         environment: names of the variables that credentials come from.
 
     Raises:
-        ContradictionError: it holds a user name, a password or a query; not repeated.
+        ContradictionError: it holds a user name, a password, a query or a fragment, none of which
+            is repeated; or is no address at all.
     """
-    parts = urlsplit(address)
-    if "@" in parts.netloc or parts.query:
+    try:
+        parts = urlsplit(address)
+    except ValueError as err:
+        raise ContradictionError(f"no address: {err}", "mend it: `https://host:port`") from err
+    is_of_server = parts.scheme in {"http", "https", "ray"}
+    if "@" in parts.netloc or (is_of_server and (parts.query or parts.fragment)):
         raise ContradictionError(
             "an address with a user name, a password or a query in it, which would be stored with "
             "every run",
@@ -65,14 +70,14 @@ def without_credentials(address: str, *, environment: str) -> str:
 
 
 Target = Annotated[str, AfterValidator(known_target)]
-_Endpoint = Annotated[
-    str,
-    Field(pattern=r"^https?://"),
-    AfterValidator(
-        partial(without_credentials, environment="AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
-    ),
-]
-_Tracking = Annotated[
+_KEYLESS = AfterValidator(
+    partial(without_credentials, environment="AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
+)
+Place = Annotated[str, Field(pattern=r"^[^\x00]+$"), _KEYLESS]
+"""A folder or `s3://bucket/prefix`."""
+Endpoint = Annotated[str, Field(pattern=r"^https?://"), _KEYLESS]
+"""Address of an object store."""
+TrackingUri = Annotated[
     str,
     Field(pattern=r"^(https?://|sqlite:///)"),
     AfterValidator(
@@ -83,6 +88,7 @@ _Tracking = Annotated[
         )
     ),
 ]
+"""Address of MLflow."""
 NodeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
@@ -131,7 +137,7 @@ class ResourcesSpec(Spec):
 class StorageSpec(Spec):
     """The object store. Credentials come from the environment, never from here."""
 
-    endpoint_url: _Endpoint | None = None
+    endpoint_url: Endpoint | None = None
     """S3 endpoint other than AWS, such as `http://127.0.0.1:8333`."""
 
     region: str | None = None
@@ -141,6 +147,6 @@ class StorageSpec(Spec):
 class TrackingSpec(Spec):
     """MLflow."""
 
-    uri: _Tracking | None = None
+    uri: TrackingUri | None = None
     """Tracking server or `sqlite:///path`; null means `<output>/mlflow.db` where output is a
     folder."""

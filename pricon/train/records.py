@@ -117,14 +117,14 @@ class Records:
         self.storage.write(name, payload)
         self.storage.write(f"{stage_id}.json", json.dumps(commit, indent=1).encode())
 
-    def ids(self) -> frozenset[str]:
+    def committed_ids(self) -> frozenset[str]:
         """Stages that have a commit record, whether or not it verifies."""
         names = self.storage.list()
         return frozenset(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     def verified(self, stage_ids: Collection[str]) -> frozenset[str]:
         """Those of some stages whose record is there and verifies."""
-        there = self.ids().intersection(stage_ids)
+        there = self.committed_ids().intersection(stage_ids)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             are_whole = pool.map(lambda stage_id: self.load(stage_id) is not None, there)
             return frozenset(compress(there, are_whole))

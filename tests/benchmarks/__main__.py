@@ -6,6 +6,8 @@ import sys
 BENCHMARKS = (
     "cross_validation",
     "roofline",
+    "contrastive",
+    "startup",
 )
 """Modules of this folder, each of which also runs by itself."""
 

@@ -111,7 +111,7 @@ def start(folder: Path, rounds: int) -> Table:
     )
 
 
-def trial_cost(folder: Path, trials: int, rounds: int) -> Table:
+def trial_cost(folder: Path, trials: int, rounds: int, *, tracks: bool = True) -> Table:
     """What one more trial costs, and what MLflow adds, in one process without Ray."""
     few, many = (job_of(folder, n, ["e2e", "lupi"]) for n in (trials // 10, trials))
     taken: dict[str, list[float]] = {name: [] for name in ("few", "many", "tracked", "again")}
@@ -119,7 +119,7 @@ def trial_cost(folder: Path, trials: int, rounds: int) -> Table:
         taken["few"].append(submitted(few, folder, "--no-track"))
         taken["many"].append(submitted(many, folder, "--no-track"))
         taken["again"].append(resubmitted(many, folder, "--no-track"))
-        taken["tracked"].append(submitted(many, folder))
+        taken["tracked"].append(submitted(many, folder, *([] if tracks else ["--no-track"])))
     median = {name: statistics.median(seconds) for name, seconds in taken.items()}
     counts = [2 * 2 * len(job.seeds) for job in (few, many)]
     more = (median["many"] - median["few"]) / (counts[1] - counts[0])
@@ -158,10 +158,10 @@ def scale(folder: Path, sizes: Sequence[int]) -> Table:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="small, once: for tests")
-    is_quick = parser.parse_args().quick
+    is_quick = parser.parse_args(arguments).quick
     rounds = 1 if is_quick else 3
     with TemporaryDirectory(prefix="pricon-bench-") as name:
         folder = Path(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks import cross_validation, roofline
+from tests.benchmarks import cross_validation, roofline, startup
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.world import QUICK, World
 
@@ -49,3 +49,13 @@ def test_roofline(folder: Path) -> None:
     finally:
         torch.set_num_threads(threads)
     assert [row[0] for row in written(folder, "roofline")["rows"]] == ["pack of 1", "pack of 10"]
+
+
+@pytest.mark.multiprocess
+def test_startup(folder: Path, tmp_path: Path) -> None:
+    """The part without Ray and MLflow, which take a minute."""
+    few, many = startup.scale(tmp_path, [4, 40]).rows
+    assert few[0] == "4 trials"
+    assert many[0] == "40 trials"
+    cost = startup.trial_cost(tmp_path, 40, rounds=1, tracks=False)
+    assert [row[0] for row in cost.rows][:2] == ["4 trials", "40 trials"]

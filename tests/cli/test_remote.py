@@ -210,7 +210,7 @@ def test_options_that_another_target_has_no_use_for(
 ) -> None:
     assert submit(job, "--target", "local", *options) == 2
     shown = said(capsys)
-    assert f"`{option}` is for clusters, and the target is `local`" in shown
+    assert f"`{option}` is for Kubernetes, and the target is `local`" in shown
     assert "add `--target kubernetes`" in shown
 
 

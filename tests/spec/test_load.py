@@ -172,6 +172,8 @@ def test_a_modality_named_twice(available: str, privileged: str, expected: str) 
         ("tracking: {uri: 'https://ada:s3cret@host'}", "tracking.uri", "MLFLOW_TRACKING_PASSWORD"),
         ("tracking: {uri: 'https://host/?token=s3cret'}", "tracking.uri", "MLFLOW_TRACKING_TOKEN"),
         ("storage: {endpoint_url: 'http://key:s3cret@s3'}", "storage.endpoint_url", "AWS_SECRET"),
+        ("tracking: {uri: 'https://host/#t=s3cret'}", "tracking.uri", "MLFLOW_TRACKING_TOKEN"),
+        ("output: 's3://key:s3cret@bucket/runs'", "output", "AWS_SECRET_ACCESS_KEY"),
         ("target: 'http://ada:s3cret@ray:8265'", "target", "RAY_AUTH_TOKEN"),
     ],
 )
@@ -188,12 +190,29 @@ def test_no_address_holds_credentials(line: str, where: str, environment: str) -
     [
         ("output: ''", "expected text of at least 1 character"),
         ("name: A B", "expected lower-case letters, digits and hyphens: text of the form `^[a-z0-"),
-        ("resources: {pool: A B}", "expected text of the form `^[a-z0-9]"),
+        ("resources: {pool: A B}", "expected node pool of a cluster: text of the form `^[a-z0-9]"),
     ],
 )
 def test_what_form_a_text_must_have(line: str, expected: str) -> None:
     text = JOB.replace("name: tiny\n", "") if line.startswith("name") else JOB
     assert expected in refused(f"{text}{line}\n").message
+
+
+def test_a_corpus_is_found_without_credentials() -> None:
+    error = refused(JOB.replace("uri: corpora/tiny", "uri: 's3://key:s3cret@bucket/x'"))
+    assert "an address with a user name, a password" in error.message
+    assert "s3cret" not in str(error)
+
+
+def test_the_password_of_another_kind_of_address_is_not_shown() -> None:
+    error = refused(f"{JOB}tracking: {{uri: 'postgresql://ada:s3cret@db/mlflow'}}\n")
+    assert "`tracking.uri` is 'postgresql://...@db/mlflow'" in error.message
+    assert "expected tracking server or `sqlite:///path`: text of the form" in error.message
+
+
+def test_half_an_address() -> None:
+    error = refused(f"{JOB}target: 'http://[::1'\n")
+    assert "no address: Invalid IPv6 URL" in error.message
 
 
 @pytest.mark.parametrize("key", ["source: s3://b/x", "generate: {into: s3://b/x}"])

@@ -43,6 +43,11 @@ POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
         ({"pools": {"gpu-a100": POOL | {"minWorkers": 2}}}, "`minWorkers` is 2, above `maxWork"),
         ({"pools": {"gpu-a100": POOL | {"memory": "lots"}}}, "should match pattern"),
         ({"pools": {"GPU": POOL}}, "should match pattern"),
+        ({"tracking": {"uri": "http://ada:s3cret@mlflow"}}, "an address with a user name"),
+        (
+            {"storage": {"corpora": "s3://k:s@b", "output": "s3://b/runs"}},
+            "should match pattern",
+        ),
         ({"image": "registry.example.org/pricon"}, "should match pattern"),
         ({"storage": {"corpora": "/data", "output": "s3://b/runs"}}, "should match pattern"),
         ({"storage": {"corpora": "s3://b/c", "output": "s3://b/r", "secretKey": "x"}}, "Extra"),

@@ -1,6 +1,7 @@
 """What the owner of a cluster installed, as far as a submitter must know it: its profile."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
         raise LaunchError(
             f"{where} has no key `{_KEY}`", "is it the one of the chart? `--profile` names another"
         )
-    return _profile(text, _Origin(f"{where}, `{_KEY}`", LaunchError, _MEND))
+    return _profile(text, _Origin(where=f"{where}, `{_KEY}`", error=LaunchError, hint=_MEND))
 
 
 def load_profile(file: Path) -> ClusterProfile:
@@ -58,10 +59,10 @@ def load_profile(file: Path) -> ClusterProfile:
             "that of a cluster",
         ) from err
     hint = "`deploy/profile.example.yaml` is a whole one; the chart's README tells its keys"
-    return _profile(text, _Origin(str(file), SpecError, hint))
+    return _profile(text, _Origin(where=str(file), error=SpecError, hint=hint))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Origin:
     """Where a profile stands, and what is said where it is wrong."""
 
@@ -112,6 +113,7 @@ def _first(error: ValidationError) -> str:
             return f"unknown key `{key}`"
         case "string_pattern_mismatch":
             form = found["ctx"]["pattern"]
-            return f"`{key}` is {found['input']!r}, expected text of the form `{form}`"
+            shown = re.sub(r"//[^/@\s]*@", "//...@", repr(found["input"]))  # a password
+            return f"`{key}` is {shown}, expected text of the form `{form}`"
     said = str(found.get("ctx", {}).get("error") or found["msg"])
     return f"`{key}`: {said}" if key else said

@@ -97,10 +97,13 @@ def _from_file(files: str, context: str | None, namespace: str | None, settings:
         }
         chosen = _choose(context or merged.get("current-context"), contexts, files)
         _check_login(chosen, contexts[chosen], users, files)
-        load_kube_config(files, context=chosen, client_configuration=settings)
     except (AttributeError, LookupError, TypeError, UnicodeDecodeError) as err:
         raise _unusable(files, "expected YAML with `clusters`, `contexts` and `users`") from err
     except (ConfigException, yaml.YAMLError, OSError, ValueError) as err:
+        raise _unusable(files, " ".join(str(err).split())) from err
+    try:
+        load_kube_config(files, context=chosen, client_configuration=settings)
+    except (ConfigException, OSError, LookupError, AttributeError, TypeError, ValueError) as err:
         raise _unusable(files, " ".join(str(err).split())) from err
     space = namespace or contexts[chosen].get("namespace") or "default"
     return Access(client=_client(settings), context=chosen, namespace=space)
@@ -116,7 +119,7 @@ def _unusable(files: str, why: str) -> LaunchError:
 def _check_login(
     name: str, context: Mapping[str, Any], users: Mapping[str, Mapping[str, Any]], files: str
 ) -> None:
-    """Refuse a context that cannot log in: the client would go on without, as nobody."""
+    """Refuse a context whose user or plugin is missing: the client would go on as nobody."""
     user = context.get("user")
     if user is not None and user not in users:
         raise _unusable(files, f"context `{name}` is of user `{user}`, whom it does not have")

@@ -78,7 +78,7 @@ def status_of(cluster: Cluster, handle: str) -> Status:
 
 def brief_status(ray_job: Object) -> Status:
     """What a RayJob alone says of its run."""
-    return Status(**_facts(ray_job), output=output_of(ray_job))
+    return Status(**_facts(ray_job))
 
 
 def report_of(cluster: Cluster, handle: str) -> tuple[Account, str | None]:

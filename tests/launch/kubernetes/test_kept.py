@@ -57,7 +57,7 @@ def test_what_a_run_said_outlives_its_pods(
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0] == "ordinary"
     assert "plan: 6 trials" in shown.out
-    assert shown.err == "its pods are gone; this is what its driver kept\n"
+    assert shown.err == "its log is gone from the cluster; this is what its driver kept\n"
     assert pricon("results", HANDLE) == 0
     assert f"report   {FOLDER}/report.html" in capsys.readouterr().out
 
