@@ -81,18 +81,24 @@ def gather(storage: Storage, places: Sequence[Place], columns: Mapping[str, Colu
         CorpusError: the first damaged or missing shard.
         StorageError: the store failed.
     """
-
-    def read(place: Place) -> None:
-        into = {name: column.room(place) for name, column in columns.items()}
-        read_into(storage, place.shard, into)
-        for name, column in columns.items():
-            column.pick(place, into[name])
-
     with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
-        reads = [pool.submit(read, place) for place in places]
+        reads = [pool.submit(read_place, storage, place, columns) for place in places]
         try:
             for one in reads:
                 one.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def read_place(storage: Storage, place: Place, columns: Mapping[str, Column]) -> None:
+    """Fill what one shard has of `columns`.
+
+    Raises:
+        CorpusError: it is damaged or missing.
+        StorageError: the store failed.
+    """
+    into = {name: column.room(place) for name, column in columns.items()}
+    read_into(storage, place.shard, into)
+    for name, column in columns.items():
+        column.pick(place, into[name])

@@ -58,6 +58,21 @@ class WindowIndex:
     def __len__(self) -> int:
         return len(self.window)
 
+    def take(self, rows: NDArray[np.int64]) -> "WindowIndex":
+        """Some of these windows, in the order of `rows`."""
+        return WindowIndex(
+            window=self.window[rows],
+            participant=self.participant[rows],
+            session=self.session[rows],
+            stimulus=self.stimulus[rows],
+            t_start_s=self.t_start_s[rows],
+            t_end_s=self.t_end_s[rows],
+            affect={affect: values[rows] for affect, values in self.affect.items()},
+            change={affect: values[rows] for affect, values in self.change.items()},
+            trend={affect: values[rows] for affect, values in self.trend.items()},
+            session_mean={affect: values[rows] for affect, values in self.session_mean.items()},
+        )
+
 
 def as_index(
     numbers: Mapping[str, NDArray[np.float64]],

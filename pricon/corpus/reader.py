@@ -88,9 +88,9 @@ class Corpus:
                 stimuli, or a damaged shard.
             StorageError: the store failed.
         """
-        stimuli = self._known_stimuli(stimuli)
+        stimuli = self.known_stimuli(stimuli)
         rows, places = self._places(stimuli)
-        column = self._column(modality, stimuli, len(rows))
+        column = self.column(modality, stimuli, len(rows))
         gather(self.storage, places, {modality: column})
         return column.values
 
@@ -103,11 +103,11 @@ class Corpus:
             CorpusError: as `features`.
             StorageError: the store failed.
         """
-        stimuli = self._known_stimuli(stimuli)
+        stimuli = self.known_stimuli(stimuli)
         rows, places = self._places(stimuli)
         affects = number_columns(self.manifest.affects)
         numbers = {name: Column(values=np.empty(len(rows))) for name in affects}
-        features = {name: self._column(name, stimuli, len(rows)) for name in modalities}
+        features = {name: self.column(name, stimuli, len(rows)) for name in modalities}
         gather(self.storage, places, {**numbers, **features})
         index = as_index(
             {name: column.values for name, column in numbers.items()},
@@ -124,12 +124,12 @@ class Corpus:
         Raises:
             CorpusError: as `features`.
         """
-        names = self._modality(modality).features
-        present = self._present(modality, self._known_stimuli(stimuli))
+        names = self.modality(modality).features
+        present = self._present(modality, self.known_stimuli(stimuli))
         return tuple(names[column] for column in present)
 
     def _present(self, modality: str, stimuli: tuple[str, ...]) -> tuple[int, ...]:
-        present = self._modality(modality).present
+        present = self.modality(modality).present
         columns = set.intersection(*({*present.get(stimulus, ())} for stimulus in stimuli))
         if not columns:
             raise CorpusError(
@@ -139,12 +139,14 @@ class Corpus:
             )
         return tuple(sorted(columns))
 
-    def _modality(self, name: str) -> ModalityEntry:
+    def modality(self, name: str) -> ModalityEntry:
+        """What there is of a modality (CorpusError where there is none of this name)."""
         entries = {entry.name: entry for entry in self.manifest.modalities}
         self._check_known(name, entries, "modality")
         return entries[name]
 
-    def _known_stimuli(self, stimuli: tuple[str, ...]) -> tuple[str, ...]:
+    def known_stimuli(self, stimuli: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """These stimuli, or all (CorpusError where there is none of such a name)."""
         for name in stimuli:
             self._check_known(name, self.manifest.stimuli, "stimulus")
         return stimuli or self.manifest.stimuli
@@ -176,10 +178,10 @@ class Corpus:
             first, at = end, stop
         return rows, places
 
-    def _column(self, modality: str, stimuli: tuple[str, ...], num: int) -> Column:
+    def column(self, modality: str, stimuli: tuple[str, ...], num: int) -> Column:
         """Room for the features of a modality that were recorded in every one of these stimuli."""
         kept = self._present(modality, stimuli)
         shape = num, self.manifest.windows.frames, len(kept)
         return Column(
-            values=np.empty(shape, np.float32), width=self._modality(modality).width, kept=kept
+            values=np.empty(shape, np.float32), width=self.modality(modality).width, kept=kept
         )
