@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pricon.corpus.manifest import ShardEntry
 from pricon.corpus.shards import read_into
 from pricon.storage import Storage
+from pricon.stores.cache import PartCache
 
 _FETCHES_AT_ONCE = 8
 
@@ -74,15 +75,20 @@ class Column:
         return place.is_whole and len(self.kept) == self.width
 
 
-def gather(storage: Storage, places: Sequence[Place], columns: Mapping[str, Column]) -> None:
-    """Fill `columns` from these places, some shards at once.
+def gather(
+    storage: Storage,
+    places: Sequence[Place],
+    columns: Mapping[str, Column],
+    cache: PartCache | None = None,
+) -> None:
+    """Fill `columns` from these places, some shards at once; see `read_into` for `cache`.
 
     Raises:
         CorpusError: the first damaged or missing shard.
         StorageError: the store failed.
     """
     with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
-        reads = [pool.submit(read_place, storage, place, columns) for place in places]
+        reads = [pool.submit(read_place, storage, place, columns, cache) for place in places]
         try:
             for one in reads:
                 one.result()
@@ -91,7 +97,12 @@ def gather(storage: Storage, places: Sequence[Place], columns: Mapping[str, Colu
             raise
 
 
-def read_place(storage: Storage, place: Place, columns: Mapping[str, Column]) -> None:
+def read_place(
+    storage: Storage,
+    place: Place,
+    columns: Mapping[str, Column],
+    cache: PartCache | None = None,
+) -> None:
     """Fill what one shard has of `columns`.
 
     Raises:
@@ -99,6 +110,6 @@ def read_place(storage: Storage, place: Place, columns: Mapping[str, Column]) ->
         StorageError: the store failed.
     """
     into = {name: column.room(place) for name, column in columns.items()}
-    read_into(storage, place.shard, into)
+    read_into(storage, place.shard, into, cache)
     for name, column in columns.items():
         column.pick(place, into[name])

@@ -142,5 +142,5 @@ class Loader:
         numbers, features = self._columns(len(stretch.rows))
         shard = self.corpus.manifest.shards[stretch.shard]
         place = Place(shard=shard, rows=stretch.rows, at=0)
-        read_place(self.corpus.storage, place, {**numbers, **features})
+        read_place(self.corpus.storage, place, {**numbers, **features}, self.corpus.cache)
         return {**numbers, **features}

@@ -22,10 +22,11 @@ from pricon.corpus.manifest import (
 from pricon.errors import CorpusError
 from pricon.plan.summary import CorpusSummary, RecordedSession
 from pricon.storage import Storage
+from pricon.stores.cache import PartCache
 
 
-def open_corpus(storage: Storage) -> "Corpus":
-    """The corpus in `storage`, its manifest read and checked.
+def open_corpus(storage: Storage, cache: PartCache | None = None) -> "Corpus":
+    """The corpus in `storage`, its manifest read and checked; its columns are kept in `cache`.
 
     Raises:
         CorpusError: no corpus is there, or its manifest is damaged or of another schema version.
@@ -37,7 +38,8 @@ def open_corpus(storage: Storage) -> "Corpus":
             "build it with `pricon corpus build JOB`, or mend `corpus.uri`",
         )
     where = f"{storage.uri}/{MANIFEST_PATH}"
-    return Corpus(storage=storage, manifest=parse_manifest(storage.read(MANIFEST_PATH), where))
+    manifest = parse_manifest(storage.read(MANIFEST_PATH), where)
+    return Corpus(storage=storage, manifest=manifest, cache=cache)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class Corpus:
 
     storage: Storage
     manifest: Manifest
+    cache: PartCache | None = None
 
     @property
     def summary(self) -> CorpusSummary:
@@ -91,7 +94,7 @@ class Corpus:
         stimuli = self.known_stimuli(stimuli)
         rows, places = self._places(stimuli)
         column = self.column(modality, stimuli, len(rows))
-        gather(self.storage, places, {modality: column})
+        gather(self.storage, places, {modality: column}, self.cache)
         return column.values
 
     def windows(
@@ -108,7 +111,7 @@ class Corpus:
         affects = number_columns(self.manifest.affects)
         numbers = {name: Column(values=np.empty(len(rows))) for name in affects}
         features = {name: self.column(name, stimuli, len(rows)) for name in modalities}
-        gather(self.storage, places, {**numbers, **features})
+        gather(self.storage, places, {**numbers, **features}, self.cache)
         index = as_index(
             {name: column.values for name, column in numbers.items()},
             rows,

@@ -21,6 +21,7 @@ from pricon.corpus.manifest import ByteRange, ShardEntry
 from pricon.corpus.pages import read_pages
 from pricon.errors import CorpusError
 from pricon.storage import Storage
+from pricon.stores.cache import PartCache
 
 SHARD_LAYOUT = 2
 """Raised with every change of the bytes that a shard of the same windows has."""
@@ -83,7 +84,12 @@ def _write(table: pa.Table, file: Path) -> None:
         write(dict(zip((column.path_in_schema for column in columns), codecs, strict=True)))
 
 
-def read_into(storage: Storage, shard: ShardEntry, into: Mapping[str, NDArray[Any]]) -> None:
+def read_into(
+    storage: Storage,
+    shard: ShardEntry,
+    into: Mapping[str, NDArray[Any]],
+    cache: PartCache | None = None,
+) -> None:
     """Fill arrays with columns of a shard; nothing else is fetched.
 
     Columns side by side are one request. Nothing is written before its hash was checked.
@@ -92,12 +98,31 @@ def read_into(storage: Storage, shard: ShardEntry, into: Mapping[str, NDArray[An
         storage: of the corpus.
         shard: in it.
         into: column -> contiguous array of the shard's windows, and of lists in further axes.
+        cache: what is in there is not fetched; what is fetched will be.
 
     Raises:
         CorpusError: missing, cut short, or a hash differs; names shard, hashes and participants.
         StorageError: the store failed.
     """
-    wanted = sorted(((shard.columns[name], name) for name in into), key=lambda one: one[0].start)
+    if cache is None:
+        pieces = dict(_fetch(storage, shard, into))
+    else:
+        with cache.turn(shard.sha256):
+            found = {name: cache.find(shard.columns[name].sha256) for name in into}
+            absent = [name for name, piece in found.items() if piece is None]
+            fetched = dict(_fetch(storage, shard, absent))
+            cache.keep({shard.columns[name].sha256: piece for name, piece in fetched.items()})
+        here = {name: memoryview(piece) for name, piece in found.items() if piece is not None}
+        pieces = {**here, **fetched}
+    for name, piece in pieces.items():
+        _fill(storage, shard, name, piece, into[name])
+
+
+def _fetch(
+    storage: Storage, shard: ShardEntry, names: Iterable[str]
+) -> Iterator[tuple[str, memoryview]]:
+    """Bytes of columns, checked."""
+    wanted = sorted(((shard.columns[name], name) for name in names), key=lambda one: one[0].start)
     for run in _neighbours(wanted):
         start = run[0][0].start
         size = sum(part.num_bytes for part, _ in run)
@@ -105,10 +130,20 @@ def read_into(storage: Storage, shard: ShardEntry, into: Mapping[str, NDArray[An
         for part, name in run:
             piece = data[part.start - start :][: part.num_bytes]
             check_hash(storage, shard, part.sha256, hashlib.sha256(piece).hexdigest())
-            try:
-                read_pages(piece, into[name])
-            except ValueError as err:
-                raise _unreadable(storage, shard, name, err) from err
+            yield name, piece
+
+
+def _fill(
+    storage: Storage, shard: ShardEntry, name: str, piece: memoryview, values: NDArray[Any]
+) -> None:
+    try:
+        read_pages(piece, values)
+    except ValueError as err:
+        raise CorpusError(
+            f"column `{name}` does not hold what the manifest says: {storage.uri}/{shard.path}\n"
+            f"  {err}, expected plain values of {shard.num_windows:,} windows",
+            "the manifest does not fit this shard; `pricon corpus verify` says more",
+        ) from err
 
 
 def check_hash(storage: Storage, shard: ShardEntry, expected: str, found: str) -> None:
@@ -137,14 +172,6 @@ def described(participants: Iterable[str]) -> str:
     names = sorted(participants)
     rest = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return f"participant{'s' * (len(names) != 1)} {', '.join(names[:10])}{rest}"
-
-
-def _unreadable(storage: Storage, shard: ShardEntry, name: str, err: ValueError) -> CorpusError:
-    return CorpusError(
-        f"column `{name}` does not hold what the manifest says: {storage.uri}/{shard.path}\n"
-        f"  {err}, expected plain values of {shard.num_windows:,} windows",
-        "the manifest does not fit this shard; `pricon corpus verify` says more",
-    )
 
 
 def _footer(file: io.BufferedReader) -> ByteRange:

@@ -17,6 +17,7 @@ from pricon.plan.identity import identity
 from pricon.plan.plan import Cell, Lane, Plan, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.storage import Storage, open_storage
+from pricon.stores.cache import open_cache
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
@@ -104,7 +105,9 @@ class _Worker:
         self.listen = listen
         self.storage = open_storage(self.job.output, self.job.storage)
         self.records = Records(self.storage.child("stages"))
-        self.corpus = open_corpus(open_storage(self.job.corpus.uri, self.job.storage))
+        uri = self.job.corpus.uri
+        cache = open_cache(self.job.resources.cache, uri)
+        self.corpus = open_corpus(open_storage(uri, self.job.storage), cache)
         self.failed: dict[str, str] = {}
         self.windows: dict[tuple[str, ...], GroupWindows] = {}
         self.made_with = {**environment(), "device": str(device)}

@@ -25,6 +25,7 @@ from botocore.config import Config
 
 from pricon.corpus.reader import Corpus, open_corpus
 from pricon.storage import Storage, open_storage
+from tests.benchmarks.reading_compression import compare
 from tests.benchmarks.reading_corpus import STUDENT, WIDTHS, build
 from tests.benchmarks.reading_peers import PEERS, Arrays, Place, Read
 from tests.benchmarks.table import Cell, Table, in_turns, medians, publish
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.peers = [name for name in options.peers if name != "Ray Data"]
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="pricon-reading-")))
+        publish(compare(scratch, options.windows, options.rounds))
         for place in _places(stack, scratch, options):
             _compare(place, options)
 
@@ -67,7 +69,6 @@ def _places(stack: ExitStack, scratch: Path, options: argparse.Namespace) -> Ite
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ALLOW_HTTP": "true",  # of LitData's object store
         "S3_ENDPOINT_URL": str(spec.endpoint_url),  # of MosaicML Streaming
     }
     stack.enter_context(patch.dict(os.environ, environment))

@@ -69,13 +69,13 @@ class SyntheticAdapter:
                 Channel(
                     times_s=times_s,
                     features=features,
-                    values=_wander(rng, self.num_windows, len(features)),
+                    values=wander(rng, self.num_windows, len(features)),
                 ),
             ),
             traces={
                 affect: Trace(
                     times_s=times_s,
-                    values=_wander(rng, self.num_windows, 1)[:, 0].astype(np.float64),
+                    values=wander(rng, self.num_windows, 1)[:, 0].astype(np.float64),
                 )
                 for affect in self.affects
             },
@@ -104,7 +104,7 @@ def build(storage: Storage, sources: Path, num_participants: int, num_windows: i
     build_corpus(adapter, spec, storage, generated=False)
 
 
-def _wander(
+def wander(
     rng: np.random.Generator, num: int, width: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     steps = rng.standard_normal((num, width))

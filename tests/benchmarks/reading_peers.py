@@ -68,7 +68,9 @@ def mosaic(place: Place, windows: NDArray[np.float32]) -> Iterator[Read]:
         streaming.base.util.clean_stale_shared_memory()
         with _cache(place) as cache:
             where = {"local": remote} if place.spec is None else {"remote": remote, "local": cache}
-            dataset = streaming.StreamingDataset(**where, shuffle=False, batch_size=1)
+            dataset = streaming.StreamingDataset(
+                **where, shuffle=False, batch_size=1, predownload=len(windows)
+            )
             return _split(columns, (sample["x"] for sample in dataset), len(windows))
 
     yield read
@@ -108,6 +110,9 @@ def litdata(place: Place, windows: NDArray[np.float32]) -> Iterator[Read]:
         cache[row] = window
     cache.done()
     cache.merge()
+    # It takes a boto3 endpoint to be one of https, and has no setting for another.
+    downloader = importlib.import_module("litdata.streaming.downloader")
+    downloader._OBSTORE_CLIENT_OPTIONS["allow_http"] = True
     remote = _publish(place, local, "litdata")
 
     def read(columns: tuple[str, ...]) -> Arrays:
