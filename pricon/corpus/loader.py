@@ -107,15 +107,15 @@ class Loader:
 
         Args:
             shards: number of each window's shard, shape (n,).
-            rows: which window of the shard, shape (n,).
+            rows: which of the shard's wanted windows, shape (n,).
         """
         numbers, features = self._columns(len(shards))
         windows = np.empty(len(shards), np.int64)
         for number in np.unique(shards).tolist():
             here = np.flatnonzero(shards == number)
             stretch, read = self.stretches[number], self.reading[number].result()
-            windows[here] = stretch.first + rows[here]
-            which = np.searchsorted(stretch.rows, rows[here])
+            which = rows[here]
+            windows[here] = stretch.first + stretch.rows[which]
             for name, column in {**numbers, **features}.items():
                 column.values[here] = read[name].values[which]
         index = as_index(

@@ -38,7 +38,7 @@ class Step:
     Args:
         arrived: the shard.
         shards: shard of each window that is given out now, shape (n,).
-        rows: which window of that shard it is, shape (n,).
+        rows: which of that shard's wanted windows it is, shape (n,).
     """
 
     arrived: Stretch
@@ -94,7 +94,7 @@ class _Waiting:
     def joined(self, place: NDArray[np.float64], stretch: Stretch) -> "_Waiting":
         places = np.concatenate([self.place, place])
         shards = np.concatenate([self.shard, np.full(len(place), stretch.shard)])
-        rows = np.concatenate([self.row, stretch.rows])
+        rows = np.concatenate([self.row, np.arange(len(stretch.rows))])
         order = np.argsort(places, kind="stable")
         return _Waiting(places[order], shards[order], rows[order])
 
