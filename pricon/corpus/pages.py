@@ -31,6 +31,7 @@ def read_pages(data: memoryview, values: NDArray[Any]) -> None:
     Raises:
         ValueError: the pages hold something else, or another number of values.
     """
+    assert values.flags.c_contiguous
     flat = values.reshape(-1)
     num_levels = 1 if values.ndim == 1 else 2
     filled = 0
@@ -53,7 +54,8 @@ def _pages(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     while position < len(data):
         header, position = _struct(data, position)
         match header:
-            case {1: 0, 2: int(size), 3: int(stored), 5: {1: int(num_values), 2: 0}}:  # plain
+            case {1: 0, 2: int(size), 3: int(stored), 5: {1: int(num_values), 2: 0}}:
+                # Type DATA_PAGE, and in its own header the encoding PLAIN: both are number 0.
                 payload = data[position : position + stored]
             case _:
                 raise ValueError("a page that is no plain data page")

@@ -28,7 +28,11 @@ SHARD_LAYOUT = 2
 
 _TEXT = list(PLACE_COLUMNS[:3])
 _WORTH = 0.9
-"""Share of its bytes up to which a compressed column is worth the time of decompressing it."""
+"""Share of its bytes up to which a compressed column is worth the time of decompressing it.
+
+Measured on one core: plain pages are read at 5 GB/s, compressed ones at 0.8 to 1. A tenth saved
+makes reading faster where a link gives each thread less than about 100 MB/s, and slower elsewhere.
+"""
 
 _MAGIC_BYTES = 8
 """A Parquet file ends with the length of its metadata and `PAR1`, four bytes each."""
