@@ -5,11 +5,12 @@ Owns the columns that a shard has besides those of modalities.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from pricon.plan.summary import RecordedSession
 from pricon.spec.corpus import Affect
 
 PLACE_COLUMNS = ("participant", "session", "stimulus", "t_start_s", "t_end_s")
@@ -21,7 +22,12 @@ SUMMARIES = ("", "_change", "_trend")
 
 def index_columns(affects: Sequence[Affect]) -> list[str]:
     """All columns of a shard that are no modality, in their order."""
-    return [*PLACE_COLUMNS, *(affect + summary for affect in affects for summary in SUMMARIES)]
+    return [*PLACE_COLUMNS[:3], *number_columns(affects)]
+
+
+def number_columns(affects: Sequence[Affect]) -> list[str]:
+    """Those of them that hold float64; the others are known from the manifest."""
+    return [*PLACE_COLUMNS[3:], *(affect + summary for affect in affects for summary in SUMMARIES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,41 +58,53 @@ class WindowIndex:
     def __len__(self) -> int:
         return len(self.window)
 
+    def take(self, rows: NDArray[np.int64]) -> "WindowIndex":
+        """Some of these windows, in the order of `rows`."""
+        return WindowIndex(
+            window=self.window[rows],
+            participant=self.participant[rows],
+            session=self.session[rows],
+            stimulus=self.stimulus[rows],
+            t_start_s=self.t_start_s[rows],
+            t_end_s=self.t_end_s[rows],
+            affect={affect: values[rows] for affect, values in self.affect.items()},
+            change={affect: values[rows] for affect, values in self.change.items()},
+            trend={affect: values[rows] for affect, values in self.trend.items()},
+            session_mean={affect: values[rows] for affect, values in self.session_mean.items()},
+        )
+
 
 def as_index(
-    table: pa.Table,
+    numbers: Mapping[str, NDArray[np.float64]],
     window: NDArray[np.int64],
+    sessions: Sequence[RecordedSession],
+    session: NDArray[np.int64],
     trace_mean: Mapping[str, Mapping[Affect, float | None]],
-    affects: Sequence[Affect],
 ) -> WindowIndex:
-    """Rows of shards as arrays.
+    """Columns of shards with what the manifest knows of sessions.
 
     Args:
-        table: columns as `index_columns` has them.
+        numbers: column, as `number_columns` has them -> shape (n,).
         window: position of each row in the corpus.
+        sessions: of the corpus.
+        session: which of these each row belongs to, shape (n,).
         trace_mean: session -> affect -> mean of its whole trace, None where nobody annotated.
-        affects: traces of the corpus.
     """
+    affects: list[Affect] = [affect for affect in get_args(Affect) if affect in numbers]
     mean, change, trend = (
-        {affect: table[affect + summary].to_numpy() for affect in affects} for summary in SUMMARIES
+        {affect: numbers[affect + summary] for affect in affects} for summary in SUMMARIES
     )
-    session = _text(table["session"])
-    names, rows = np.unique(session, return_inverse=True)
-    means = [[trace_mean[name].get(affect) for affect in affects] for name in names.tolist()]
-    by_session = np.array(means, dtype=np.float64).reshape(len(names), len(affects))
+    means = [[trace_mean[one.id].get(affect) for affect in affects] for one in sessions]
+    by_session = np.array(means, dtype=np.float64).reshape(len(sessions), len(affects))
     return WindowIndex(
         window=window,
-        participant=_text(table["participant"]),
-        session=session,
-        stimulus=_text(table["stimulus"]),
-        t_start_s=table["t_start_s"].to_numpy(),
-        t_end_s=table["t_end_s"].to_numpy(),
+        participant=np.array([one.participant for one in sessions], dtype=np.str_)[session],
+        session=np.array([one.id for one in sessions], dtype=np.str_)[session],
+        stimulus=np.array([one.stimulus for one in sessions], dtype=np.str_)[session],
+        t_start_s=numbers["t_start_s"],
+        t_end_s=numbers["t_end_s"],
         affect=mean,
         change=change,
         trend=trend,
-        session_mean={affect: by_session[rows, column] for column, affect in enumerate(affects)},
+        session_mean={affect: by_session[session, column] for column, affect in enumerate(affects)},
     )
-
-
-def _text(column: pa.ChunkedArray) -> NDArray[np.str_]:
-    return np.array(column.to_pylist(), dtype=np.str_)

@@ -4,38 +4,29 @@ What is returned is in memory; what is fetched are the bytes of the columns aske
 identity of a window: its position in the corpus.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pricon.corpus.index import WindowIndex, as_index, index_columns
+from pricon.corpus.gather import Column, Place, gather
+from pricon.corpus.index import WindowIndex, as_index, number_columns
 from pricon.corpus.manifest import (
     MANIFEST_PATH,
     Manifest,
     ModalityEntry,
-    ShardEntry,
     parse_manifest,
 )
-from pricon.corpus.shards import features_of, read_columns
 from pricon.errors import CorpusError
 from pricon.plan.summary import CorpusSummary, RecordedSession
 from pricon.storage import Storage
-
-_FETCHES_AT_ONCE = 4
-
-_T = TypeVar("_T")
+from pricon.stores.cache import PartCache
 
 
-def open_corpus(storage: Storage) -> "Corpus":
-    """The corpus in `storage`, its manifest read and checked.
+def open_corpus(storage: Storage, cache: PartCache | None = None) -> "Corpus":
+    """The corpus in `storage`, its manifest read and checked; its columns are kept in `cache`.
 
     Raises:
         CorpusError: no corpus is there, or its manifest is damaged or of another schema version.
@@ -47,7 +38,8 @@ def open_corpus(storage: Storage) -> "Corpus":
             "build it with `pricon corpus build JOB`, or mend `corpus.uri`",
         )
     where = f"{storage.uri}/{MANIFEST_PATH}"
-    return Corpus(storage=storage, manifest=parse_manifest(storage.read(MANIFEST_PATH), where))
+    manifest = parse_manifest(storage.read(MANIFEST_PATH), where)
+    return Corpus(storage=storage, manifest=manifest, cache=cache)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +48,7 @@ class Corpus:
 
     storage: Storage
     manifest: Manifest
+    cache: PartCache | None = None
 
     @property
     def summary(self) -> CorpusSummary:
@@ -83,13 +76,8 @@ class Corpus:
             CorpusError: an unknown stimulus, or a damaged shard.
             StorageError: the store failed.
         """
-        stimuli = self._known_stimuli(stimuli)
-        affects = self.manifest.affects
-        parts = list(self._read(stimuli, index_columns(affects), _numbered))
-        table = pa.concat_tables([rows for rows, _ in parts])
-        window = np.concatenate([window for _, window in parts])
-        trace_mean = {session.id: session.trace_mean for session in self.manifest.sessions}
-        return as_index(table, window, trace_mean, affects)
+        index, _ = self.windows((), stimuli)
+        return index
 
     def features(self, modality: str, stimuli: tuple[str, ...] = ()) -> NDArray[np.float32]:
         """One modality of these stimuli, shape (windows, frames, width).
@@ -103,11 +91,35 @@ class Corpus:
                 stimuli, or a damaged shard.
             StorageError: the store failed.
         """
-        stimuli = self._known_stimuli(stimuli)
-        present = list(self._present(modality, stimuli))
-        frames = self.manifest.windows.frames
-        take = partial(_features_of, modality=modality, present=present, frames=frames)
-        return np.concatenate(list(self._read(stimuli, ["stimulus", modality], take)))
+        stimuli = self.known_stimuli(stimuli)
+        rows, places = self._places(stimuli)
+        column = self.column(modality, stimuli, len(rows))
+        gather(self.storage, places, {modality: column}, self.cache)
+        return column.values
+
+    def windows(
+        self, modalities: Sequence[str], stimuli: tuple[str, ...] = ()
+    ) -> tuple[WindowIndex, dict[str, NDArray[np.float32]]]:
+        """`index`, and `features` of these modalities, in as few requests as can be.
+
+        Raises:
+            CorpusError: as `features`.
+            StorageError: the store failed.
+        """
+        stimuli = self.known_stimuli(stimuli)
+        rows, places = self._places(stimuli)
+        affects = number_columns(self.manifest.affects)
+        numbers = {name: Column(values=np.empty(len(rows))) for name in affects}
+        features = {name: self.column(name, stimuli, len(rows)) for name in modalities}
+        gather(self.storage, places, {**numbers, **features}, self.cache)
+        index = as_index(
+            {name: column.values for name, column in numbers.items()},
+            rows,
+            self.summary.sessions,
+            self._session_of()[rows],
+            {session.id: session.trace_mean for session in self.manifest.sessions},
+        )
+        return index, {name: column.values for name, column in features.items()}
 
     def feature_names(self, modality: str, stimuli: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Features of a modality that were recorded in every one of these stimuli.
@@ -115,12 +127,12 @@ class Corpus:
         Raises:
             CorpusError: as `features`.
         """
-        names = self._modality(modality).features
-        present = self._present(modality, self._known_stimuli(stimuli))
+        names = self.modality(modality).features
+        present = self._present(modality, self.known_stimuli(stimuli))
         return tuple(names[column] for column in present)
 
     def _present(self, modality: str, stimuli: tuple[str, ...]) -> tuple[int, ...]:
-        present = self._modality(modality).present
+        present = self.modality(modality).present
         columns = set.intersection(*({*present.get(stimulus, ())} for stimulus in stimuli))
         if not columns:
             raise CorpusError(
@@ -130,12 +142,14 @@ class Corpus:
             )
         return tuple(sorted(columns))
 
-    def _modality(self, name: str) -> ModalityEntry:
+    def modality(self, name: str) -> ModalityEntry:
+        """What there is of a modality (CorpusError where there is none of this name)."""
         entries = {entry.name: entry for entry in self.manifest.modalities}
         self._check_known(name, entries, "modality")
         return entries[name]
 
-    def _known_stimuli(self, stimuli: tuple[str, ...]) -> tuple[str, ...]:
+    def known_stimuli(self, stimuli: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """These stimuli, or all (CorpusError where there is none of such a name)."""
         for name in stimuli:
             self._check_known(name, self.manifest.stimuli, "stimulus")
         return stimuli or self.manifest.stimuli
@@ -149,36 +163,28 @@ class Corpus:
                 f"did you mean `{near[0]}`?" if near else "`pricon corpus inspect` says more",
             )
 
-    def _read(
-        self,
-        stimuli: tuple[str, ...],
-        columns: Sequence[str],
-        take: Callable[[pa.Table, NDArray[np.int64]], _T],
-    ) -> Iterator[_T]:
-        """What `take` makes of the rows of each shard and their positions, in order."""
-        last = np.cumsum([shard.num_windows for shard in self.manifest.shards])
-        found = [
-            (shard, int(end) - shard.num_windows)
-            for shard, end in zip(self.manifest.shards, last, strict=True)
-            if not {*stimuli}.isdisjoint(shard.stimuli)
-        ]
+    def _session_of(self) -> NDArray[np.int64]:
+        """Which session each window belongs to; windows are in the order of their sessions."""
+        num_windows = [session.num_windows for session in self.manifest.sessions]
+        return np.repeat(np.arange(len(num_windows)), num_windows)
 
-        def read(place: tuple[ShardEntry, int]) -> _T:
-            shard, first = place
-            table = read_columns(self.storage, shard, columns)
-            rows = np.flatnonzero(pc.is_in(table["stimulus"], pa.array(stimuli)).to_numpy())
-            return take(table if len(rows) == table.num_rows else table.take(rows), first + rows)
+    def _places(self, stimuli: tuple[str, ...]) -> tuple[NDArray[np.int64], list[Place]]:
+        """Positions of the windows of these stimuli in the corpus, and where they lie."""
+        wanted = np.array([session.stimulus in stimuli for session in self.manifest.sessions])
+        rows = np.flatnonzero(wanted[self._session_of()])
+        places, first, at = [], 0, 0
+        for shard in self.manifest.shards:
+            end = first + shard.num_windows
+            stop = int(np.searchsorted(rows, end))
+            if at < stop:
+                places.append(Place(shard=shard, rows=rows[at:stop] - first, at=at))
+            first, at = end, stop
+        return rows, places
 
-        with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
-            yield from pool.map(read, found)
-
-
-def _numbered(table: pa.Table, window: NDArray[np.int64]) -> tuple[pa.Table, NDArray[np.int64]]:
-    return table, window
-
-
-def _features_of(
-    table: pa.Table, window: NDArray[np.int64], *, modality: str, present: list[int], frames: int
-) -> NDArray[np.float32]:
-    values = features_of(table[modality], frames)
-    return values if len(present) == values.shape[2] else values[:, :, present]
+    def column(self, modality: str, stimuli: tuple[str, ...], num: int) -> Column:
+        """Room for the features of a modality that were recorded in every one of these stimuli."""
+        kept = self._present(modality, stimuli)
+        shape = num, self.manifest.windows.frames, len(kept)
+        return Column(
+            values=np.empty(shape, np.float32), width=self.modality(modality).width, kept=kept
+        )

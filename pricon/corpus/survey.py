@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pricon.corpus.index import WindowIndex, as_index
+from pricon.corpus.index import WindowIndex, as_index, number_columns
 from pricon.corpus.modalities import Modality, split_features
 from pricon.corpus.rows import Rows
 from pricon.corpus.session import Adapter, Unit
@@ -29,19 +28,25 @@ class Survey:
 
     Args:
         summary: sessions and modalities; no digest, and no hashes of sessions.
+        num_windows: of each session.
         table: index columns of all windows.
         trace_mean: session -> affect -> mean of its whole trace.
     """
 
     summary: CorpusSummary
+    num_windows: tuple[int, ...]
     table: pa.Table
     trace_mean: Mapping[str, Mapping[Affect, float]]
 
     def index(self, stimuli: tuple[str, ...] = ()) -> WindowIndex:
         """All windows of these stimuli (none named: of all), in the order of the corpus."""
         chosen = stimuli or self.summary.stimuli
-        rows = np.flatnonzero(pc.is_in(self.table["stimulus"], pa.array(chosen)).to_numpy())
-        return as_index(self.table.take(rows), rows, self.trace_mean, self.summary.affects)
+        sessions = self.summary.sessions
+        of = np.repeat(np.arange(len(sessions)), self.num_windows)
+        rows = np.flatnonzero(np.array([one.stimulus in chosen for one in sessions])[of])
+        columns = number_columns(self.summary.affects)
+        numbers = {name: self.table[name].to_numpy()[rows] for name in columns}
+        return as_index(numbers, rows, sessions, of[rows], self.trace_mean)
 
 
 def survey(adapter: Adapter, spec: CorpusSpec, *, generated: bool) -> Survey:
@@ -60,6 +65,7 @@ def survey(adapter: Adapter, spec: CorpusSpec, *, generated: bool) -> Survey:
     tables: list[pa.Table] = []
     sessions: list[RecordedSession] = []
     trace_mean: dict[str, Mapping[Affect, float]] = {}
+    num_windows: list[int] = []
     stimulus_of: dict[str, str] = {}
     for session in (one for unit in units for one in adapter.sessions(unit, with_features=False)):
         if session.id in stimulus_of:
@@ -69,6 +75,7 @@ def survey(adapter: Adapter, spec: CorpusSpec, *, generated: bool) -> Survey:
         if len(windows.t_start_s) == 0:
             continue
         tables += rows.add(session, windows)
+        num_windows.append(len(windows.t_start_s))
         trace_mean[session.id] = windows.trace_mean
         sessions.append(
             RecordedSession(
@@ -85,6 +92,7 @@ def survey(adapter: Adapter, spec: CorpusSpec, *, generated: bool) -> Survey:
             affects=adapter.affects,
             sessions=tuple(sessions),
         ),
+        num_windows=tuple(num_windows),
         table=pa.concat_tables([*tables, *rows.rest()]),
         trace_mean=trace_mean,
     )

@@ -31,7 +31,7 @@ from pricon.corpus.manifest import (
 from pricon.corpus.modalities import Modality
 from pricon.corpus.rows import Rows
 from pricon.corpus.session import Adapter, Session, Unit
-from pricon.corpus.shards import write_shard
+from pricon.corpus.shards import SHARD_LAYOUT, write_shard
 from pricon.corpus.windows import SessionWindows, cut
 from pricon.errors import CorpusError, StorageError
 from pricon.spec.corpus import CorpusSpec
@@ -60,6 +60,7 @@ class UnitTask:
         content = [
             pricon.__version__,
             SCHEMA_VERSION,
+            SHARD_LAYOUT,
             pa.__version__,
             self.spec.adapter,
             self.spec.windows.model_dump(),

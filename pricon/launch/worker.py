@@ -14,9 +14,10 @@ from pricon.launch.environment import environment
 from pricon.launch.events import EpochDone, Listen, StagesDone
 from pricon.launch.lanes import Assignment
 from pricon.plan.identity import identity
-from pricon.plan.plan import Cell, Lane, Plan, Role, Stage
+from pricon.plan.plan import POSITION, Cell, Lane, Plan, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.storage import Storage, open_storage
+from pricon.stores.cache import open_cache
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.memory import keep_freed_memory
 from pricon.train.pack import Pack
@@ -110,7 +111,9 @@ class _Worker:
         self.listen = listen
         self.storage = open_storage(self.job.output, self.job.storage)
         self.records = Records(self.storage.child("stages"))
-        self.corpus = open_corpus(open_storage(self.job.corpus.uri, self.job.storage))
+        uri = self.job.corpus.uri
+        cache = open_cache(self.job.resources.cache, uri)
+        self.corpus = open_corpus(open_storage(uri, self.job.storage), cache)
         self.failed: dict[str, str] = {}
         self.windows: dict[tuple[str, ...], GroupWindows] = {}
         self.made_with = {**environment(), "device": str(device)}
@@ -190,8 +193,19 @@ class _Worker:
 
     def _windows(self, cell: Cell) -> GroupWindows:
         if cell.stimuli not in self.windows:
-            self.windows[cell.stimuli] = GroupWindows(self.corpus, self.job, cell.stimuli)
+            self.windows[cell.stimuli] = GroupWindows(
+                self.corpus, self.job, cell.stimuli, self._modalities(cell.stimuli)
+            )
         return self.windows[cell.stimuli]
+
+    def _modalities(self, stimuli: tuple[str, ...]) -> tuple[str, ...]:
+        """What the lane's unfinished stages on these stimuli will read."""
+        stages = [
+            stage
+            for stage in self.plan.stages_of(self.lane)
+            if stage.id in self.needed and self.plan.cells[stage.cell].stimuli == stimuli
+        ]
+        return tuple(sorted({name for one in stages for name in one.modalities} - {POSITION}))
 
     def _commit(
         self, stages: Sequence[Stage], results: Sequence[StageRecord | TrainingError]

@@ -92,6 +92,17 @@ TrackingUri = Annotated[
 NodeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
+class CacheSpec(Spec):
+    """Parts of a corpus in an object store, kept on the disk of each machine that reads them."""
+
+    folder: str | None = None
+    """Where; null is `pricon-cache-<user>` in the folder for temporary files."""
+
+    max_gb: NonNegativeFloat = 0.5
+    """Most gigabytes that it takes; 0 keeps nothing. On a cluster it must fit into the scratch
+    space of a pod, beside what Ray keeps there."""
+
+
 class ResourcesSpec(Spec):
     """Lanes and what each of their workers gets."""
 
@@ -123,6 +134,9 @@ class ResourcesSpec(Spec):
     pack_members: PositiveInt = 256
     """Most models in one pack; bounds memory. Encoders over time take as much room as windows have
     frames, so their packs have so many times fewer."""
+
+    cache: CacheSpec = CacheSpec()
+    """What all lanes and runs on a machine download once. A corpus in a folder is never copied."""
 
     pool: NodeName | None = None
     """Node pool of a cluster; null is the one that the cluster's owner calls its default."""

@@ -1,4 +1,4 @@
-"""Objects in S3: read through s3fs, written through boto3. Owns the words of the store's errors.
+"""Objects in S3, through boto3. Owns the words of the store's errors.
 
 Every call ends: connects within `_CONNECT_S`, waits `_READ_S` for bytes, and tries a few times. Not
 found and forbidden are not retried.
@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import boto3
 import botocore.exceptions as foreign
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from s3fs import S3FileSystem
 
 from pricon.errors import CorpusError, StorageError
 from pricon.spec.resources import StorageSpec
@@ -26,6 +24,7 @@ from pricon.stores.objects import checked, cut_short, missing, whole
 _CONNECT_S = 5
 _READ_S = 20
 _ATTEMPTS = 4
+_CONNECTIONS = 16
 _PART_BYTES = 16 << 20
 _PROBE = ".writable"
 """Name of an object that is there for a moment, to see whether it can be."""
@@ -47,6 +46,13 @@ _NO_CREDENTIALS = (
     foreign.ProfileNotFound,
     foreign.TokenRetrievalError,
 )
+_BROKEN = (
+    foreign.IncompleteReadError,
+    foreign.ReadTimeoutError,
+    foreign.ResponseStreamingError,
+)
+"""What botocore leaves to its caller: an answer that began and did not end."""
+
 _CREDENTIALS_HINT = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 
 
@@ -57,49 +63,36 @@ def open_s3(uri: str, spec: StorageSpec) -> "S3Storage":
 
 
 class _Connection:
-    """Clients of this process; another process that inherits or unpickles this opens its own."""
+    """The client of this process; another process that inherits or unpickles this opens its own."""
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
         self._process: int | None = None
-        self._clients: tuple[Any, Any]
+        self._client: Any = None
 
     def __reduce__(self) -> tuple[type["_Connection"], tuple[StorageSpec]]:
         return _Connection, (self.spec,)
 
     @property
     def client(self) -> Any:
-        """The boto3 client."""
-        return self._opened()[0]
-
-    @property
-    def files(self) -> Any:
-        """The s3fs file system."""
-        return self._opened()[1]
-
-    def _opened(self) -> tuple[Any, Any]:
+        """The boto3 client, which threads may share."""
         if self._process != os.getpid():
-            self._clients = self._open()
+            self._client = boto3.session.Session().client(
+                "s3",
+                endpoint_url=self.spec.endpoint_url,
+                region_name=self.spec.region,
+                config=Config(**self._config()),
+            )
             self._process = os.getpid()
-        return self._clients
-
-    def _open(self) -> tuple[Any, Any]:
-        place = {"endpoint_url": self.spec.endpoint_url, "region_name": self.spec.region}
-        client = boto3.session.Session().client("s3", config=Config(**self._config()), **place)
-        files = S3FileSystem(
-            client_kwargs=place,
-            config_kwargs=self._config(),
-            use_listings_cache=False,
-            skip_instance_cache=True,
-        )
-        files.retries = 1  # botocore tries again; s3fs would do so on top of it, twice
-        return client, files
+        return self._client
 
     def _config(self) -> dict[str, Any]:
         style = "auto" if self.spec.endpoint_url is None else "path"
         return {
             "connect_timeout": _CONNECT_S,
             "read_timeout": _READ_S,
+            "max_pool_connections": _CONNECTIONS,
+            "response_checksum_validation": "when_required",  # the manifest has a better one
             "retries": {"total_max_attempts": _ATTEMPTS, "mode": "standard"},
             "s3": {"addressing_style": style},
         }
@@ -116,13 +109,13 @@ class S3Storage:
 
     def read(self, path: str) -> bytes:
         """See Storage."""
-        return self._fetch(path, max_concurrency=1)
+        return self._fetch(path)
 
     def read_range(self, path: str, start: int, num_bytes: int) -> bytes:
         """See Storage."""
         if num_bytes == 0:
             return b""
-        data = self._fetch(path, start=start, end=start + num_bytes)
+        data = self._fetch(path, Range=f"bytes={start}-{start + num_bytes - 1}")
         return whole(data, num_bytes, f"{self.uri}/{path}")
 
     def write(self, path: str, data: bytes) -> None:
@@ -187,14 +180,15 @@ class S3Storage:
     def _object(self, path: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": f"{self.prefix}/{checked(path)}".lstrip("/")}
 
-    def _fetch(self, path: str, **part: int) -> bytes:
+    def _fetch(self, path: str, **part: str) -> bytes:
         """Bytes of an object; once more where the connection broke in the middle of them."""
-        name = "/".join(self._object(path).values())
+        name = self._object(path)
         with self._translated(path):
+            body = self.connection.client.get_object(**name, **part)["Body"]
             try:
-                data: bytes = self.connection.files.cat_file(name, **part)
-            except (aiohttp.ClientError, TimeoutError):
-                data = self.connection.files.cat_file(name, **part)
+                data: bytes = body.read()
+            except _BROKEN:
+                data = self.connection.client.get_object(**name, **part)["Body"].read()
         return data
 
     def _listed(self, prefix: str) -> Iterator[str]:
@@ -213,10 +207,8 @@ class S3Storage:
             yield
         except S3UploadFailedError as err:
             raise self._translate(err.__cause__ or err.__context__ or err, where) from err
-        except (foreign.BotoCoreError, foreign.ClientError, aiohttp.ClientError) as err:
+        except (foreign.BotoCoreError, foreign.ClientError, OSError) as err:
             raise self._translate(err, where) from err
-        except OSError as err:  # s3fs gives its errors the store's own as their cause
-            raise self._translate(err.__cause__ or err, where) from err
 
     def _translate(self, err: BaseException, where: str) -> CorpusError:
         if isinstance(err, _NO_CREDENTIALS):

@@ -1,5 +1,6 @@
 """The windows of one stimulus group as a lane reads them: labels, rows and features by cell."""
 
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import product
 from typing import Literal
@@ -16,7 +17,7 @@ from pricon.corpus.standardise import (
     fit_standardiser,
     standardise_sessions,
 )
-from pricon.errors import TrainingError
+from pricon.errors import CorpusError, TrainingError
 from pricon.plan.plan import POSITION, Cell
 from pricon.spec.corpus import Affect
 from pricon.spec.job import JobSpec
@@ -151,10 +152,23 @@ class GroupWindows(LabelledWindows):
 
     Everything that is fitted here (thresholds, means, deviations, constant features) is fitted on
     a cell's training windows.
+
+    Args:
+        corpus: is read.
+        job: says how.
+        stimuli: of the group.
+        modalities: will be asked for, so they are fetched together with the index.
     """
 
-    def __init__(self, corpus: Corpus, job: JobSpec, stimuli: tuple[str, ...]) -> None:
-        super().__init__(corpus.index(stimuli), job)
+    def __init__(
+        self,
+        corpus: Corpus,
+        job: JobSpec,
+        stimuli: tuple[str, ...],
+        modalities: tuple[str, ...] = (),
+    ) -> None:
+        index, self._fetched = _fetch(corpus, stimuli, modalities)
+        super().__init__(index, job)
         self.corpus = corpus
         self.stimuli = stimuli
         self._incomplete: Incomplete = job.incomplete_features or "drop"
@@ -188,6 +202,8 @@ class GroupWindows(LabelledWindows):
         return standardised.reshape(features.shape)
 
     def _read_frames(self, modality: str) -> NDArray[np.float32]:
+        if modality in self._fetched:
+            return self._fetched.pop(modality)
         if modality != POSITION:
             return self.corpus.features(modality, self.stimuli)
         windows = self.corpus.manifest.windows
@@ -198,6 +214,16 @@ class GroupWindows(LabelledWindows):
         """Fitted on the cell's training windows that have a label, each frame counting."""
         training = self.raw(modality, as_sequence)[self.rows(cell, "train")]
         return fit_standardiser(training.reshape(-1, training.shape[-1]), self._incomplete)
+
+
+def _fetch(
+    corpus: Corpus, stimuli: tuple[str, ...], modalities: tuple[str, ...]
+) -> tuple[WindowIndex, dict[str, NDArray[np.float32]]]:
+    """The index, and these modalities unless one of them cannot be read."""
+    with suppress(CorpusError):  # which one is told where it is asked for; others can be used
+        if modalities:
+            return corpus.windows(modalities, stimuli)
+    return corpus.index(stimuli), {}
 
 
 def _mean_of_frames(frames: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 import numpy as np
-import pyarrow as pa
 
 from pricon.corpus.index import as_index, index_columns
+from pricon.plan.summary import RecordedSession
 
 
 def test_columns_of_two_traces() -> None:
@@ -11,22 +11,27 @@ def test_columns_of_two_traces() -> None:
     ]  # fmt: skip
 
 
-def test_every_window_gets_the_mean_of_its_own_session() -> None:
-    table = pa.table(
-        {
-            "participant": ["P1", "P1", "P2"],
-            "session": ["b", "b", "a"],
-            "stimulus": ["fps"] * 3,
-            "t_start_s": [0.0, 1.0, 0.0],
-            "t_end_s": [1.0, 2.0, 1.0],
-            "arousal": [0.1, 0.2, 0.3],
-            "arousal_change": [0.4, 0.5, 0.6],
-            "arousal_trend": [-0.4, 0.5, None],
-        }
-    )
+def test_every_window_gets_what_is_known_of_its_session() -> None:
+    sessions = [
+        RecordedSession(id="a", participant="P2", stimulus="fps"),
+        RecordedSession(id="b", participant="P1", stimulus="race"),
+    ]
+    numbers = {
+        "t_start_s": np.array([0.0, 1.0, 0.0]),
+        "t_end_s": np.array([1.0, 2.0, 1.0]),
+        "arousal": np.array([0.1, 0.2, 0.3]),
+        "arousal_change": np.array([0.4, 0.5, 0.6]),
+        "arousal_trend": np.array([-0.4, 0.5, np.nan]),
+    }
     index = as_index(
-        table, np.array([4, 5, 9]), {"a": {"arousal": None}, "b": {"arousal": 0.7}}, ("arousal",)
+        numbers,
+        np.array([4, 5, 9]),
+        sessions,
+        np.array([1, 1, 0]),
+        {"a": {"arousal": None}, "b": {"arousal": 0.7}},
     )
+    assert index.session.tolist() == ["b", "b", "a"]
+    assert index.stimulus.tolist() == ["race", "race", "fps"]
     assert len(index) == 3
     assert index.window.tolist() == [4, 5, 9]
     assert index.participant.tolist() == ["P1", "P1", "P2"]

@@ -1,10 +1,11 @@
 import numpy as np
+import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from pricon.corpus.modalities import Modality
 from pricon.corpus.rows import Rows
 from pricon.corpus.session import Session
-from pricon.corpus.shards import features_of
 from pricon.corpus.windows import SessionWindows
 from pricon.errors import CorpusError
 
@@ -42,6 +43,12 @@ def test_every_shard_but_the_last_is_full() -> None:
     starts = [value for table in tables for value in table["t_start_s"].to_pylist()]
     assert starts == [0, 1, 2, 0, 1, 2, 3, 4, 5]
     assert list(rows.rest()) == []
+
+
+def features_of(column: pa.ChunkedArray, frames: int) -> NDArray[np.float32]:
+    """Lists of features, frame after frame, as an array of shape (windows, frames, width)."""
+    flat: NDArray[np.float32] = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, frames, column.type.list_size // frames)
 
 
 def test_columns_are_aligned_by_name() -> None:

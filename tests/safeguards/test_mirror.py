@@ -3,6 +3,7 @@
 from tests.safeguards.sources import ROOT, modules, name
 
 TESTED_ELSEWHERE: dict[str, str] = {
+    "pricon/corpus/loader.py": "tests/corpus/test_stream.py",
     "pricon/corpus/session.py": "data only; every test of adapters",
     "pricon/errors.py": "tests/safeguards/test_errors_pickle.py",
     "pricon/plan/identity.py": "tests/plan/test_trials.py",

@@ -1,6 +1,8 @@
 """No leak: what happens to test participants changes nothing that is fitted or trained."""
 
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from pricon.corpus.index import WindowIndex
 from pricon.corpus.reader import Corpus, open_corpus
+from pricon.errors import CorpusError
 from pricon.launch.preflight import prepare
 from pricon.plan.plan import Plan, Stage
 from pricon.spec.job import JobSpec
@@ -20,6 +23,7 @@ from pricon.train.recipes import PackWork
 from pricon.train.records import StageRecord
 from pricon.train.stages import train_pack
 from pricon.train.windows import GroupWindows, LabelledWindows
+from tests.corpus.recording import RecordingStorage
 from tests.tiny import build, tiny_job
 
 
@@ -269,3 +273,32 @@ def test_a_window_gets_class_and_value_of_the_same_other_window(job: JobSpec) ->
     assert np.array_equal(whole.shuffled(cell, classes), classes[source])
     told = whole.told(cell)
     assert np.array_equal(whole.shuffled(cell, told), told[source])
+
+
+def test_modalities_that_will_be_asked_for_come_with_the_index(job: JobSpec) -> None:
+    recording = RecordingStorage(inner=open_storage(job.corpus.uri))
+    corpus = open_corpus(recording)
+    stimuli = corpus.manifest.stimuli
+    apart = GroupWindows(corpus, job, stimuli)
+    expected = {name: apart.raw(name) for name in ("frames", "telemetry")}
+    recording.ranges.clear()
+    together = GroupWindows(corpus, job, stimuli, ("frames", "telemetry"))
+    assert len(recording.ranges) == len(corpus.manifest.shards)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(together.raw(name), values)
+    assert len(recording.ranges) == len(corpus.manifest.shards)
+
+
+def test_one_damaged_modality_leaves_the_others_usable(job: JobSpec, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(job.corpus.uri, copy)
+    storage = open_storage(str(copy))
+    corpus = open_corpus(storage)
+    shard = corpus.manifest.shards[0]
+    data = bytearray(storage.read(shard.path))
+    data[shard.columns["frames"].start + 30] ^= 1
+    storage.write(shard.path, bytes(data))
+    windows = GroupWindows(corpus, job, corpus.manifest.stimuli, ("frames", "telemetry"))
+    assert len(windows.raw("telemetry")) == len(windows.index)
+    with pytest.raises(CorpusError, match="shard is damaged"):
+        windows.raw("frames")

@@ -1,0 +1,146 @@
+"""Shards in memory for a stream: read ahead of their use, forgotten behind it."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricon.corpus.gather import Column, Place, read_place
+from pricon.corpus.index import WindowIndex, as_index, number_columns
+from pricon.corpus.order import Step, Stretch
+from pricon.corpus.reader import Corpus
+from pricon.errors import CorpusError
+
+AHEAD = 2
+"""Shards that are read while the windows of others are used."""
+
+
+class Sessions:
+    """Which windows of a corpus are wanted, told by their sessions; needs no memory a window.
+
+    Args:
+        corpus: is asked.
+        stimuli: whose windows; none named means all.
+        participants: whose windows; None means everybody's.
+
+    Raises:
+        CorpusError: unknown names, or no window at all.
+    """
+
+    def __init__(
+        self, corpus: Corpus, stimuli: tuple[str, ...], participants: tuple[str, ...] | None
+    ) -> None:
+        self.stimuli = corpus.known_stimuli(stimuli)
+        people = {*(corpus.manifest.participants if participants is None else participants)}
+        sessions = corpus.manifest.sessions
+        self.ends = np.cumsum([one.num_windows for one in sessions])
+        self.wanted = np.array(
+            [one.stimulus in self.stimuli and one.participant in people for one in sessions]
+        )
+        if not self.wanted.any():
+            raise CorpusError(
+                f"no windows to stream from {corpus.storage.uri}\n"
+                f"  none of {len(people)} participants was recorded with {', '.join(self.stimuli)}",
+                "`pricon corpus inspect` says who was",
+            )
+
+    def of(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Session of each position in the corpus."""
+        return np.searchsorted(self.ends, windows, side="right")
+
+    def rows(self, first: int, num: int) -> NDArray[np.int64]:
+        """Which of `num` windows that begin at `first` are wanted."""
+        return np.flatnonzero(self.wanted[self.of(np.arange(first, first + num))])
+
+
+class Loader:
+    """Reads shards ahead in threads, and forgets them when they are used up.
+
+    Args:
+        corpus: is read.
+        modalities: whose features are wanted.
+        sessions: whose windows.
+    """
+
+    def __init__(self, corpus: Corpus, modalities: tuple[str, ...], sessions: Sessions) -> None:
+        self.corpus = corpus
+        self.modalities = modalities
+        self.sessions = sessions
+        self.pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="pricon-stream")
+        self.stretches: dict[int, Stretch] = {}
+        self.left: dict[int, int] = {}
+        self.reading: dict[int, Future[dict[str, Column]]] = {}
+        self.recorded = corpus.summary.sessions
+        self.trace_mean = {one.id: one.trace_mean for one in corpus.manifest.sessions}
+
+    def expect(self, stretch: Stretch) -> None:
+        """A shard's windows will be asked for, or passed over."""
+        self.stretches[stretch.shard] = stretch
+        self.left[stretch.shard] = len(stretch.rows)
+
+    def release(self, shards: NDArray[np.int64]) -> None:
+        """One window of each of these shards, which may come repeatedly, was given out."""
+        for shard, count in zip(*np.unique(shards, return_counts=True), strict=True):
+            number = int(shard)
+            self.left[number] -= int(count)
+            if self.left[number] == 0:
+                del self.left[number], self.stretches[number]
+                self.reading.pop(number, None)
+
+    def ahead(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The same steps; what they need is being read when they come."""
+        waiting: deque[Step] = deque()
+        for step in steps:
+            waiting.append(step)
+            for number in self.stretches.keys() - self.reading.keys():
+                self.reading[number] = self.pool.submit(self._read, self.stretches[number])
+            if len(waiting) > AHEAD:
+                yield waiting.popleft()
+        yield from waiting
+
+    def gather(
+        self, shards: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[WindowIndex, dict[str, NDArray[np.float32]]]:
+        """What is known of these windows, and their features, in this order.
+
+        Args:
+            shards: number of each window's shard, shape (n,).
+            rows: which of the shard's wanted windows, shape (n,).
+        """
+        numbers, features = self._columns(len(shards))
+        windows = np.empty(len(shards), np.int64)
+        for number in np.unique(shards).tolist():
+            here = np.flatnonzero(shards == number)
+            stretch, read = self.stretches[number], self.reading[number].result()
+            which = rows[here]
+            windows[here] = stretch.first + stretch.rows[which]
+            for name, column in {**numbers, **features}.items():
+                column.values[here] = read[name].values[which]
+        index = as_index(
+            {name: column.values for name, column in numbers.items()},
+            windows,
+            self.recorded,
+            self.sessions.of(windows),
+            self.trace_mean,
+        )
+        return index, {name: column.values for name, column in features.items()}
+
+    def close(self) -> None:
+        """Give up what is still being read."""
+        self.pool.shutdown(cancel_futures=True)
+
+    def _columns(self, num: int) -> tuple[dict[str, Column], dict[str, Column]]:
+        names = number_columns(self.corpus.manifest.affects)
+        numbers = {name: Column(values=np.empty(num)) for name in names}
+        stimuli = self.sessions.stimuli
+        features = {name: self.corpus.column(name, stimuli, num) for name in self.modalities}
+        return numbers, features
+
+    def _read(self, stretch: Stretch) -> dict[str, Column]:
+        numbers, features = self._columns(len(stretch.rows))
+        shard = self.corpus.manifest.shards[stretch.shard]
+        place = Place(shard=shard, rows=stretch.rows, at=0)
+        read_place(self.corpus.storage, place, {**numbers, **features}, self.corpus.cache)
+        return {**numbers, **features}

@@ -1,0 +1,251 @@
+import json
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pricon.corpus.build import build_corpus
+from pricon.corpus.index import WindowIndex
+from pricon.corpus.manifest import Manifest, write_manifest
+from pricon.corpus.reader import Corpus, open_corpus
+from pricon.corpus.stream import Batch, StreamSpec, WindowStream
+from pricon.errors import CorpusError
+from pricon.storage import open_storage
+from tests.benchmarks.reading_corpus import WIDTHS, build
+from tests.corpus.recording import RecordingStorage
+from tests.corpus.tables import TableAdapter, make_spec, write_tables
+
+BOTH = ("audio", "physiology")
+SHARD_WINDOWS, WINDOW_BYTES = 7, 60
+SPEC = StreamSpec(
+    modalities=BOTH,
+    key=11,
+    batch_size=10,
+    buffer_bytes=WINDOW_BYTES * SHARD_WINDOWS * 13,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """234 windows of six people in 36 shards."""
+    folder = tmp_path_factory.mktemp("stream")
+    source = write_tables(folder / "source", units=6, sessions=3, session_s=13)
+    spec = make_spec(folder / "corpus", source, shard_windows=SHARD_WINDOWS)
+    storage = open_storage(str(folder / "corpus"))
+    build_corpus(TableAdapter(folder=source), spec, storage, generated=False)
+    return open_corpus(storage)
+
+
+def of(batches: list[Batch]) -> list[int]:
+    return [window for batch in batches for window in batch.index.window.tolist()]
+
+
+def check_same(found: WindowIndex, expected: WindowIndex) -> None:
+    for name in ("window", "participant", "session", "stimulus", "t_start_s", "t_end_s"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for name in ("affect", "change", "trend", "session_mean"):
+        for affect, values in getattr(expected, name).items():
+            np.testing.assert_array_equal(getattr(found, name)[affect], values)
+
+
+def test_every_window_once_as_it_is_when_read_at_once(corpus: Corpus) -> None:
+    batches = list(WindowStream(corpus, SPEC, epoch=0))
+    index, features = corpus.windows(BOTH)
+    assert [batch.number for batch in batches] == list(range(24))
+    assert [len(batch.index) for batch in batches] == [10] * 23 + [4]
+    assert sorted(of(batches)) == list(range(234))
+    assert of(batches) != sorted(of(batches))
+    for batch in batches:
+        check_same(batch.index, index.take(batch.index.window))
+        for name in BOTH:
+            assert batch.features[name].dtype == np.float32
+            np.testing.assert_array_equal(batch.features[name], features[name][batch.index.window])
+
+
+def test_epochs_and_keys_have_their_own_orders(corpus: Corpus) -> None:
+    other = StreamSpec(modalities=BOTH, key=12, batch_size=10, buffer_bytes=SPEC.buffer_bytes)
+    orders = {
+        tuple(of(list(stream)))
+        for stream in (
+            WindowStream(corpus, SPEC, epoch=0),
+            WindowStream(corpus, SPEC, epoch=0),
+            WindowStream(corpus, SPEC, epoch=1),
+            WindowStream(corpus, other, epoch=0),
+        )
+    }
+    assert len(orders) == 3
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+def test_the_order_does_not_depend_on_the_number_of_ranks(corpus: Corpus, world_size: int) -> None:
+    alone = list(WindowStream(corpus, SPEC, epoch=2))
+    ranks = [
+        list(WindowStream(corpus, SPEC, epoch=2, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+    for batch, *shares in zip(alone, *ranks, strict=True):
+        merged = np.empty(len(batch.index), np.int64)
+        for rank, share in enumerate(shares):
+            merged[rank::world_size] = share.index.window
+        np.testing.assert_array_equal(merged, batch.index.window)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 7, 12, 23, 24])
+def test_goes_on_where_it_was_with_any_number_of_ranks(corpus: Corpus, taken: int) -> None:
+    whole = list(WindowStream(corpus, SPEC, epoch=1))
+    stream = WindowStream(corpus, SPEC, epoch=1)
+    before = list(islice(stream, taken))
+    state = json.loads(json.dumps(stream.state))
+    after = list(WindowStream(corpus, SPEC, epoch=1, state=state))
+    assert of(before + after) == of(whole)
+    assert [batch.number for batch in after] == list(range(taken, 24))
+    second = list(WindowStream(corpus, SPEC, epoch=1, rank=1, world_size=2, state=state))
+    assert of(second) == [w for batch in whole[taken:] for w in batch.index.window[1::2]]
+
+
+def test_what_was_passed_over_is_not_read_again(corpus: Corpus) -> None:
+    recording = RecordingStorage(inner=corpus.storage)
+    seen = Corpus(storage=recording, manifest=corpus.manifest)
+    state = {**WindowStream(corpus, SPEC, epoch=0).state, "num_batches": 20}
+    left = of(list(WindowStream(seen, SPEC, epoch=0, state=state)))
+    first = np.cumsum([0, *(shard.num_windows for shard in corpus.manifest.shards)])
+    holding = {corpus.manifest.shards[np.searchsorted(first, w, "right") - 1].path for w in left}
+    assert {path for path, _, _ in recording.ranges} == holding
+    assert len(holding) < len(corpus.manifest.shards)
+
+
+def test_some_people_and_one_stimulus(corpus: Corpus) -> None:
+    spec = StreamSpec(
+        modalities=("physiology",),
+        key=1,
+        batch_size=8,
+        buffer_bytes=SPEC.buffer_bytes,
+        stimuli=("maze",),
+        participants=("P1", "P4"),
+    )
+    recording = RecordingStorage(inner=corpus.storage)
+    seen = Corpus(storage=recording, manifest=corpus.manifest)
+    batches = list(WindowStream(seen, spec, epoch=0))
+    index = corpus.index()
+    wanted = np.isin(index.participant, spec.participants or ()) & (index.stimulus == "maze")
+    assert sorted(of(batches)) == np.flatnonzero(wanted).tolist()
+    assert batches[0].features["physiology"].shape == (8, 1, 3)  # as of `maze` alone
+    of_others = [s.path for s in corpus.manifest.shards if not {"P1", "P4"} & {*s.participants}]
+    assert {path for path, _, _ in recording.ranges}.isdisjoint(of_others)
+
+
+def test_refusals(corpus: Corpus) -> None:
+    def spec(**changes: object) -> StreamSpec:
+        given = {"modalities": BOTH, "key": 1, "batch_size": 8, "buffer_bytes": 20_000}
+        return StreamSpec(**{**given, **changes})  # type: ignore[arg-type]
+
+    with pytest.raises(CorpusError, match=r"buffer of 900 bytes.*\n  expected at least 3,780") as e:
+        WindowStream(corpus, spec(buffer_bytes=900), epoch=0)
+    assert "corpus.shard_windows" in str(e.value.hint)
+    with pytest.raises(CorpusError, match="no modality `face`"):
+        WindowStream(corpus, spec(modalities=("face",)), epoch=0)
+    with pytest.raises(CorpusError, match="no windows to stream from"):
+        WindowStream(corpus, spec(participants=("P9",)), epoch=0)
+    state = WindowStream(corpus, spec(), epoch=0).state
+    with pytest.raises(CorpusError, match=r"not one of this stream\n  another: batch_size, epoch"):
+        WindowStream(corpus, spec(batch_size=9), epoch=1, state=state)
+
+
+def test_a_damaged_shard_is_named_and_a_repaired_one_goes_on(tmp_path: Path) -> None:
+    source = write_tables(tmp_path / "source", units=3, sessions=2)
+    storage = open_storage(str(tmp_path / "corpus"))
+    spec = make_spec(storage.uri, source, shard_windows=SHARD_WINDOWS)
+    build_corpus(TableAdapter(folder=source), spec, storage, generated=False)
+    corpus = open_corpus(storage)
+    whole = of(list(WindowStream(corpus, SPEC, epoch=0)))
+    shard = corpus.manifest.shards[4]
+    good = storage.read(shard.path)
+    storage.write(shard.path, good[:-200])
+    stream = WindowStream(corpus, SPEC, epoch=0)
+    taken: list[Batch] = []
+    bad = bytearray(good)
+    bad[shard.columns["audio"].start + 9] ^= 1
+    storage.write(shard.path, bytes(bad))
+    with pytest.raises(CorpusError, match=f"shard is damaged: .*{shard.path}"):
+        taken.extend(stream)
+    storage.write(shard.path, good)
+    rest = list(WindowStream(corpus, SPEC, epoch=0, state=stream.state))
+    assert of(taken + rest) == whole
+
+
+BUFFER_BYTES = 40_000_000
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from pricon.corpus.reader import open_corpus
+from pricon.corpus.stream import StreamSpec, WindowStream
+from pricon.storage import open_storage
+
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+
+folder, how, buffer_bytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
+corpus = open_corpus(open_storage(folder))
+names = tuple(entry.name for entry in corpus.manifest.modalities)
+spec = StreamSpec(modalities=names, key=1, batch_size=256, buffer_bytes=buffer_bytes)
+threads = 3 * 8_400_000  # stacks, which are reserved and hardly used
+limit = status("VmData") + threads + buffer_bytes
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+before = status("VmRSS")
+num = 0
+if how == "stream":
+    for batch in WindowStream(corpus, spec, epoch=0):
+        num += len(batch.index)
+else:
+    num = len(corpus.windows(names)[0])
+print(num, status("VmHWM") - before)
+"""
+
+
+def large(folder: Path) -> Manifest:
+    """A hundred shards of 4.2 MB that are one file under a hundred names."""
+    storage = open_storage(str(folder))
+    build(storage, folder / "source", num_participants=1, num_windows=3600)
+    content = open_corpus(storage).manifest
+    (session,), (shard,) = content.sessions, content.shards
+    numbers = [f"{number:03}" for number in range(100)]
+    for number in numbers:
+        (folder / f"shards/{number}").hardlink_to(folder / shard.path)
+    many = Manifest(
+        **content.model_dump(exclude={"sessions", "shards"}),
+        sessions=tuple(session.model_copy(update={"id": number}) for number in numbers),
+        shards=tuple(shard.model_copy(update={"path": f"shards/{number}"}) for number in numbers),
+    )
+    storage.write("manifest.json", write_manifest(many))
+    return many
+
+
+@pytest.mark.multiprocess
+def test_a_corpus_ten_times_the_allowed_memory(tmp_path: Path) -> None:
+    """Under a limit of the operating system, which reading all of it at once does not survive."""
+    many = large(tmp_path)
+    assert 3600 * 100 * sum(WIDTHS.values()) * 4 >= 10 * BUFFER_BYTES
+
+    def run(how: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", LIMITED, str(tmp_path), how, str(BUFFER_BYTES)],
+            env={"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    streamed = run("stream")
+    assert streamed.returncode == 0, streamed.stderr
+    num, peak_bytes = map(int, streamed.stdout.split())
+    assert num == many.num_windows
+    assert peak_bytes < 1.25 * BUFFER_BYTES  # columns, and code that is loaded on the way
+    at_once = run("at once")
+    assert at_once.returncode != 0
+    assert "MemoryError" in at_once.stderr
