@@ -7,6 +7,7 @@ BENCHMARKS = (
     "cross_validation",
     "roofline",
     "contrastive",
+    "reading",
     "startup",
 )
 """Modules of this folder, each of which also runs by itself."""
