@@ -4,8 +4,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 import typer
@@ -16,6 +18,7 @@ from pricon.errors import PriconError, SpecError
 
 INTERRUPTED = 130
 DEFECT = 70
+_ASK_AGAIN_S = 0.02
 KEPT = "; finished trials are kept\n\nhint: submit again to go on"
 """What an interrupted submission leaves behind. Other commands leave nothing."""
 
@@ -92,7 +95,9 @@ def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> in
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     # Being asked to end is an interruption: what was begun is closed, what is finished is kept.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
     try:
         result = command()
         if result == INTERRUPTED:  # the command line library has caught it
@@ -111,5 +116,17 @@ def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> in
         errors.print("this is a defect in pricon, not in your job; please report it")
         return DEFECT
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, answer in before.items():
+            signal.signal(number, answer)
     return result if isinstance(result, int) else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but not in the middle of an import: in a moment, then.
+
+    Python runs callbacks there whose errors it drops, lock in hand: nobody would be interrupted,
+    and the next import of any thread would wait for ever.
+    """
+    if frame is None or not frame.f_code.co_filename.startswith("<frozen importlib"):
+        raise KeyboardInterrupt
+    threading.Timer(_ASK_AGAIN_S, os.kill, (os.getpid(), number)).start()

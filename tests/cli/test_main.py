@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,32 @@ def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -
 def test_being_asked_to_end_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(lambda: os.kill(os.getpid(), signal.SIGTERM)) == INTERRUPTED
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_interruption_waits_for_the_end_of_what_python_does_in_an_import(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An exception there is dropped, and the lock of all imports stays locked."""
+    source = "def import_(reached):\n    kill(getpid(), 15)\n    reached.append(True)\n"
+    made = {"kill": os.kill, "getpid": os.getpid}
+    exec(compile(source, "<frozen importlib._bootstrap>", "exec"), made)  # as if it were Python's
+    reached: list[bool] = []
+
+    def command() -> None:
+        made["import_"](reached)  # type: ignore[operator]
+        time.sleep(30)
+
+    assert exit_code_of(command) == INTERRUPTED
+    assert reached == [True]
+
+
+def test_who_ignores_ctrl_c_goes_on_ignoring_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert exit_code_of(lambda: os.kill(os.getpid(), signal.SIGINT)) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_defect_shows_its_trace_and_has_a_code_of_its_own(

@@ -56,12 +56,15 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_behind(
         cwd=tmp_path,
         start_new_session=True,
     ) as run:
-        while not moment(Path(job.output)):
-            assert run.poll() is None, "ended before it was disturbed"
-            time.sleep(0.05)
-        # A terminal tells all processes that it runs, who asks politely one alone.
-        (os.killpg if signal_number == signal.SIGINT else os.kill)(run.pid, signal_number)
-        _, said = run.communicate(timeout=60)
+        try:
+            while not moment(Path(job.output)):
+                assert run.poll() is None, "ended before it was disturbed"
+                time.sleep(0.05)
+            # A terminal tells all processes that it runs, who asks politely one alone.
+            (os.killpg if signal_number == signal.SIGINT else os.kill)(run.pid, signal_number)
+            _, said = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert run.returncode == 130, said
     assert said.endswith("interrupted; finished trials are kept\n\nhint: submit again to go on\n")
     assert "Traceback" not in said
