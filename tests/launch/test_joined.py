@@ -77,8 +77,10 @@ def test_no_cluster_to_join(tmp_path: Path, job: JobSpec) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(dump_job(asked), encoding="utf-8")
     alone = {"RAY_TMPDIR": str(tmp_path), "RAY_ADDRESS": "auto"}
+    # Ray looks through the processes of the machine, where other tests may have one running.
+    unseen = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
     done = subprocess.run(
-        [*PRICON, "drive", str(file), "--submission", "s1"],
+        [*unseen, *PRICON, "drive", str(file), "--submission", "s1"],
         env=os.environ | alone,
         capture_output=True,
         text=True,
