@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,3 +49,14 @@ def cluster() -> Iterator[RayCluster]:
     # Paths of sockets may be 107 bytes long, which pytest's folders are not made for.
     with TemporaryDirectory(prefix="ray-") as folder, ray_cluster(Path(folder)) as found:
         yield found
+
+
+@pytest.fixture
+def ray_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """While this lasts, no other test that asks for it has a Ray of its own on this machine.
+
+    Two of them share ports of Ray's agents, and the one whose workers are killed may not recover.
+    """
+    with (tmp_path_factory.getbasetemp().parent / "ray_alone.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -36,7 +36,10 @@ def lanes_train(output: Path) -> bool:
 @pytest.mark.parametrize("moment", [ray_starts, lanes_train])
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_leaves_nothing_behind(
-    moment: Callable[[Path], bool], signal_number: signal.Signals, tmp_path: Path
+    moment: Callable[[Path], bool],
+    signal_number: signal.Signals,
+    tmp_path: Path,
+    ray_alone: None,
 ) -> None:
     job = build(
         tiny_job(
