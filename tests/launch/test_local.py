@@ -91,7 +91,9 @@ def read(pid: int, name: str) -> bytes:
 def test_lanes_at_once_survive_the_death_of_their_workers(job: JobSpec) -> None:
     alone = with_resources(job, "inprocess", "alone")
     rehearse(alone)
-    lanes = with_resources(job, "local", "lanes", lanes=2, checkpoint_interval_s=0.001)
+    lanes = with_resources(
+        job, "local", "lanes", lanes=2, checkpoint_interval_s=0.001, max_failures=10
+    )
     killer = Killer()
     report = rehearse(lanes, killer)
     assert killer.killed
