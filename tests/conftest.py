@@ -55,7 +55,7 @@ def cluster() -> Iterator[RayCluster]:
 def ray_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """While this lasts, no other test that asks for it has a Ray of its own on this machine.
 
-    Two of them share ports of Ray's agents, and the one whose workers are killed may not recover.
+    A test that kills workers failed now and then beside others, for a reason that was not found.
     """
     with (tmp_path_factory.getbasetemp().parent / "ray_alone.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

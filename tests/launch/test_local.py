@@ -91,6 +91,7 @@ def read(pid: int, name: str) -> bytes:
 def test_lanes_at_once_survive_the_death_of_their_workers(job: JobSpec) -> None:
     alone = with_resources(job, "inprocess", "alone")
     rehearse(alone)
+    # More retries than the default: with that, a lane gave up now and then on a busy machine.
     lanes = with_resources(
         job, "local", "lanes", lanes=2, checkpoint_interval_s=0.001, max_failures=10
     )
