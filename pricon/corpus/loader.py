@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricon.corpus.gather import Column, Place, read_place
-from pricon.corpus.index import WindowIndex, as_index, number_columns
 from pricon.corpus.order import Step, Stretch
 from pricon.corpus.reader import Corpus
 from pricon.errors import CorpusError
@@ -46,13 +45,10 @@ class Sessions:
                 "`pricon corpus inspect` says who was",
             )
 
-    def of(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Session of each position in the corpus."""
-        return np.searchsorted(self.ends, windows, side="right")
-
     def rows(self, first: int, num: int) -> NDArray[np.int64]:
         """Which of `num` windows that begin at `first` are wanted."""
-        return np.flatnonzero(self.wanted[self.of(np.arange(first, first + num))])
+        session = np.searchsorted(self.ends, np.arange(first, first + num), side="right")
+        return np.flatnonzero(self.wanted[session])
 
 
 class Loader:
@@ -72,8 +68,6 @@ class Loader:
         self.stretches: dict[int, Stretch] = {}
         self.left: dict[int, int] = {}
         self.reading: dict[int, Future[dict[str, Column]]] = {}
-        self.recorded = corpus.summary.sessions
-        self.trace_mean = {one.id: one.trace_mean for one in corpus.manifest.sessions}
 
     def expect(self, stretch: Stretch) -> None:
         """A shard's windows will be asked for, or passed over."""
@@ -100,47 +94,47 @@ class Loader:
                 yield waiting.popleft()
         yield from waiting
 
+    def windows(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions in the corpus of these windows, shape (n,); arguments as in `gather`."""
+        windows = np.empty(len(shards), np.int64)
+        for number, here in _by_shard(shards):
+            stretch = self.stretches[number]
+            windows[here] = stretch.first + stretch.rows[rows[here]]
+        return windows
+
     def gather(
         self, shards: NDArray[np.int64], rows: NDArray[np.int64]
-    ) -> tuple[WindowIndex, dict[str, NDArray[np.float32]]]:
-        """What is known of these windows, and their features, in this order.
+    ) -> dict[str, NDArray[np.float32]]:
+        """Features of these windows, in this order, shape (n, frames, width) each.
 
         Args:
             shards: number of each window's shard, shape (n,).
             rows: which of the shard's wanted windows, shape (n,).
         """
-        numbers, features = self._columns(len(shards))
-        windows = np.empty(len(shards), np.int64)
-        for number in np.unique(shards).tolist():
-            here = np.flatnonzero(shards == number)
-            stretch, read = self.stretches[number], self.reading[number].result()
-            which = rows[here]
-            windows[here] = stretch.first + stretch.rows[which]
-            for name, column in {**numbers, **features}.items():
-                column.values[here] = read[name].values[which]
-        index = as_index(
-            {name: column.values for name, column in numbers.items()},
-            windows,
-            self.recorded,
-            self.sessions.of(windows),
-            self.trace_mean,
-        )
-        return index, {name: column.values for name, column in features.items()}
+        columns = self._columns(len(shards))
+        for number, here in _by_shard(shards):
+            read = self.reading[number].result()
+            for name, column in columns.items():
+                column.values[here] = read[name].values[rows[here]]
+        return {name: column.values for name, column in columns.items()}
 
     def close(self) -> None:
         """Give up what is still being read."""
         self.pool.shutdown(cancel_futures=True)
 
-    def _columns(self, num: int) -> tuple[dict[str, Column], dict[str, Column]]:
-        names = number_columns(self.corpus.manifest.affects)
-        numbers = {name: Column(values=np.empty(num)) for name in names}
+    def _columns(self, num: int) -> dict[str, Column]:
         stimuli = self.sessions.stimuli
-        features = {name: self.corpus.column(name, stimuli, num) for name in self.modalities}
-        return numbers, features
+        return {name: self.corpus.column(name, stimuli, num) for name in self.modalities}
 
     def _read(self, stretch: Stretch) -> dict[str, Column]:
-        numbers, features = self._columns(len(stretch.rows))
+        columns = self._columns(len(stretch.rows))
         shard = self.corpus.manifest.shards[stretch.shard]
         place = Place(shard=shard, rows=stretch.rows, at=0)
-        read_place(self.corpus.storage, place, {**numbers, **features}, self.corpus.cache)
-        return {**numbers, **features}
+        read_place(self.corpus.storage, place, columns, self.corpus.cache)
+        return columns
+
+
+def _by_shard(shards: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each shard that is named, and where."""
+    for number in np.unique(shards).tolist():
+        yield number, np.flatnonzero(shards == number)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from pricon.corpus.keyed import bits, key_of, uniform
 
+NOBODY = -1
+"""Stands for a window where a rank has fewer of them than others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
@@ -102,13 +105,18 @@ class _Waiting:
         return _Waiting(self.place[count:], self.shard[count:], self.row[count:])
 
 
-def share(num: int, batch_size: int, rank: int, world_size: int) -> list[NDArray[np.int64]]:
-    """Which of `num` windows that begin with a batch are a rank's, batch by batch.
+def dealt(num: int, batch_size: int, world_size: int) -> list[NDArray[np.int64]]:
+    """Which of `num` windows that begin with a batch each rank gets, batch by batch.
 
-    >>> [one.tolist() for one in share(5, 4, rank=1, world_size=2)]
-    [[1, 3], []]
+    Returns:
+        For each batch, shape (ranks, most windows of a rank), -1 where a rank has fewer.
+
+    >>> [one.tolist() for one in dealt(5, 4, world_size=2)]
+    [[[0, 2], [1, 3]], [[4], [-1]]]
     """
-    return [
-        np.arange(start + rank, min(start + batch_size, num), world_size)
-        for start in range(0, num, batch_size)
-    ]
+    deals = []
+    for start in range(0, num, batch_size):
+        most = -(-min(batch_size, num - start) // world_size)
+        deal = start + np.arange(most * world_size).reshape(most, world_size).T
+        deals.append(np.where(deal < min(start + batch_size, num), deal, NOBODY))
+    return deals

@@ -45,7 +45,11 @@ def fit_standardiser(training: NDArray[np.float32], incomplete: Incomplete) -> S
         incomplete: whether a feature with unrecorded windows is dropped, or fitted on the others.
     """
     values = np.where(np.isfinite(training), training, np.nan).astype(np.float64)
-    mean, deviation = _moments(values, incomplete)
+    return standardiser_of(*_moments(values, incomplete))
+
+
+def standardiser_of(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Standardiser:
+    """Of what has these moments, shape (features,), NaN where they are not defined."""
     kept = np.isfinite(mean) & (deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6))
     scale = np.divide(1.0, deviation, out=np.zeros_like(mean), where=kept)
     return Standardiser(
@@ -65,11 +69,17 @@ def standardise_sessions(
     for name in np.unique(session):
         rows = session == name
         values = np.where(np.isfinite(raw[rows]), raw[rows], np.nan).astype(np.float64)
-        mean, deviation = _moments(values, incomplete)
-        centred = values - mean
-        scaled = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-9)
-        result[rows] = np.where(np.isnan(centred), np.nan, scaled)
+        result[rows] = standardise_session(values, *_moments(values, incomplete))
     return result
+
+
+def standardise_session(
+    values: NDArray[np.float64], mean: NDArray[np.float64], deviation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Windows of a session, shape (windows, features), by that session's moments."""
+    centred = values - mean
+    scaled = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-9)
+    return np.where(np.isnan(centred), np.nan, scaled)
 
 
 def _moments(

@@ -7,14 +7,12 @@ of many, and keeps its share of each batch; the order does not depend on the num
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pricon.corpus.index import WindowIndex, number_columns
 from pricon.corpus.loader import AHEAD, Loader, Sessions
-from pricon.corpus.order import Step, Stretch, share, shuffled_shards, steps
+from pricon.corpus.order import NOBODY, Step, Stretch, dealt, shuffled_shards, steps
 from pricon.corpus.reader import Corpus
 from pricon.errors import CorpusError
 
@@ -46,21 +44,22 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A rank's share of a global batch of n windows; the last one of an epoch may have none.
+    """A global batch, and the features of one rank's share of it.
 
     Args:
         number: of the batch in its epoch.
-        index: what is known of the windows, `index.window` their identities.
-        features: modality -> shape (n, frames, width).
+        windows: identities of all its windows, position in the corpus: a row a rank, shape (ranks,
+            most windows of a rank), `order.NOBODY` at the end of ranks that have fewer.
+        features: modality -> shape (windows of this rank, frames, width).
     """
 
     number: int
-    index: WindowIndex
+    windows: NDArray[np.int64]
     features: dict[str, NDArray[np.float32]]
 
 
 class WindowStream:
-    """One epoch of batches, once. `state` after a batch is where another stream can go on.
+    """One epoch of batches, once. Another stream can go on after any of them.
 
     Args:
         corpus: is read.
@@ -68,11 +67,11 @@ class WindowStream:
         epoch: from 0; every epoch has its own order.
         rank: whose share of each batch.
         world_size: ranks.
-        state: go on behind this batch; the number of ranks may be another one.
+        after: batches that are left out; the number of ranks may be another one than before.
 
     Raises:
-        CorpusError: unknown names, no windows, a buffer that is too small for this corpus' shards,
-            or a state of another stream.
+        CorpusError: unknown names, no windows, or a buffer that is too small for this corpus'
+            shards.
     """
 
     def __init__(
@@ -83,28 +82,23 @@ class WindowStream:
         epoch: int,
         rank: int = 0,
         world_size: int = 1,
-        state: dict[str, Any] | None = None,
+        after: int = 0,
     ) -> None:
         self.corpus = corpus
         self.spec = spec
         self.epoch = epoch
         self.rank = rank
         self.world_size = world_size
-        self.num_batches_before = 0 if state is None else self._resumed(state)
+        self.num_batches = after
         self._sessions = Sessions(corpus, spec.stimuli, spec.participants)
-        self._spread = self._buffer_windows()
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """Where the stream is, as JSON: it goes on behind the last batch that was taken."""
-        return {**self._identity(), "num_batches": self.num_batches_before}
+        self._spread = buffer_windows(corpus, spec.modalities, spec.buffer_bytes)
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from here on, read ahead in threads.
 
         Raises:
             CorpusError: a damaged or missing shard.
-            StorageError: the store failed; a stream from `state` can go on.
+            StorageError: the store failed; another stream can go on after `num_batches`.
         """
         loader = Loader(self.corpus, self.spec.modalities, self._sessions)
         try:
@@ -114,23 +108,25 @@ class WindowStream:
             loader.close()
 
     def _batches(self, loader: Loader, step: Step) -> Iterator[Batch]:
-        parts = share(len(step.shards), self.spec.batch_size, self.rank, self.world_size)
+        deals = dealt(len(step.shards), self.spec.batch_size, self.world_size)
+        parts = [deal[self.rank][deal[self.rank] != NOBODY] for deal in deals]
         mine = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        index, features = loader.gather(step.shards[mine], step.rows[mine])
+        windows = loader.windows(step.shards, step.rows)
+        features = loader.gather(step.shards[mine], step.rows[mine])
         loader.release(step.shards)
         end = 0
-        for part in parts:
+        for deal, part in zip(deals, parts, strict=True):
             start, end = end, end + len(part)
-            number, self.num_batches_before = self.num_batches_before, self.num_batches_before + 1
+            number, self.num_batches = self.num_batches, self.num_batches + 1
             yield Batch(
                 number=number,
-                index=index.take(np.arange(start, end)),
+                windows=np.where(deal == NOBODY, NOBODY, windows[deal]),
                 features={name: values[start:end] for name, values in features.items()},
             )
 
     def _steps(self, loader: Loader) -> Iterator[Step]:
         """Steps from where the stream is; what was given out before is passed over unread."""
-        before = self.num_batches_before * self.spec.batch_size
+        before = self.num_batches * self.spec.batch_size
         found = steps(
             self._stretches(),
             key=self.spec.key,
@@ -155,43 +151,25 @@ class WindowStream:
             if len(rows):
                 yield Stretch(shard=number, first=int(first[number]), rows=rows)
 
-    def _buffer_windows(self) -> int:
-        """Windows over which those of a shard are spread."""
-        shards, frames = self.corpus.manifest.shards, self.corpus.manifest.windows.frames
-        width = sum(self.corpus.modality(name).width for name in self.spec.modalities)
-        numbers = len(number_columns(self.corpus.manifest.affects))
-        window_bytes = 4 * frames * width + 8 * numbers
-        largest = max(shard.num_windows for shard in shards)
-        windows = self.spec.buffer_bytes // window_bytes - _SHARDS_BESIDE * largest
-        if windows < largest:
-            needed = (_SHARDS_BESIDE + 1) * largest * window_bytes
-            raise CorpusError(
-                f"a buffer of {self.spec.buffer_bytes:,} bytes is too small for the shards of "
-                f"{self.corpus.storage.uri}\n  expected at least {needed:,}, room for "
-                f"{_SHARDS_BESIDE + 1} shards of up to {largest:,} windows",
-                "give it more memory, or build the corpus with smaller `corpus.shard_windows`",
-            )
-        return windows
 
-    def _identity(self) -> dict[str, Any]:
-        spec = self.spec
-        return {
-            "corpus": self.corpus.manifest.digest,
-            "modalities": [*spec.modalities],
-            "key": spec.key,
-            "batch_size": spec.batch_size,
-            "buffer_bytes": spec.buffer_bytes,
-            "stimuli": [*spec.stimuli],
-            "participants": None if spec.participants is None else [*spec.participants],
-            "epoch": self.epoch,
-        }
+def buffer_windows(corpus: Corpus, modalities: tuple[str, ...], buffer_bytes: int) -> int:
+    """Over how many windows those of a shard can be spread with so many bytes.
 
-    def _resumed(self, state: dict[str, Any]) -> int:
-        different = [name for name, mine in self._identity().items() if state.get(name) != mine]
-        if different or not isinstance(state.get("num_batches"), int):
-            raise CorpusError(
-                "this state is not one of this stream\n"
-                f"  another: {', '.join(different) or 'num_batches'}",
-                "go on with the settings that the state was saved with, or start the epoch again",
-            )
-        return int(state["num_batches"])
+    Raises:
+        CorpusError: too few for the corpus' shards, or an unknown modality.
+    """
+    shards, frames = corpus.manifest.shards, corpus.manifest.windows.frames
+    width = sum(corpus.modality(name).width for name in modalities)
+    window_bytes = 4 * frames * max(width, 1)
+    largest = max(shard.num_windows for shard in shards)
+    windows = buffer_bytes // window_bytes - _SHARDS_BESIDE * largest
+    if windows < largest:
+        needed = (_SHARDS_BESIDE + 1) * largest * window_bytes
+        raise CorpusError(
+            f"a buffer of {buffer_bytes:,} bytes is too small for the shards of "
+            f"{corpus.storage.uri}\n  expected at least {needed:,}, room for "
+            f"{_SHARDS_BESIDE + 1} shards of up to {largest:,} windows",
+            "give it more memory (`optimisation.streaming.buffer_mb`), or build the corpus with "
+            "smaller `corpus.shard_windows`",
+        )
+    return windows

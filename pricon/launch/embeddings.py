@@ -16,11 +16,11 @@ from pricon.model.network import PackedNetwork
 from pricon.plan.plan import Cell, Plan, Stage
 from pricon.report.embeddings import EmbeddingMap, project
 from pricon.spec.job import Arm, JobSpec
-from pricon.train.evaluation import evaluate
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import PackWork, encoder_of, recipe_for
+from pricon.train.reading import examples_of, open_windows
+from pricon.train.recipes import PackWork, Windows, encoder_of, recipe_for
 from pricon.train.records import Records, StageRecord
-from pricon.train.windows import GroupWindows
+from pricon.train.windows import LabelledWindows
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ def embedding_maps(
     of one.
     """
     maps = []
-    groups: dict[tuple[str, ...], GroupWindows] = {}  # affects of one group share its features
+    groups: dict[tuple[str, ...], Windows] = {}  # affects of one group share its features
     for index, cell in _first_cells(plan):
         try:
             if cell.stimuli not in groups:
-                groups[cell.stimuli] = GroupWindows(corpus, job, cell.stimuli)
+                groups[cell.stimuli] = open_windows(corpus, job, cell.stimuli)
             windows = groups[cell.stimuli]
             for arm, stage in _stages(plan, index):
                 record = records.load(stage.id)
@@ -59,7 +59,7 @@ def embedding_maps(
     return tuple(maps)
 
 
-def _has_a_map(stage: Stage, cell: Cell, windows: GroupWindows) -> bool:
+def _has_a_map(stage: Stage, cell: Cell, windows: LabelledWindows) -> bool:
     """Whether there are points enough, and directions enough, for a picture."""
     width = encoder_of(windows.job, stage.role).width
     return min(len(windows.rows(cell, "test")) - 1, width) >= 2
@@ -87,7 +87,11 @@ def _stages(plan: Plan, cell: int) -> Iterator[tuple[Arm, Stage]]:
 
 
 def _map(
-    title: str, stage: Stage, record: StageRecord, cell: Cell, windows: GroupWindows
+    title: str,
+    stage: Stage,
+    record: StageRecord,
+    cell: Cell,
+    windows: Windows,
 ) -> EmbeddingMap:
     job = windows.job
     work = PackWork(
@@ -103,9 +107,10 @@ def _map(
     recipe = recipe_for(work)
     network = PackedNetwork(recipe.layout, torch.from_numpy(record.arrays["parameters"])[None])
     rows = windows.rows(cell, "test")
-    embeddings = evaluate(network, recipe.inputs, torch.from_numpy(rows)[None]).embeddings[0]
+    (output,) = examples_of(work, recipe).evaluate(network, [rows], embedded=True)
+    assert output.embeddings is not None
     return project(
-        embeddings.numpy().astype(np.float64),
+        output.embeddings.numpy().astype(np.float64),
         method=job.report.maps,
         title=title,
         place=f"{cell.stimulus}, {cell.affect}",

@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from pricon.corpus.index import WindowIndex
+from pricon.corpus.reader import Corpus
+from pricon.corpus.stream import buffer_windows
 from pricon.errors import PlanError
 from pricon.plan.leakage import Check, check_leakage
 from pricon.plan.plan import CLASS_STAGES, Cell, Plan
@@ -62,8 +64,12 @@ def prepare(job: JobSpec, recordings: Recordings, only_folds: tuple[int, ...] | 
     Raises:
         PlanError: the job asks for what these recordings cannot give, or something would leak.
         SpecError: it asks for what this installation does not have.
+        CorpusError: it streams into a buffer that is too small for the corpus' shards.
     """
     check_projection(job.report.maps)
+    streaming = job.optimisation.streaming
+    if streaming is not None and isinstance(recordings, Corpus):
+        buffer_windows(recordings, job.modalities.everything, int(streaming.buffer_mb * 10**6))
     plan = plan_trials(job, recordings.summary, only_folds)
     checks = check_leakage(plan, recordings.summary)
     balances = check_classes(plan, job, recordings)

@@ -22,10 +22,10 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.memory import keep_freed_memory
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from pricon.train.recipes import PackWork, encoder_of
+from pricon.train.reading import open_windows
+from pricon.train.recipes import PackWork, Windows, encoder_of
 from pricon.train.records import Records, StageRecord
 from pricon.train.stages import count_majority, train_pack
-from pricon.train.windows import GroupWindows
 
 _ORDER = ("majority", "teacher", "probe", "student")
 
@@ -115,7 +115,7 @@ class _Worker:
         cache = open_cache(self.job.resources.cache, uri)
         self.corpus = open_corpus(open_storage(uri, self.job.storage), cache)
         self.failed: dict[str, str] = {}
-        self.windows: dict[tuple[str, ...], GroupWindows] = {}
+        self.windows: dict[tuple[str, ...], Windows] = {}
         self.made_with = {**environment(), "device": str(device)}
         self.needed = frozenset(ranks.agree(self._needed() if ranks.index == 0 else []))
 
@@ -191,9 +191,9 @@ class _Worker:
         kept = [pair for pair in zip(stages, sources, strict=True) if pair[0].id not in agreed]
         return [stage for stage, _ in kept], [source for _, source in kept]
 
-    def _windows(self, cell: Cell) -> GroupWindows:
+    def _windows(self, cell: Cell) -> Windows:
         if cell.stimuli not in self.windows:
-            self.windows[cell.stimuli] = GroupWindows(
+            self.windows[cell.stimuli] = open_windows(
                 self.corpus, self.job, cell.stimuli, self._modalities(cell.stimuli)
             )
         return self.windows[cell.stimuli]

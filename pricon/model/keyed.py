@@ -34,30 +34,30 @@ def derive(keys: Int64[Tensor, " members"], purpose: str, index: int = 0) -> Ten
 
 
 @dataclass(frozen=True, slots=True)
-class Streams:
+class Draws:
     """Which members of a pack draw alike, so that what is drawn can be drawn once for all of them.
 
     Args:
-        first: row of the first member of each stream, shape (streams,).
-        of: number of each member's stream, by first appearance, shape (members,).
+        first: row of the first member of each draw, shape (draws,).
+        of: number of each member's draw, by first appearance, shape (members,).
     """
 
-    first: Int64[Tensor, " streams"]
+    first: Int64[Tensor, " draws"]
     of: Int64[Tensor, " members"]
 
     @staticmethod
-    def among(names: Sequence[Hashable], device: torch.device) -> "Streams":
-        """One stream for all members of one name."""
+    def among(names: Sequence[Hashable], device: torch.device) -> "Draws":
+        """One draw for all members of one name."""
         numbers: dict[Hashable, int] = {}
         of = [numbers.setdefault(name, len(numbers)) for name in names]
         first = [of.index(number) for number in range(len(numbers))]
-        return Streams(torch.tensor(first, device=device), torch.tensor(of, device=device))
+        return Draws(torch.tensor(first, device=device), torch.tensor(of, device=device))
 
-    def expand(self, by_stream: Shaped[Tensor, "streams ..."]) -> Shaped[Tensor, "members ..."]:
-        """What each member gets of what was drawn for its stream."""
+    def expand(self, by_draw: Shaped[Tensor, "draws ..."]) -> Shaped[Tensor, "members ..."]:
+        """What each member gets of what was drawn for its draw."""
         if len(self.first) == len(self.of):
-            return by_stream
-        return by_stream.index_select(0, self.of)
+            return by_draw
+        return by_draw.index_select(0, self.of)
 
 
 def bits(keys: Int64[Tensor, "..."], counters: Int64[Tensor, "..."]) -> Int64[Tensor, "..."]:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from pricon.model.encoders import encode, encoder_layers
-from pricon.model.keyed import Streams, dropout_mask
+from pricon.model.keyed import Draws, dropout_mask
 from pricon.model.layers import Layer, Weights, activation, linear
 from pricon.model.precision import forward_in
 from pricon.spec.training import EncoderSpec, Precision
@@ -82,11 +82,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """Which dropout to draw: one key a stream for this epoch, and the windows of its batch."""
+    """Which dropout to draw: one key a draw for this epoch, and the windows of its batch."""
 
-    keys: Int64[Tensor, " streams"]
-    windows: Int64[Tensor, "streams batch"]
-    streams: Streams
+    keys: Int64[Tensor, " draws"]
+    windows: Int64[Tensor, "draws batch"]
+    draws: Draws
 
 
 class PackedNetwork(nn.Module):
@@ -153,7 +153,7 @@ class PackedNetwork(nn.Module):
                     return linear(embedding, weights["head"])
                 width = embedding.shape[2]
                 mask = dropout_mask(dropout.keys, dropout.windows, width, rate)
-                return linear(embedding, weights["head"], dropout.streams.expand(mask))
+                return linear(embedding, weights["head"], dropout.draws.expand(mask))
             case "projection":
                 hidden = self._activation(linear(embedding, weights["projection.0"]))
                 return linear(hidden, weights["projection.1"])

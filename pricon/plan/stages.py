@@ -169,6 +169,11 @@ def _what_is_known(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
     return {"label": [_own(job.label.threshold, cell), job.label.margin]}
 
 
+def _streaming(job: JobSpec) -> dict[str, Any]:
+    streaming = job.optimisation.streaming
+    return {} if streaming is None else {"streaming": streaming.model_dump()}
+
+
 def _own(threshold: Any, cell: Cell) -> Any:
     """The value for the cell's affect: what another affect gets changes nothing here."""
     return threshold[cell.affect] if isinstance(threshold, dict) else threshold
@@ -186,6 +191,8 @@ def _training_settings(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
         "clip": optimisation.gradient_clip_norm,
         "optimiser": [optimisation.optimiser, optimisation.weight_decay],
         "precision": optimisation.precision,
+        # Left out where features are in memory: what was trained before stays the same stage.
+        **_streaming(job),
     }
     match link.role:
         case "teacher" if link.objective == "random":

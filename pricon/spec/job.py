@@ -265,6 +265,16 @@ class JobSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _streams_in_one_order(self) -> "JobSpec":
+        if self.optimisation.streaming and self.teacher.contrastive.sampler == "stratified":
+            raise ContradictionError(
+                "`teacher.contrastive.sampler: stratified` orders windows that are in memory, and "
+                "`optimisation.streaming` reads them in the order of their shards",
+                "remove one of the two",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _lists_name_things_once(self) -> "JobSpec":
         if not self.arms:
             raise ValueError("`arms` is empty; name at least one arm")

@@ -181,6 +181,18 @@ class StageSpec(Spec):
     kept."""
 
 
+class StreamingSpec(Spec):
+    """Features pass by instead of being in memory, for corpora that are larger than it.
+
+    All models of a pack see one order, in batches of which each learns from the windows of its own
+    training participants; so results are not those of a run without it.
+    """
+
+    buffer_mb: PositiveFloat = 1024
+    """Features in a worker's memory, megabytes: among so many the windows of an epoch are shuffled.
+    What is known of each window (affect, labels, what teachers say) is in memory besides."""
+
+
 Precision = Literal["float32", "tf32", "bf16"]
 
 
@@ -214,6 +226,9 @@ class OptimisationSpec(Spec):
     """Of products of matrices while training: `tf32` (10 bits of a float32's 23, on GPUs that have
     it, and float32 elsewhere) or `bf16` (7 bits). Losses, optimiser and evaluation stay in float32.
     [A] C-LUPI: float32."""
+
+    streaming: StreamingSpec | None = None
+    """How features are read that do not fit into memory; null has all of them in memory."""
 
     gradient_clip_norm: PositiveFloat | None = None
     """Largest gradient norm of one model in a step; null leaves gradients alone. [A] C-LUPI."""

@@ -52,7 +52,7 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save({"stage_ids": self.stage_ids, "pack": pack.state()}, buffer)
         payload = buffer.getvalue()
-        name = f"epoch-{pack.num_epochs:06d}"
+        name = f"epoch-{pack.num_epochs:06d}-{pack.num_batches:09d}"
         record = {"sha256": hashlib.sha256(payload).hexdigest(), "num_bytes": len(payload)}
         self.storage.write(f"{name}.pt", payload)
         self.storage.write(f"{name}.commit.json", json.dumps(record).encode())
@@ -77,7 +77,9 @@ class Checkpoints:
             )
         members = [content["stage_ids"].index(stage_id) for stage_id in self.stage_ids]
         pack.restore(content["pack"], members)
-        _log.info("going on from a checkpoint  epochs=%d", pack.num_epochs)
+        _log.info(
+            "going on from a checkpoint  epochs=%d batches=%d", pack.num_epochs, pack.num_batches
+        )
 
     def clear(self) -> None:
         """Remove everything, orphans included; called when the pack's results are committed."""

@@ -29,13 +29,13 @@ def fit(
     """
     checkpoints.restore(pack)
     while not pack.is_done:
-        training = _Mean(pack)
-        for batch in examples.training(pack.live, epoch=pack.num_epochs):
+        for batch in examples.training(pack.live, epoch=pack.num_epochs, after=pack.num_batches):
             loss = objective.training(pack.network, batch)
             pack.step(_share_of_mean(loss, pack), batch.has_windows)
-            training.add(loss)
+            pack.training.add(loss.total, loss.count)
+            checkpoints.save_if_due(pack)
         validation = _validate(pack, examples.validation(pack.live), objective)
-        pack.judge(training.by_member(), validation)
+        pack.judge(pack.training.by_member(), validation)
         listen(pack)
         checkpoints.save_if_due(pack)
 
@@ -50,25 +50,8 @@ def _share_of_mean(loss: Loss, pack: Pack) -> Tensor:
 
 @torch.no_grad()
 def _validate(pack: Pack, batches: Iterable[Batch], objective: Objective) -> list[float]:
-    mean = _Mean(pack)
+    mean = pack.new_mean()
     for batch in batches:
-        mean.add(objective.validation(pack.network, batch))
+        loss = objective.validation(pack.network, batch)
+        mean.add(loss.total, loss.count)
     return mean.by_member()
-
-
-class _Mean:
-    """Mean loss of each live member over an epoch: sums first, divided once."""
-
-    def __init__(self, pack: Pack) -> None:
-        self.ranks = pack.ranks
-        self.total = torch.zeros(len(pack.live), dtype=torch.float64, device=pack.best.device)
-        self.count = torch.zeros_like(self.total)
-
-    def add(self, loss: Loss) -> None:
-        self.total += loss.total.detach()
-        self.count += loss.count
-
-    def by_member(self) -> list[float]:
-        """NaN where nothing counted: a member without an example cannot be judged."""
-        means: list[float] = (self.ranks.sum(self.total) / self.count).tolist()
-        return means

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
@@ -43,6 +44,33 @@ class Progress:
         return is_best, epoch - self.best_epoch < patience
 
 
+class Mean:
+    """Mean loss of each of m members over an epoch: sums first, divided once.
+
+    Sums are those of all ranks at any moment, so that any moment can be kept in a checkpoint.
+
+    Args:
+        ranks: who share the epoch.
+        total: sum of losses so far, float64, shape (m,).
+        count: examples so far, float64, shape (m,).
+    """
+
+    def __init__(self, ranks: Ranks, total: Tensor, count: Tensor) -> None:
+        self.ranks = ranks
+        self.total = total
+        self.count = count
+
+    def add(self, total: Float[Tensor, " m"], count: Int64[Tensor, " m"]) -> None:
+        """Take in a batch: this rank's sum of losses, and the examples of all ranks."""
+        self.total += self.ranks.sum(total.detach().double())
+        self.count += count
+
+    def by_member(self) -> list[float]:
+        """NaN where nothing counted: a member without an example cannot be judged."""
+        means: list[float] = (self.total / self.count).tolist()
+        return means
+
+
 class Pack:
     """Members of one layout that train together and stop each for itself.
 
@@ -72,7 +100,14 @@ class Pack:
         self.live = tuple(range(len(keys)))
         self.members = [Progress() for _ in self.live]
         self.best = initial_parameters(layout, keys)
+        self.num_batches = 0
+        self.training = self.new_mean()
         self._stack(self.best.clone(), [{} for _ in self.live])
+
+    def new_mean(self) -> Mean:
+        """Of the members still alive."""
+        total = torch.zeros(len(self.live), dtype=torch.float64, device=self.best.device)
+        return Mean(self.ranks, total, torch.zeros_like(total))
 
     @property
     def num_epochs(self) -> int:
@@ -102,6 +137,7 @@ class Pack:
             gradient.mul_((clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
         self._optimiser.step(gradient, has_windows)
         self._raw.parameters_by_member.grad = None
+        self.num_batches += 1
 
     def judge(self, training: Sequence[float], validation: Sequence[float]) -> None:
         """Close an epoch: keep the best weights, let members stop, drop them from the stack."""
@@ -118,6 +154,7 @@ class Pack:
         self.best[members] = self._raw.parameters_by_member.detach()[improved]
         if len(going_on) < len(self.live):
             self._keep(going_on)
+        self.num_batches, self.training = 0, self.new_mean()
 
     def _keep(self, rows: list[int]) -> None:
         self.live = tuple(self.live[row] for row in rows)
@@ -142,6 +179,8 @@ class Pack:
             "best": self.best,
             "parameters": self._raw.parameters_by_member.detach(),
             "optimiser": self._optimiser.states(),
+            "num_batches": self.num_batches,
+            "training": [self.training.total, self.training.count],
         }
 
     def restore(self, state: dict[str, Any], members: Sequence[int]) -> None:
@@ -157,3 +196,5 @@ class Pack:
             for row in rows
         ]
         self._stack(state["parameters"][rows].to(device), states)
+        self.num_batches = state["num_batches"]
+        self.training = Mean(self.ranks, *(sums[rows].to(device) for sums in state["training"]))

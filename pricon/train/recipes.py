@@ -13,18 +13,16 @@ from torch import Tensor
 
 from pricon.corpus.labels import Classes, Values
 from pricon.errors import TrainingError
-from pricon.model.keyed import Streams
 from pricon.model.network import EMBEDDING, Head, Layout, PackedNetwork
 from pricon.plan.plan import CLASS_STAGES, Cell, Role, Stage
 from pricon.spec.job import JobSpec
 from pricon.spec.task import Task
 from pricon.spec.training import EncoderSpec, StageSpec
-from pricon.train.evaluation import evaluate
-from pricon.train.examples import Embeddings, Features, Inputs
 from pricon.train.losses import cross_entropy, squared_error
 from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised, WindowLoss
 from pricon.train.ranks import Ranks
 from pricon.train.records import StageRecord
+from pricon.train.streamed_windows import StreamedWindows
 from pricon.train.windows import GroupWindows, SplitPart
 
 _HEADS: Mapping[Task, Head] = {"classification": "classes", "regression": "value"}
@@ -32,6 +30,10 @@ _LOSSES: Mapping[Task, WindowLoss] = {
     "classification": cross_entropy,
     "regression": squared_error,
 }
+
+
+Windows = GroupWindows | StreamedWindows
+"""Windows whose features are in memory, or pass by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class PackWork:
     stages: Sequence[Stage]
     cells: Sequence[Cell]
     sources: Sequence[StageRecord | None]
-    windows: GroupWindows
+    windows: Windows
     job: JobSpec
     ranks: Ranks
     device: torch.device
@@ -69,13 +71,13 @@ class PackWork:
         return encoder_of(self.job, self.stages[0].role)
 
     @property
-    def counted(self) -> GroupWindows:
+    def counted(self) -> Windows:
         """Windows that the members learn from and are recorded with."""
         is_told_classes = self.stages[0].objective in CLASS_STAGES
         return self.windows.contrastive if is_told_classes else self.windows
 
     @property
-    def standardised(self) -> GroupWindows:
+    def standardised(self) -> Windows:
         """Windows that standardised the features: a probe reads what its encoder read."""
         return self.windows.contrastive if self.stages[0].role == "probe" else self.counted
 
@@ -86,7 +88,6 @@ class Recipe:
 
     Args:
         layout: its networks.
-        inputs: what they read.
         objective: what they minimise.
         training: for how long.
         labels: cell -> what the network is told of every window, shape (windows,), before any
@@ -94,16 +95,18 @@ class Recipe:
         rows: cell and split -> rows of the windows that count, rising.
         is_trained: whether there is anything to train; if not, networks stay as initialised.
         is_stratified: whether batches have their share of every participant and label.
+        frozen: encoders, one a member, whose embeddings are what the networks read; None where
+            networks read features.
     """
 
     layout: Layout
-    inputs: Inputs
     objective: Objective
     training: StageSpec
     labels: Callable[[Cell], Classes | Values]
     rows: Callable[[Cell, SplitPart], NDArray[np.int64]]
     is_trained: bool = True
     is_stratified: bool = False
+    frozen: PackedNetwork | None = None
 
 
 def encoder_of(job: JobSpec, role: Role) -> EncoderSpec:
@@ -128,7 +131,6 @@ def contrastive_teacher(work: PackWork) -> Recipe:
     """Encoder under the supervised contrastive loss; no class head yet."""
     return Recipe(
         layout=_contrastive_layout(work),
-        inputs=_features(work),
         objective=Contrastive(
             work.job.teacher.contrastive,
             _by_member(work, "contrastive_temperature", lambda one: one.objective == "random", 1),
@@ -146,7 +148,6 @@ def supervised_teacher(work: PackWork) -> Recipe:
     """Encoder and head under the loss of the task."""
     return Recipe(
         layout=_predicting_layout(work),
-        inputs=_features(work),
         objective=Supervised(_LOSSES[work.job.task]),
         training=work.job.optimisation.supervised,
         labels=work.windows.told,
@@ -164,7 +165,7 @@ def probe(work: PackWork) -> Recipe:
             head=_HEADS[work.job.task],
             is_probe=True,
         ),
-        inputs=Embeddings(_frozen_embeddings(work)),
+        frozen=_frozen(work),
         objective=Supervised(_LOSSES[work.job.task]),
         training=work.job.optimisation.probe,
         labels=work.windows.told,
@@ -177,7 +178,6 @@ def student(work: PackWork) -> Recipe:
     spec = work.job.student.distillation
     return Recipe(
         layout=_predicting_layout(work),
-        inputs=_features(work),
         objective=Distillation(
             spec,
             weight=_by_member(work, "distillation_weight", _is_untaught, 0),
@@ -227,8 +227,7 @@ def _by_member(
 
 
 def _widths(work: PackWork) -> tuple[tuple[str, int], ...]:
-    as_sequence = work.encoder.reads_frames
-    return tuple((name, work.windows.raw(name, as_sequence).shape[-1]) for name in work.modalities)
+    return tuple((name, work.windows.width(name)) for name in work.modalities)
 
 
 def _predicting_layout(work: PackWork) -> Layout:
@@ -245,30 +244,8 @@ def _contrastive_layout(work: PackWork) -> Layout:
     )
 
 
-def streams_of(work: PackWork) -> Streams:
-    """Stages of one cell see the same windows, standardised alike."""
-    return Streams.among([stage.cell for stage in work.stages], work.device)
-
-
-def _features(work: PackWork) -> Features:
-    """Features of the pack's modalities on its device; no other modality is fetched."""
-    raw, mean, scale = {}, {}, {}
-    as_sequence = work.encoder.reads_frames
-    for name in work.modalities:
-        fitted = [work.standardised.standardiser(cell, name, as_sequence) for cell in work.cells]
-        raw[name] = torch.from_numpy(work.windows.raw(name, as_sequence)).to(work.device)
-        mean[name] = torch.from_numpy(np.stack([one.mean for one in fitted])).to(work.device)
-        scale[name] = torch.from_numpy(np.stack([one.scale for one in fitted])).to(work.device)
-    return Features(raw, mean, scale)
-
-
-@torch.no_grad()
-def _frozen_embeddings(work: PackWork) -> Tensor:
-    """Embeddings of all windows by each member's encoder, shape (members, windows, width)."""
+def _frozen(work: PackWork) -> PackedNetwork:
+    """The contrastive encoder of each member."""
     parameters = [source.arrays["parameters"] for source in work.sources if source is not None]
     stacked = torch.from_numpy(np.stack(parameters)).to(work.device)
-    encoders = PackedNetwork(_contrastive_layout(work), stacked)
-    streams = streams_of(work)
-    num_windows = len(work.windows.index.window)
-    rows = torch.arange(num_windows, device=work.device).expand(len(streams.first), -1)
-    return evaluate(encoders, _features(work), rows, streams).embeddings
+    return PackedNetwork(_contrastive_layout(work), stacked)

@@ -1,35 +1,25 @@
 """Packs of stages: guard, train, evaluate, record. `train_pack` is the whole story of a pack."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pricon.corpus.labels import MOST_KINDS
 from pricon.errors import TrainingError
-from pricon.model.keyed import key_of
 from pricon.model.network import Layout, PackedNetwork
 from pricon.model.precision import steps_in
 from pricon.plan.plan import Cell, Judge, Stage
 from pricon.train.checkpoint import Checkpoints
-from pricon.train.evaluation import Evaluation, evaluate
-from pricon.train.examples import PADDING, Examples, Part
+from pricon.train.examples import Examples
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
-from pricon.train.recipes import (
-    PackWork,
-    Recipe,
-    recipe_for,
-    streams_of,
-)
+from pricon.train.reading import IMITATED, examples_of
+from pricon.train.recipes import PackWork, Recipe, recipe_for
 from pricon.train.records import StageFacts, StageRecord
-from pricon.train.windows import GroupWindows, SplitPart
-
-_IMITATED = {"logits": "train_logits", "embedding": "train_embedding"}
-"""What a student imitates -> the array in its teacher's record that holds it."""
+from pricon.train.windows import LabelledWindows
 
 
 def train_pack(
@@ -43,13 +33,13 @@ def train_pack(
     started = time.monotonic()
     _guard(work)
     recipe = recipe_for(work)
-    examples = _examples(work, recipe)
+    examples = examples_of(work, recipe)
     optimisation = work.job.optimisation
     pack = Pack(recipe.layout, examples.keys, recipe.training, optimisation, work.ranks)
     if recipe.is_trained:
         with steps_in(optimisation.precision, work.device):
             fit(pack, examples, recipe.objective, checkpoints, listen)
-    arrays = _arrays(work, recipe, pack)
+    arrays = _arrays(work, recipe, pack, examples)
     seconds = time.monotonic() - started
     results: list[StageRecord | TrainingError] = []
     for position, (stage, cell) in enumerate(zip(work.stages, work.cells, strict=True)):
@@ -74,7 +64,7 @@ def train_pack(
 
 
 def count_majority(
-    stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
+    stage: Stage, cell: Cell, windows: LabelledWindows, made_with: Mapping[str, str]
 ) -> StageRecord:
     """The record of the majority class: the training split's share of high, for every window."""
     share = windows.share_high(cell)["train"]
@@ -110,65 +100,9 @@ def _guard(work: PackWork) -> None:
             )
 
 
-def _examples(work: PackWork, recipe: Recipe) -> Examples:
-    windows = work.windows
-    rows: dict[Part, torch.Tensor] = {}
-    counts: dict[Part, tuple[int, ...]] = {}
-    parts: tuple[Part, ...] = ("train", "validation")
-    for part in parts:
-        by_member = [recipe.rows(cell, part) for cell in work.cells]
-        counts[part] = tuple(map(len, by_member))
-        rows[part] = _padded(by_member, fill=PADDING).to(work.device)
-    labels = [recipe.labels(cell) for cell in work.cells]
-    for member, (stage, cell) in enumerate(zip(work.stages, work.cells, strict=True)):
-        if stage.labels == "shuffled":
-            labels[member] = windows.shuffled(cell, labels[member])
-    strata = None
-    if recipe.is_stratified:
-        participant = np.unique(windows.index.participant, return_inverse=True)[1]
-        kinds = np.stack(labels).clip(min=0).astype(np.int64)
-        strata = torch.from_numpy(participant * MOST_KINDS + kinds).to(work.device)
-    return Examples(
-        inputs=recipe.inputs,
-        windows=torch.from_numpy(windows.index.window).to(work.device),
-        labels=torch.from_numpy(np.stack(labels)).to(work.device),
-        rows=rows,
-        counts=counts,
-        keys=torch.tensor(_keys(work), device=work.device),
-        teacher=_taught(work),
-        batch_size=work.job.optimisation.batch_size,
-        ranks=work.ranks,
-        strata=strata,
-        streams=[(stage.cell, stage.labels) for stage in work.stages],
-    )
-
-
-def _keys(work: PackWork) -> list[int]:
-    """Random keys. No teacher in them: all students of a cell start and shuffle alike."""
-    return [
-        key_of(stage.role, stage.objective, *stage.modalities, cell.stimulus, cell.fold, cell.seed)
-        for stage, cell in zip(work.stages, work.cells, strict=True)
-    ]
-
-
-def _taught(work: PackWork) -> torch.Tensor | None:
-    """What teachers say, NaN where they must not be asked; 0 for members without a teacher."""
-    if work.stages[0].role != "student" or not any(work.sources):
-        return None
-    windows = work.windows.index.window
-    imitated = _IMITATED[work.job.student.distillation.imitate or "logits"]
-    said = [None if source is None else source.arrays[imitated] for source in work.sources]
-    width = next(one.shape[1] for one in said if one is not None)
-    taught = np.zeros((len(work.stages), len(windows), width), dtype=np.float32)
-    for position, source in enumerate(work.sources):
-        if source is not None:
-            taught[position] = np.nan
-            rows = np.searchsorted(windows, source.arrays["train_window"])
-            taught[position, rows] = source.arrays[imitated]
-    return torch.from_numpy(taught).to(work.device)
-
-
-def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArray[Any]]]:
+def _arrays(
+    work: PackWork, recipe: Recipe, pack: Pack, examples: Examples
+) -> list[dict[str, NDArray[Any]]]:
     """What each member leaves behind, besides facts."""
     arrays: list[dict[str, NDArray[Any]]] = [
         {"parameters": best.cpu().numpy(), **_standardisers(work, cell)}
@@ -179,41 +113,22 @@ def _arrays(work: PackWork, recipe: Recipe, pack: Pack) -> list[dict[str, NDArra
     windows = work.windows
     network = PackedNetwork(recipe.layout, pack.best)
     part = _judge(work.stages[0])
-    judged = _outputs(work, recipe, network, part)
+    judged = examples.evaluate(network, [windows.rows(cell, part) for cell in work.cells])
     for own, cell, output in zip(arrays, work.cells, judged, strict=True):
         own.update(_predicted(windows, cell, part, _said(windows, cell, output.scores)))
     if work.stages[0].role == "student":
         return arrays
-    for own, cell, output in zip(
-        arrays, work.cells, _outputs(work, recipe, network, "train"), strict=True
+    rows = [windows.rows(cell, "train") for cell in work.cells]
+    is_embedded = work.job.student.distillation.imitate == "embedding"
+    for own, row, output in zip(
+        arrays, rows, examples.evaluate(network, rows, embedded=is_embedded), strict=True
     ):
-        own["train_window"] = windows.index.window[windows.rows(cell, "train")]
+        own["train_window"] = windows.index.window[row]
         if recipe.layout.head == "classes":
-            own[_IMITATED["logits"]] = output.scores.cpu().numpy()
-        if work.job.student.distillation.imitate == "embedding":
-            own[_IMITATED["embedding"]] = output.embeddings.cpu().numpy()
+            own[IMITATED["logits"]] = output.scores.cpu().numpy()
+        if output.embeddings is not None:
+            own[IMITATED["embedding"]] = output.embeddings.cpu().numpy()
     return arrays
-
-
-def _outputs(
-    work: PackWork, recipe: Recipe, network: PackedNetwork, part: SplitPart
-) -> list[Evaluation]:
-    """What each member makes of the kept windows of one of its splits, shapes (windows, ...)."""
-    rows = [work.windows.rows(cell, part) for cell in work.cells]
-    streams = streams_of(work)
-    first = _padded([rows[member] for member in streams.first.tolist()], fill=0)
-    outputs = evaluate(network, recipe.inputs, first.to(work.device), streams)
-    return [
-        Evaluation(embeddings[: len(own)], scores[: len(own)])
-        for embeddings, scores, own in zip(outputs.embeddings, outputs.scores, rows, strict=True)
-    ]
-
-
-def _padded(rows: Sequence[NDArray[np.int64]], fill: int) -> torch.Tensor:
-    """Rows of all members as one tensor, shape (members, most rows)."""
-    most = max(map(len, rows))
-    padded = [np.pad(one, (0, most - len(one)), constant_values=fill) for one in rows]
-    return torch.from_numpy(np.stack(padded))
 
 
 def _standardisers(work: PackWork, cell: Cell) -> dict[str, NDArray[Any]]:
@@ -234,7 +149,7 @@ def _judge(stage: Stage) -> Judge:
     return stage.judged_on
 
 
-def _said(windows: GroupWindows, cell: Cell, scores: torch.Tensor) -> dict[str, NDArray[Any]]:
+def _said(windows: LabelledWindows, cell: Cell, scores: torch.Tensor) -> dict[str, NDArray[Any]]:
     """What scores of shape (n, d_out) mean: probability of high, or affect in its own unit."""
     if windows.job.task == "classification":
         return {"probability_high": scores.softmax(dim=1)[:, 1].cpu().numpy()}
@@ -243,7 +158,7 @@ def _said(windows: GroupWindows, cell: Cell, scores: torch.Tensor) -> dict[str, 
 
 
 def _predicted(
-    windows: GroupWindows, cell: Cell, part: Judge, said: Mapping[str, NDArray[Any]]
+    windows: LabelledWindows, cell: Cell, part: Judge, said: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
     """Arrays of a split: its windows, what is known of them, and what a model said."""
     rows = windows.rows(cell, part)
@@ -262,7 +177,7 @@ def _features_kept(work: PackWork, cell: Cell) -> dict[str, tuple[int, int]]:
 
 
 def _provenance(
-    stage: Stage, cell: Cell, windows: GroupWindows, made_with: Mapping[str, str]
+    stage: Stage, cell: Cell, windows: LabelledWindows, made_with: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
         "made_with": made_with,

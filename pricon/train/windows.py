@@ -185,6 +185,11 @@ class GroupWindows(LabelledWindows):
         view._frames, view.raw = self._frames, self.raw
         return view
 
+    def width(self, modality: str) -> int:
+        """Features of a modality."""
+        width: int = self.raw(modality, as_sequence=True).shape[-1]
+        return width
+
     def _raw(self, modality: str, as_sequence: bool = False) -> NDArray[np.float32]:
         """Features of a modality before the fold's standardisation.
 
@@ -193,7 +198,7 @@ class GroupWindows(LabelledWindows):
             shape (windows, frames, width).
         """
         frames = self._frames(modality)
-        features = frames if as_sequence else _mean_of_frames(frames)
+        features = frames if as_sequence else mean_of_frames(frames)
         if modality == POSITION or self.job.standardise == "training":
             return features
         rows = features.reshape(-1, features.shape[-1])
@@ -226,7 +231,7 @@ def _fetch(
     return corpus.index(stimuli), {}
 
 
-def _mean_of_frames(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+def mean_of_frames(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Shape (windows, frames, width) -> (windows, width); NaN where no frame was recorded."""
     if frames.shape[1] == 1:
         return frames[:, 0]

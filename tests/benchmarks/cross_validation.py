@@ -26,8 +26,8 @@ from pricon.model.keyed import dropout_mask
 from pricon.model.network import initial_parameters
 from pricon.plan.plan import Stage
 from pricon.train.memory import keep_freed_memory
+from pricon.train.reading import examples_of
 from pricon.train.recipes import recipe_for
-from pricon.train.stages import _examples
 from tests.benchmarks.ensemble import seconds_a_member_step
 from tests.benchmarks.plain import Cell, Model, contrastive, distilled, supervised, train_stage
 from tests.benchmarks.ray_runs import empty_runs
@@ -120,7 +120,7 @@ def largest_difference(world: World) -> float:
 def _difference(world: World, stage: Stage, curve: tuple[float, ...]) -> float:
     work = world.work((stage,))
     recipe = recipe_for(work)
-    examples = _examples(work, recipe)
+    examples = examples_of(work, recipe)
     width, spec = work.encoder.width, world.job.student.distillation
     is_contrastive = stage.objective == "contrastive"
     model = Model(dict(recipe.layout.widths), width, 0 if is_contrastive else 2, 0.0)

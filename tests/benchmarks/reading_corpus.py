@@ -21,6 +21,8 @@ WIDTHS = {"audio": 131, "ecg": 41, "eda": 54, "video": 62}
 STUDENT = "eda"
 """The modality of the projection; it has neighbours on both sides in every shard."""
 
+WINDOWS = WindowSpec(window_s=1, hop_s=1, lag_s=0)
+
 _NAMES = {name: tuple(f"{name}_{i}" for i in range(width)) for name, width in WIDTHS.items()}
 _STICKY = 0.95
 
@@ -82,14 +84,21 @@ class SyntheticAdapter:
         )
 
 
-def build(storage: Storage, sources: Path, num_participants: int, num_windows: int) -> None:
+def build(
+    storage: Storage,
+    sources: Path,
+    num_participants: int,
+    num_windows: int,
+    windows: WindowSpec = WINDOWS,
+) -> None:
     """Build the corpus.
 
     Args:
         storage: where it will be.
         sources: a folder for the sources.
         num_participants: also the number of shards, as long as these are of usual size.
-        num_windows: of each participant.
+        num_windows: of each participant, if they are a second long.
+        windows: how long they are.
     """
     adapter = SyntheticAdapter(
         folder=sources, num_participants=num_participants, num_windows=num_windows
@@ -99,7 +108,7 @@ def build(storage: Storage, sources: Path, num_participants: int, num_windows: i
         uri=storage.uri,
         source=str(sources),
         modalities={name: (f"{name}_*",) for name in WIDTHS},
-        windows=WindowSpec(window_s=1, hop_s=1, lag_s=0),
+        windows=windows,
     )
     build_corpus(adapter, spec, storage, generated=False)
 

@@ -18,12 +18,14 @@ import torch
 from pricon.model.keyed import key_of
 from pricon.model.network import Layout
 from pricon.spec.training import DistillationSpec, EncoderSpec, OptimisationSpec, StageSpec
-from pricon.train.examples import Examples, Features
+from pricon.train.examples import Known
+from pricon.train.inputs import Features
 from pricon.train.losses import cross_entropy
 from pricon.train.memory import keep_freed_memory
 from pricon.train.objectives import Distillation
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
+from pricon.train.resident import Resident
 from tests.benchmarks.table import Table, in_turns, medians, publish
 
 D_IN, WIDTH, CLASSES, BATCH, ARMS = 41, EncoderSpec().width, 2, 256, 7
@@ -54,21 +56,24 @@ def epoch_of(members: int) -> Callable[[], None]:
     raw = torch.randn(num, D_IN, generator=generator)
     cells = [member // ARMS for member in range(members)]
     rows = torch.arange(num).repeat(members, 1)
-    examples = Examples(
+    examples = Resident(
         inputs=Features(
             {"video": raw},
             {"video": torch.zeros(members, D_IN)},
             {"video": torch.ones(members, D_IN)},
         ),
         windows=torch.arange(num),
-        labels=(raw[:, 0] > 0).to(torch.int8).repeat(members, 1),
+        known=Known(
+            draw_of=torch.tensor(cells),
+            labels=(raw[:, 0] > 0).to(torch.int8).repeat(max(cells) + 1, 1),
+            taught=torch.randn(CLASSES, members, num, generator=generator),
+            teacher_of=torch.arange(members),
+        ),
         rows={"train": rows, "validation": rows[:, :BATCH]},
         counts={"train": (num,) * members, "validation": (BATCH,) * members},
         keys=torch.tensor([key_of("cell", cell) for cell in cells]),
-        teacher=torch.randn(members, num, CLASSES, generator=generator),
         batch_size=BATCH,
         ranks=Ranks(),
-        streams=cells,
     )
     layout = Layout(widths=(("video", D_IN),), encoder=EncoderSpec(), head="classes")
     stage = StageSpec(learning_rate=5e-4, epochs=1, patience=1)

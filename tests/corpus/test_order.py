@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricon.corpus.order import Step, Stretch, share, shuffled_shards, steps
+from pricon.corpus.order import NOBODY, Step, Stretch, dealt, shuffled_shards, steps
 
 SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 
@@ -75,7 +75,7 @@ def test_shards_are_shuffled_for_each_epoch() -> None:
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
 def test_ranks_share_each_batch_without_a_rest(world_size: int) -> None:
-    parts = [share(11, 4, rank, world_size) for rank in range(world_size)]
-    for number, start in enumerate(range(0, 11, 4)):
-        together = np.concatenate([part[number] for part in parts])
-        assert sorted(together) == list(range(start, min(start + 4, 11)))
+    for deal, start in zip(dealt(11, 4, world_size), range(0, 11, 4), strict=True):
+        assert len(deal) == world_size
+        assert sorted(deal[deal != NOBODY]) == list(range(start, min(start + 4, 11)))
+        assert ((deal == NOBODY).sum(axis=1) <= 1).all(), "ranks are as even as can be"

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from itertools import islice
@@ -8,8 +7,8 @@ import numpy as np
 import pytest
 
 from pricon.corpus.build import build_corpus
-from pricon.corpus.index import WindowIndex
 from pricon.corpus.manifest import Manifest, write_manifest
+from pricon.corpus.order import NOBODY
 from pricon.corpus.reader import Corpus, open_corpus
 from pricon.corpus.stream import Batch, StreamSpec, WindowStream
 from pricon.errors import CorpusError
@@ -19,7 +18,7 @@ from tests.corpus.recording import RecordingStorage
 from tests.corpus.tables import TableAdapter, make_spec, write_tables
 
 BOTH = ("audio", "physiology")
-SHARD_WINDOWS, WINDOW_BYTES = 7, 60
+SHARD_WINDOWS, WINDOW_BYTES = 7, 20
 SPEC = StreamSpec(
     modalities=BOTH,
     key=11,
@@ -39,30 +38,22 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return open_corpus(storage)
 
 
-def of(batches: list[Batch]) -> list[int]:
-    return [window for batch in batches for window in batch.index.window.tolist()]
-
-
-def check_same(found: WindowIndex, expected: WindowIndex) -> None:
-    for name in ("window", "participant", "session", "stimulus", "t_start_s", "t_end_s"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    for name in ("affect", "change", "trend", "session_mean"):
-        for affect, values in getattr(expected, name).items():
-            np.testing.assert_array_equal(getattr(found, name)[affect], values)
+def of(batches: list[Batch], rank: int = 0) -> list[int]:
+    own = [batch.windows[rank] for batch in batches]
+    return [window for windows in own for window in windows[windows != NOBODY].tolist()]
 
 
 def test_every_window_once_as_it_is_when_read_at_once(corpus: Corpus) -> None:
     batches = list(WindowStream(corpus, SPEC, epoch=0))
-    index, features = corpus.windows(BOTH)
+    _, features = corpus.windows(BOTH)
     assert [batch.number for batch in batches] == list(range(24))
-    assert [len(batch.index) for batch in batches] == [10] * 23 + [4]
+    assert [batch.windows.shape for batch in batches] == [(1, 10)] * 23 + [(1, 4)]
     assert sorted(of(batches)) == list(range(234))
     assert of(batches) != sorted(of(batches))
     for batch in batches:
-        check_same(batch.index, index.take(batch.index.window))
         for name in BOTH:
             assert batch.features[name].dtype == np.float32
-            np.testing.assert_array_equal(batch.features[name], features[name][batch.index.window])
+            np.testing.assert_array_equal(batch.features[name], features[name][batch.windows[0]])
 
 
 def test_epochs_and_keys_have_their_own_orders(corpus: Corpus) -> None:
@@ -87,10 +78,14 @@ def test_the_order_does_not_depend_on_the_number_of_ranks(corpus: Corpus, world_
         for rank in range(world_size)
     ]
     for batch, *shares in zip(alone, *ranks, strict=True):
-        merged = np.empty(len(batch.index), np.int64)
+        dealt = shares[0].windows.T.flatten()
+        np.testing.assert_array_equal(dealt[dealt != NOBODY], batch.windows[0])
         for rank, share in enumerate(shares):
-            merged[rank::world_size] = share.index.window
-        np.testing.assert_array_equal(merged, batch.index.window)
+            np.testing.assert_array_equal(share.windows, shares[0].windows)
+            own = share.windows[rank][share.windows[rank] != NOBODY]
+            for name in BOTH:
+                whole = batch.features[name][np.isin(batch.windows[0], own)]
+                np.testing.assert_array_equal(share.features[name], whole)
 
 
 @pytest.mark.parametrize("taken", [0, 1, 7, 12, 23, 24])
@@ -98,19 +93,18 @@ def test_goes_on_where_it_was_with_any_number_of_ranks(corpus: Corpus, taken: in
     whole = list(WindowStream(corpus, SPEC, epoch=1))
     stream = WindowStream(corpus, SPEC, epoch=1)
     before = list(islice(stream, taken))
-    state = json.loads(json.dumps(stream.state))
-    after = list(WindowStream(corpus, SPEC, epoch=1, state=state))
+    assert stream.num_batches == taken
+    after = list(WindowStream(corpus, SPEC, epoch=1, after=taken))
     assert of(before + after) == of(whole)
     assert [batch.number for batch in after] == list(range(taken, 24))
-    second = list(WindowStream(corpus, SPEC, epoch=1, rank=1, world_size=2, state=state))
-    assert of(second) == [w for batch in whole[taken:] for w in batch.index.window[1::2]]
+    second = list(WindowStream(corpus, SPEC, epoch=1, rank=1, world_size=2, after=taken))
+    assert of(second, rank=1) == [w for batch in whole[taken:] for w in batch.windows[0][1::2]]
 
 
 def test_what_was_passed_over_is_not_read_again(corpus: Corpus) -> None:
     recording = RecordingStorage(inner=corpus.storage)
     seen = Corpus(storage=recording, manifest=corpus.manifest)
-    state = {**WindowStream(corpus, SPEC, epoch=0).state, "num_batches": 20}
-    left = of(list(WindowStream(seen, SPEC, epoch=0, state=state)))
+    left = of(list(WindowStream(seen, SPEC, epoch=0, after=20)))
     first = np.cumsum([0, *(shard.num_windows for shard in corpus.manifest.shards)])
     holding = {corpus.manifest.shards[np.searchsorted(first, w, "right") - 1].path for w in left}
     assert {path for path, _, _ in recording.ranges} == holding
@@ -142,16 +136,13 @@ def test_refusals(corpus: Corpus) -> None:
         given = {"modalities": BOTH, "key": 1, "batch_size": 8, "buffer_bytes": 20_000}
         return StreamSpec(**{**given, **changes})  # type: ignore[arg-type]
 
-    with pytest.raises(CorpusError, match=r"buffer of 900 bytes.*\n  expected at least 3,780") as e:
+    with pytest.raises(CorpusError, match=r"buffer of 900 bytes.*\n  expected at least 1,260") as e:
         WindowStream(corpus, spec(buffer_bytes=900), epoch=0)
     assert "corpus.shard_windows" in str(e.value.hint)
     with pytest.raises(CorpusError, match="no modality `face`"):
         WindowStream(corpus, spec(modalities=("face",)), epoch=0)
     with pytest.raises(CorpusError, match="no windows to stream from"):
         WindowStream(corpus, spec(participants=("P9",)), epoch=0)
-    state = WindowStream(corpus, spec(), epoch=0).state
-    with pytest.raises(CorpusError, match=r"not one of this stream\n  another: batch_size, epoch"):
-        WindowStream(corpus, spec(batch_size=9), epoch=1, state=state)
 
 
 def test_a_damaged_shard_is_named_and_a_repaired_one_goes_on(tmp_path: Path) -> None:
@@ -172,7 +163,7 @@ def test_a_damaged_shard_is_named_and_a_repaired_one_goes_on(tmp_path: Path) -> 
     with pytest.raises(CorpusError, match=f"shard is damaged: .*{shard.path}"):
         taken.extend(stream)
     storage.write(shard.path, good)
-    rest = list(WindowStream(corpus, SPEC, epoch=0, state=stream.state))
+    rest = list(WindowStream(corpus, SPEC, epoch=0, after=stream.num_batches))
     assert of(taken + rest) == whole
 
 
@@ -180,6 +171,7 @@ BUFFER_BYTES = 40_000_000
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from pricon.corpus.order import NOBODY
 from pricon.corpus.reader import open_corpus
 from pricon.corpus.stream import StreamSpec, WindowStream
 from pricon.storage import open_storage
@@ -199,7 +191,7 @@ before = status("VmRSS")
 num = 0
 if how == "stream":
     for batch in WindowStream(corpus, spec, epoch=0):
-        num += len(batch.index)
+        num += batch.windows.size
 else:
     num = len(corpus.windows(names)[0])
 print(num, status("VmHWM") - before)

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from pricon.model.keyed import Streams, bits, derive, dropout_mask, key_of, uniform
+from pricon.model.keyed import Draws, bits, derive, dropout_mask, key_of, uniform
 
 
 def splitmix64(state: int) -> int:
@@ -63,10 +63,10 @@ def test_dropout_of_a_window_does_not_depend_on_its_batch() -> None:
 
 
 def test_streams_hand_out_what_was_drawn_once() -> None:
-    streams = Streams.among(["b", "a", "b", "c"], torch.device("cpu"))
-    assert streams.first.tolist() == [0, 1, 3]
-    assert streams.of.tolist() == [0, 1, 0, 2]
-    assert streams.expand(torch.tensor([[10], [20], [30]])).tolist() == [[10], [20], [10], [30]]
-    separate = Streams.among(range(3), torch.device("cpu"))
+    draws = Draws.among(["b", "a", "b", "c"], torch.device("cpu"))
+    assert draws.first.tolist() == [0, 1, 3]
+    assert draws.of.tolist() == [0, 1, 0, 2]
+    assert draws.expand(torch.tensor([[10], [20], [30]])).tolist() == [[10], [20], [10], [30]]
+    separate = Draws.among(range(3), torch.device("cpu"))
     drawn = torch.tensor([1, 2, 3])
     assert separate.expand(drawn) is drawn

@@ -1,10 +1,12 @@
 """A small learnable problem: 600 windows of 20 people, members with folds of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from pricon.model.keyed import Streams, key_of
+from pricon.model.keyed import Draws, key_of
 from pricon.model.network import Head, Layout
 from pricon.spec.training import (
     ContrastiveSpec,
@@ -14,12 +16,14 @@ from pricon.spec.training import (
     StageSpec,
 )
 from pricon.train.checkpoint import Checkpoints
-from pricon.train.examples import PADDING, Examples, Features, Part
+from pricon.train.examples import PADDING, Batch, Examples, Known, Part
+from pricon.train.inputs import Features
 from pricon.train.loop import fit
 from pricon.train.losses import cross_entropy, squared_error
 from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
+from pricon.train.resident import Resident
 
 NUM_WINDOWS = 600
 WIDTHS = {"player": 7, "hud": 5}
@@ -33,9 +37,29 @@ DECAYING = OptimisationSpec(optimiser="adamw", weight_decay=0.1)
 STAGE = StageSpec(learning_rate=3e-3, epochs=25, patience=3)
 
 
-def separate(num: int) -> Streams:
+def separate(num: int) -> Draws:
     """Members none of which draw alike."""
-    return Streams.among(range(num), torch.device("cpu"))
+    return Draws.among(range(num), torch.device("cpu"))
+
+
+def known(labels: torch.Tensor, teacher: torch.Tensor | None = None) -> Known:
+    """Labels (members, windows) and answers (members, windows, c) that are each member's own."""
+    members = torch.arange(len(labels))
+    if teacher is None:
+        return Known(draw_of=members, labels=labels)
+    taught = teacher.permute(2, 0, 1).contiguous()
+    return Known(draw_of=members, labels=labels, taught=taught, teacher_of=members)
+
+
+def answers(data: Resident) -> torch.Tensor:
+    """What each member's own teacher says, shape (members, windows, c)."""
+    assert data.known.taught is not None
+    return data.known.taught.permute(1, 2, 0)
+
+
+def retaught(data: Resident, teacher: torch.Tensor | None) -> Resident:
+    """The same with other answers."""
+    return replace(data, known=known(data.known.labels, teacher))
 
 
 def layout(kind: str) -> Layout:
@@ -59,7 +83,7 @@ def objective(kind: str, members: Sequence[int], ranks: Ranks) -> Objective:
     return Distillation(DistillationSpec(), weights, temperatures, cross_entropy)
 
 
-def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 64) -> Examples:
+def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 64) -> Resident:
     """What `members` read; a member's part does not depend on who else is in the list."""
     generator = torch.Generator().manual_seed(0)
     raw = {
@@ -84,21 +108,23 @@ def examples(kind: str, members: Sequence[int], ranks: Ranks, batch_size: int = 
     scale = torch.tensor([[1 / 3 + member / 1000] for member in members])
     width = ENCODER.width if kind == "regression" else 2
     teacher = torch.randn(50, NUM_WINDOWS, width, generator=generator)[list(members)]
-    return Examples(
+    return Resident(
         inputs=Features(
             shown,
             {name: torch.ones(len(members), WIDTHS[name]) for name in shown},
             {name: scale.expand(-1, WIDTHS[name]) for name in shown},
         ),
         windows=torch.arange(NUM_WINDOWS) * 3 + 5,
-        labels=labels.repeat(len(members), 1),
+        known=known(
+            labels.repeat(len(members), 1),
+            teacher if kind in ("distillation", "regression") else None,
+        ),
         rows={
             part: torch.nn.utils.rnn.pad_sequence(some, batch_first=True, padding_value=PADDING)
             for part, some in rows.items()
         },
         counts={part: tuple(len(one) for one in some) for part, some in rows.items()},
         keys=torch.tensor([key_of("member", member) for member in members]),
-        teacher=teacher if kind in ("distillation", "regression") else None,
         batch_size=batch_size,
         ranks=ranks,
     )
@@ -118,3 +144,32 @@ def train(
     none = Checkpoints(None, [str(member) for member in members], 1e9)
     fit(pack, data, objective(kind, members, ranks), checkpoints or none, lambda _: None)
     return pack
+
+
+class CrashError(Exception):
+    """Raised in the middle of training."""
+
+
+@dataclass(frozen=True)
+class Crashing:
+    """Windows that can be read up to a batch of an epoch."""
+
+    examples: Examples
+    epoch: int
+    batch: int
+
+    @property
+    def keys(self) -> torch.Tensor:
+        return self.examples.keys
+
+    def training(self, live: tuple[int, ...], epoch: int, after: int = 0) -> Iterator[Batch]:
+        for number, batch in enumerate(self.examples.training(live, epoch, after)):
+            if (epoch, after + number) == (self.epoch, self.batch):
+                raise CrashError
+            yield batch
+
+    def validation(self, live: tuple[int, ...]) -> Iterator[Batch]:
+        return self.examples.validation(live)
+
+    def evaluate(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,17 +12,26 @@ from pricon.train.checkpoint import Checkpoints
 from pricon.train.loop import fit
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
-from tests.train.problem import OPTIMISATION, STAGE, examples, layout, objective, train
+from tests.train.problem import (
+    OPTIMISATION,
+    STAGE,
+    CrashError,
+    Crashing,
+    examples,
+    layout,
+    objective,
+    train,
+)
 
 MEMBERS = [0, 3, 11, 20]
 
 
-class CrashError(Exception):
-    """Raised in the middle of training."""
+NEWEST = "epoch-000005-000000007"
+"""Checkpoint of a pack that crashed as its sixth epoch ended."""
 
 
 def train_until(folder: Path, epochs: int, kind: str = "distillation") -> None:
-    """Train with a checkpoint after every epoch, and stop like a crash after `epochs`."""
+    """Train with a checkpoint after every batch, and stop like a crash after `epochs`."""
     data = examples(kind, MEMBERS, Ranks())
     pack = Pack(layout(kind), data.keys, STAGE, OPTIMISATION, Ranks())
     checkpoints = Checkpoints(open_storage(str(folder)), list(map(str, MEMBERS)), 0.0)
@@ -37,6 +47,36 @@ def train_until(folder: Path, epochs: int, kind: str = "distillation") -> None:
 def resumed(folder: Path, members: list[int], kind: str = "distillation") -> Pack:
     checkpoints = Checkpoints(open_storage(str(folder)), list(map(str, members)), 1e9)
     return train(kind, members, checkpoints=checkpoints)
+
+
+@pytest.mark.parametrize("kind", ["contrastive", "distillation"])
+@pytest.mark.parametrize(("epoch", "batch"), [(0, 1), (3, 4)])
+def test_going_on_in_the_middle_of_an_epoch_gives_the_very_bits(
+    tmp_path: Path, kind: str, epoch: int, batch: int
+) -> None:
+    data = examples(kind, MEMBERS, Ranks())
+    pack = Pack(layout(kind), data.keys, STAGE, OPTIMISATION, Ranks())
+    often = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 0.0)
+    crashing = Crashing(data, epoch, batch)
+    with pytest.raises(CrashError):
+        fit(pack, crashing, objective(kind, MEMBERS, Ranks()), often, lambda _: None)
+    assert (tmp_path / f"epoch-{epoch:06d}-{batch:09d}.commit.json").exists()
+    batches: list[int] = []
+    pack = Pack(layout(kind), data.keys, STAGE, OPTIMISATION, Ranks())
+    checkpoints = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 1e9)
+    step = pack.step
+
+    def counted(*arguments: Any) -> None:
+        batches.append(pack.num_batches)
+        step(*arguments)
+
+    pack.step = counted  # type: ignore[method-assign, assignment]
+    fit(pack, data, objective(kind, MEMBERS, Ranks()), checkpoints, lambda _: None)
+    whole = train(kind, MEMBERS)
+    assert batches[0] == batch, "batches before the crash were trained again"
+    assert torch.equal(pack.best, whole.best)
+    assert [m.training for m in pack.members] == [m.training for m in whole.members]
+    assert [m.validation for m in pack.members] == [m.validation for m in whole.members]
 
 
 @pytest.mark.parametrize("kind", ["contrastive", "distillation"])
@@ -75,16 +115,16 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
 ) -> None:
     train_until(tmp_path, 5)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "epoch-000004.commit.json",
-        "epoch-000004.pt",
-        "epoch-000005.commit.json",
-        "epoch-000005.pt",
+        "epoch-000005-000000006.commit.json",
+        "epoch-000005-000000006.pt",
+        "epoch-000005-000000007.commit.json",
+        "epoch-000005-000000007.pt",
     ]
-    payload = bytearray((tmp_path / "epoch-000005.pt").read_bytes())
+    payload = bytearray((tmp_path / f"{NEWEST}.pt").read_bytes())
     payload[len(payload) // 2] ^= 1
-    (tmp_path / "epoch-000005.pt").write_bytes(payload)
+    (tmp_path / f"{NEWEST}.pt").write_bytes(payload)
     pack = resumed(tmp_path, MEMBERS)
-    assert "damaged checkpoint is passed over  name=epoch-000005" in caplog.text
+    assert f"damaged checkpoint is passed over  name={NEWEST}" in caplog.text
     assert torch.equal(pack.best, train("distillation", MEMBERS).best)
 
 
@@ -92,8 +132,8 @@ def test_a_payload_without_commit_record_is_no_checkpoint(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train_until(tmp_path, 5)
-    (tmp_path / "epoch-000005.commit.json").unlink()
-    (tmp_path / "epoch-000004.commit.json").write_text("null", encoding="utf-8")
+    (tmp_path / f"{NEWEST}.commit.json").unlink()
+    (tmp_path / "epoch-000005-000000006.commit.json").write_text("null", encoding="utf-8")
     pack = resumed(tmp_path, MEMBERS)
     assert caplog.text.count("without a commit record is passed over") == 2
     assert torch.equal(pack.best, train("distillation", MEMBERS).best)
@@ -120,5 +160,6 @@ def test_no_checkpoint_before_the_interval(tmp_path: Path) -> None:
 
 def test_the_commit_record_names_the_payload(tmp_path: Path) -> None:
     train_until(tmp_path, 2)
-    record = json.loads((tmp_path / "epoch-000002.commit.json").read_text(encoding="utf-8"))
-    assert record["num_bytes"] == (tmp_path / "epoch-000002.pt").stat().st_size
+    name = "epoch-000002-000000007"
+    record = json.loads((tmp_path / f"{name}.commit.json").read_text(encoding="utf-8"))
+    assert record["num_bytes"] == (tmp_path / f"{name}.pt").stat().st_size

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pricon.model.keyed import Streams
+from pricon.model.keyed import Draws
 from pricon.model.network import PackedNetwork, initial_parameters
 from pricon.train.evaluation import evaluate
 from pricon.train.ranks import Ranks
@@ -13,19 +13,19 @@ ROWS = torch.arange(50)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 10_000])
-def test_evaluation_does_not_depend_on_chunks_or_streams_and_drops_nothing(chunk: int) -> None:
+def test_evaluation_does_not_depend_on_chunks_or_draws_and_drops_nothing(chunk: int) -> None:
     data = examples("cross_entropy", [3, 3, 11], Ranks())
     network = PackedNetwork(
         layout("cross_entropy"), initial_parameters(layout("cross_entropy"), data.keys)
     )
-    streams = Streams.among(["three", "three", "eleven"], torch.device("cpu"))
+    draws = Draws.among(["three", "three", "eleven"], torch.device("cpu"))
     inputs = data.inputs.gather(torch.arange(3), separate(3), ROWS.expand(3, -1))
     expected = network(inputs)
-    for found in (
+    for embeddings, scores in (
         evaluate(network, data.inputs, ROWS.expand(3, -1), chunk=chunk),
-        evaluate(network, data.inputs, ROWS.expand(2, -1), streams, chunk),
+        evaluate(network, data.inputs, ROWS.expand(2, -1), draws, chunk),
     ):
-        assert torch.allclose(found.embeddings, expected[0], rtol=0, atol=1e-5)
-        assert torch.allclose(found.scores, expected[1], rtol=0, atol=1e-5)
-        assert found.scores.shape == (3, 50, 2)
-        assert not found.scores.requires_grad
+        assert torch.allclose(embeddings, expected[0], rtol=0, atol=1e-5)
+        assert torch.allclose(scores, expected[1], rtol=0, atol=1e-5)
+        assert scores.shape == (3, 50, 2)
+        assert not scores.requires_grad

@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricon.model.network import EMBEDDING
-from pricon.train.examples import PADDING, Batch, Embeddings, Examples, Features, Part, spread
+from pricon.train.examples import PADDING, Batch, Part
+from pricon.train.inputs import Embeddings, Features
 from pricon.train.ranks import Ranks
-from tests.train.problem import NUM_WINDOWS, examples, separate
+from pricon.train.resident import Resident, spread
+from tests.train.problem import NUM_WINDOWS, answers, examples, retaught, separate
 
 MEMBERS = [0, 3, 11, 6]
 ALL = (0, 1, 2, 3)
 PARTS: tuple[Part, ...] = ("train", "validation")
 
 
-def traced(kind: str, members: list[int], batch_size: int, ranks: Ranks | None = None) -> Examples:
+def traced(kind: str, members: list[int], batch_size: int, ranks: Ranks | None = None) -> Resident:
     """Examples whose only feature is the row number, so that a batch says which rows it holds."""
     data = examples(kind, members, ranks or Ranks(), batch_size)
     one, rows = torch.ones(len(members), 1), torch.arange(NUM_WINDOWS, dtype=torch.float32)[:, None]
@@ -26,7 +28,7 @@ def traced(kind: str, members: list[int], batch_size: int, ranks: Ranks | None =
     return replace(data, inputs=inputs)
 
 
-def batches_of(data: Examples, live: tuple[int, ...], part: Part, epoch: int) -> list[Batch]:
+def batches_of(data: Resident, live: tuple[int, ...], part: Part, epoch: int) -> list[Batch]:
     return list(data.training(live, epoch) if part == "train" else data.validation(live))
 
 
@@ -36,7 +38,7 @@ def rows_of(batch: Batch, row: int) -> list[int]:
     return [int(found) for found in shown[batch.valid[row, batch.own]]]
 
 
-def rows_by_batch(data: Examples, live: tuple[int, ...], row: int, epoch: int) -> list[list[int]]:
+def rows_by_batch(data: Resident, live: tuple[int, ...], row: int, epoch: int) -> list[list[int]]:
     return [rows_of(batch, row) for batch in data.training(live, epoch)]
 
 
@@ -72,7 +74,7 @@ def test_labels_windows_and_features_of_a_batch_belong_together() -> None:
         for member in ALL:
             rows = batch.inputs["player"][member, :, 0].long()
             valid = batch.valid[member]
-            expected = data.labels[member, rows].long()
+            expected = data.known.labels[member, rows].long()
             assert torch.equal(batch.labels[member][valid], expected[valid])
             assert torch.equal(batch.dropout.windows[member], data.windows[rows])
 
@@ -156,12 +158,13 @@ def test_nothing_recorded_becomes_the_mean() -> None:
 
 
 @pytest.mark.parametrize("live", [ALL, (1, 2), (3,)])
-def test_members_of_one_stream_read_what_they_would_read_alone(live: tuple[int, ...]) -> None:
+def test_members_of_one_draw_read_what_they_would_read_alone(live: tuple[int, ...]) -> None:
     """Two pairs of members that differ in nothing but their teachers."""
     alone = examples("distillation", [0, 3, 0, 3], Ranks(), 50)
-    assert alone.teacher is not None
-    alone = replace(alone, teacher=alone.teacher * torch.tensor([1.0, 2, 3, 4])[:, None, None])
-    shared = replace(alone, streams=["zero", "three", "zero", "three"])
+    draw_of = torch.tensor([0, 1, 0, 1])
+    shared = replace(
+        alone, known=replace(alone.known, draw_of=draw_of, labels=alone.known.labels[:2])
+    )
     batches = [batches_of(data, live, part, 2) for data in (alone, shared) for part in PARTS]
     for one, other in zip(batches[0] + batches[1], batches[2] + batches[3], strict=True):
         assert torch.equal(one.inputs["player"], other.inputs["player"])
@@ -175,7 +178,7 @@ def test_members_of_one_stream_read_what_they_would_read_alone(live: tuple[int, 
             assert other.dropout is not None
             assert len(other.dropout.keys) == len({member % 2 for member in live})
             for name in ("keys", "windows"):
-                expanded = other.dropout.streams.expand(getattr(other.dropout, name))
+                expanded = other.dropout.draws.expand(getattr(other.dropout, name))
                 assert torch.equal(expanded, getattr(one.dropout, name))
 
 
@@ -197,13 +200,12 @@ def test_embeddings_are_each_members_own() -> None:
 def test_a_teachers_nan_outside_training_never_reaches_a_batch() -> None:
     """Padding repeats row 0; here, row 0 is outside everybody's training split."""
     data = examples("distillation", MEMBERS, Ranks(), 50)
-    assert data.teacher is not None
     rows = data.rows["train"].where(data.rows["train"] != 0, PADDING)
-    teacher = torch.full_like(data.teacher, torch.nan)
+    teacher = torch.full_like(answers(data), torch.nan)
     for member in ALL:
         own = rows[member][rows[member] != PADDING]
-        teacher[member, own] = data.teacher[member, own]
-    hidden = replace(data, rows={**data.rows, "train": rows}, teacher=teacher)
+        teacher[member, own] = answers(data)[member, own]
+    hidden = retaught(replace(data, rows={**data.rows, "train": rows}), teacher)
     padded = 0
     for batch in hidden.training(ALL, epoch=0):
         assert batch.teacher is not None
@@ -216,12 +218,11 @@ def test_a_teachers_nan_outside_training_never_reaches_a_batch() -> None:
 def test_a_teacher_asked_outside_its_training_split_is_seen() -> None:
     """The other way round: a leak is NaN, not a number."""
     data = examples("distillation", MEMBERS, Ranks())
-    assert data.teacher is not None
-    teacher = data.teacher.clone()
+    teacher = answers(data).clone()
     teacher[2, data.rows["train"][2, 0]] = torch.nan
     found = [
         torch.isnan(batch.teacher).any(dim=2).any(dim=1).tolist()
-        for batch in replace(data, teacher=teacher).training(ALL, epoch=0)
+        for batch in retaught(data, teacher).training(ALL, epoch=0)
         if batch.teacher is not None
     ]
     assert [any(column) for column in zip(*found, strict=True)] == [False, False, True, False]
@@ -255,9 +256,9 @@ def test_any_stretch_of_a_stratified_order_has_its_share_of_each_stratum(
             assert ((found - expected).abs() <= 2).all()
 
 
-def stratified(members: list[int], ranks: Ranks | None = None) -> Examples:
+def stratified(members: list[int], ranks: Ranks | None = None) -> Resident:
     data = traced("contrastive", members, 64, ranks)
-    strata = torch.arange(NUM_WINDOWS) % 20 * 3 + data.labels[0].long()
+    strata = torch.arange(NUM_WINDOWS) % 20 * 3 + data.known.labels[0].long()
     return replace(data, strata=strata.expand(len(members), -1))
 
 

@@ -11,14 +11,25 @@ from pricon.model.network import PackedNetwork, initial_parameters
 from pricon.spec.training import ContrastiveSpec, DistillationSpec, Precision
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.contrastive import supervised_contrastive
-from pricon.train.examples import PADDING, Batch, Examples
+from pricon.train.examples import PADDING, Batch
 from pricon.train.loop import fit
 from pricon.train.losses import cross_entropy, squared_error
 from pricon.train.objectives import Contrastive, Distillation, Objective, Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
+from pricon.train.resident import Resident
 from tests.allocations import Allocations
-from tests.train.problem import NUM_WINDOWS, OPTIMISATION, STAGE, WIDTHS, examples, layout
+from tests.train.problem import (
+    NUM_WINDOWS,
+    OPTIMISATION,
+    STAGE,
+    WIDTHS,
+    answers,
+    examples,
+    known,
+    layout,
+    retaught,
+)
 
 MEMBERS = [0, 3, 11]
 LIVE = (0, 1, 2)
@@ -29,7 +40,7 @@ TENTH = torch.full((3,), 0.1)
 """That of teachers."""
 
 
-def network_of(kind: str, data: Examples) -> PackedNetwork:
+def network_of(kind: str, data: Resident) -> PackedNetwork:
     return PackedNetwork(layout(kind), initial_parameters(layout(kind), data.keys))
 
 
@@ -42,7 +53,7 @@ def last_batch(kind: str) -> tuple[PackedNetwork, Batch]:
     return network_of(kind, data), batch
 
 
-def fitted(data: Examples, objective: Objective) -> Pack:
+def fitted(data: Resident, objective: Objective) -> Pack:
     stage = STAGE.model_copy(update={"epochs": 6})
     pack = Pack(layout("distillation"), data.keys, stage, OPTIMISATION, Ranks())
     fit(pack, data, objective, Checkpoints(None, [], 1e9), lambda _: None)
@@ -112,8 +123,7 @@ def test_teachers_keep_their_own_temperatures_when_others_stop() -> None:
 def test_students_are_selected_by_cross_entropy_alone() -> None:
     """Whatever their teachers say about validation windows, even nothing (NaN)."""
     data = examples("distillation", MEMBERS, Ranks())
-    assert data.teacher is not None
-    data = replace(data, teacher=torch.full_like(data.teacher, torch.nan))
+    data = retaught(data, torch.full_like(answers(data), torch.nan))
     network = network_of("distillation", data)
     objective = Distillation(DistillationSpec(weight=1.0), torch.ones(3), HALF, cross_entropy)
     for batch in data.validation(LIVE):
@@ -128,7 +138,7 @@ def test_students_are_selected_by_cross_entropy_alone() -> None:
 
 
 def test_without_a_teacher_training_is_cross_entropy_to_the_bit() -> None:
-    data = replace(examples("distillation", MEMBERS, Ranks()), teacher=None)
+    data = retaught(examples("distillation", MEMBERS, Ranks()), None)
     plain = fitted(data, Supervised(cross_entropy))
     other = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF, cross_entropy))
     assert torch.equal(other.best, plain.best)
@@ -152,7 +162,7 @@ def test_weight_zero_trains_as_cross_entropy_does() -> None:
 
 def test_in_a_pack_with_taught_students_the_others_stay_end_to_end() -> None:
     data = examples("distillation", MEMBERS, Ranks())
-    plain = fitted(replace(data, teacher=None), Supervised(cross_entropy))
+    plain = fitted(retaught(data, None), Supervised(cross_entropy))
     mixed = fitted(data, Distillation(DistillationSpec(), WEIGHTS, HALF, cross_entropy))
     assert torch.allclose(mixed.best[0], plain.best[0], rtol=0, atol=1e-6)
     assert mixed.members[0].best_epoch == plain.members[0].best_epoch
@@ -267,11 +277,11 @@ def test_a_student_without_a_teacher_to_imitate_gets_finite_gradients() -> None:
 VALUE_LAYOUT = replace(layout("distillation"), head="value")
 
 
-def value_examples() -> Examples:
+def value_examples() -> Resident:
     """The same windows with values; of window 0 none is known, which padding repeats."""
     data = examples("distillation", MEMBERS, Ranks())
-    values = torch.randn(data.labels.shape, generator=torch.Generator().manual_seed(5))
-    values += 2.0 * data.labels
+    labels = data.known.labels
+    values = torch.randn(labels.shape, generator=torch.Generator().manual_seed(5)) + 2.0 * labels
     values[:, 0] = torch.nan
     rows = {
         part: torch.where(own == 0, PADDING, own).sort(dim=1, descending=True).values
@@ -279,10 +289,10 @@ def value_examples() -> Examples:
     }
     counts = {part: tuple((own != PADDING).sum(dim=1).tolist()) for part, own in rows.items()}
     teacher = torch.randn(len(MEMBERS), NUM_WINDOWS, VALUE_LAYOUT.encoder.width)
-    return replace(data, labels=values, rows=rows, counts=counts, teacher=teacher)
+    return replace(data, known=known(values, teacher), rows=rows, counts=counts)
 
 
-def value_network(data: Examples) -> PackedNetwork:
+def value_network(data: Resident) -> PackedNetwork:
     return PackedNetwork(VALUE_LAYOUT, initial_parameters(VALUE_LAYOUT, data.keys))
 
 

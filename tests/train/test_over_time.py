@@ -14,17 +14,19 @@ from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, OptimisationSpec, StageSpec
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.evaluation import evaluate
-from pricon.train.examples import Examples, Features
+from pricon.train.inputs import Features
 from pricon.train.loop import fit
 from pricon.train.losses import cross_entropy
 from pricon.train.objectives import Supervised
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
+from pricon.train.reading import resident_inputs
 from pricon.train.recipes import recipe_for
-from pricon.train.windows import GroupWindows, _mean_of_frames
+from pricon.train.resident import Resident
+from pricon.train.windows import GroupWindows, mean_of_frames
 from tests.launch.rehearsal import rehearse
 from tests.tiny import build, tiny_document, tiny_job
-from tests.train.problem import separate
+from tests.train.problem import known, separate
 from tests.train.test_recipes import Bench
 from tests.train.test_stages import trained
 
@@ -61,7 +63,8 @@ def test_frames_are_standardised_by_those_of_the_training_split(bench: Bench) ->
     stages = bench.stages("teacher", "cross_entropy")
     recipe = recipe_for(bench.work(stages))
     rows = torch.arange(len(bench.windows.index)).expand(len(stages), -1)
-    found = recipe.inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
+    inputs = resident_inputs(bench.work(stages), recipe)
+    found = inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
     for name in ("frames", "telemetry"):
         raw = bench.windows.raw(name, as_sequence=True)
         assert raw.shape[:2] == (len(bench.windows.index), 6)
@@ -149,7 +152,7 @@ def test_features_are_read_once_whoever_asks(bench: Bench) -> None:
 
 def test_a_frame_that_was_not_recorded_is_left_out_of_the_mean() -> None:
     frames = np.array([[[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]]], dtype=np.float32)
-    np.testing.assert_array_equal(_mean_of_frames(frames), [[2.0, np.nan]])
+    np.testing.assert_array_equal(mean_of_frames(frames), [[2.0, np.nan]])
 
 
 def order_matters(num: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -165,17 +168,16 @@ def accuracy_of(encoder: EncoderSpec) -> float:
     """Of two members, trained on 400 sequences, on 200 others."""
     frames, labels = order_matters(800)
     raw = frames if encoder.reads_frames else frames.mean(dim=1)
-    examples = Examples(
+    examples = Resident(
         inputs=Features({"eda": raw}, {"eda": torch.zeros(2, 3)}, {"eda": torch.ones(2, 3)}),
         windows=torch.arange(800),
-        labels=labels.repeat(2, 1),
+        known=known(labels.repeat(2, 1)),
         rows={
             "train": torch.arange(400).repeat(2, 1),
             "validation": torch.arange(400, 600).repeat(2, 1),
         },
         counts={"train": (400, 400), "validation": (200, 200)},
         keys=torch.tensor([key_of("order", member) for member in range(2)]),
-        teacher=None,
         batch_size=64,
         ranks=Ranks(),
     )
@@ -190,7 +192,7 @@ def accuracy_of(encoder: EncoderSpec) -> float:
         lambda _: None,
     )
     rows = torch.arange(600, 800).expand(2, -1)
-    logits = evaluate(PackedNetwork(layout, pack.best), examples.inputs, rows).scores
+    _, logits = evaluate(PackedNetwork(layout, pack.best), examples.inputs, rows)
     return float((logits.argmax(dim=2) == labels[600:]).float().mean())
 
 

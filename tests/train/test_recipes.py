@@ -17,9 +17,10 @@ from pricon.plan.plan import UNTOUCHED, Plan, Stage
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
-from pricon.train.examples import Embeddings, Features
+from pricon.train.inputs import Embeddings, Features
 from pricon.train.objectives import Contrastive, Distillation, Supervised
 from pricon.train.ranks import Ranks
+from pricon.train.reading import resident_inputs
 from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.records import StageFacts, StageRecord
 from pricon.train.windows import GroupWindows
@@ -180,7 +181,8 @@ def test_students_see_available_modalities_and_listen_by_weight(bench: Bench) ->
         None if stage.source is None else bench.record(bench.plan.stage_by_id[stage.source])
         for stage in stages
     ]
-    recipe = recipe_for(bench.work(stages, sources))
+    work = bench.work(stages, sources)
+    recipe = recipe_for(work)
     assert layers(recipe.layout) == [
         ("encoder.frames.0", width(bench, "frames"), 10),
         ("head", 10, 2),
@@ -189,8 +191,9 @@ def test_students_see_available_modalities_and_listen_by_weight(bench: Bench) ->
     assert isinstance(recipe.objective, Distillation)
     assert recipe.objective.weight.tolist() == [0.0, 0.0, 0.25, 0.25, 0.25, 0.25]
     assert recipe.training == bench.job.optimisation.supervised
-    assert isinstance(recipe.inputs, Features)
-    assert {*recipe.inputs.raw} == {"frames"}
+    inputs = resident_inputs(work, recipe)
+    assert isinstance(inputs, Features)
+    assert {*inputs.raw} == {"frames"}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,8 @@ def test_features_are_standardised_by_each_members_own_fold(bench: Bench) -> Non
     recipe = recipe_for(bench.work(stages))
     num = len(bench.windows.index)
     rows = torch.arange(num).expand(len(stages), -1)
-    found = recipe.inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
+    inputs = resident_inputs(bench.work(stages), recipe)
+    found = inputs.gather(torch.arange(len(stages)), separate(len(stages)), rows)
     for name in ("frames", "telemetry"):
         for member, stage in enumerate(stages):
             cell = bench.plan.cells[stage.cell]
@@ -267,14 +271,15 @@ def test_a_probe_reads_what_the_frozen_encoder_makes_of_standardised_features(
     assert layers(recipe.layout) == [("head", 12, 2)]
     assert isinstance(recipe.objective, Supervised)
     assert recipe.training == bench.job.optimisation.probe
-    assert isinstance(recipe.inputs, Embeddings)
-    assert not recipe.inputs.values.requires_grad
+    inputs = resident_inputs(bench.work(probes, records), recipe)
+    assert isinstance(inputs, Embeddings)
+    assert not inputs.values.requires_grad
     for member, stage in enumerate(probes):
         cell = bench.plan.cells[stage.cell]
-        inputs = {
+        shown = {
             name: bench.windows.standardiser(cell, name).apply(bench.windows.raw(name))
             for name in stage.modalities
         }
-        expected = embed(layout, parameters[member], inputs)
-        assert np.allclose(recipe.inputs.values[member].numpy(), expected, rtol=0, atol=1e-5)
+        expected = embed(layout, parameters[member], shown)
+        assert np.allclose(inputs.values[member].numpy(), expected, rtol=0, atol=1e-5)
         assert expected.std() > 0.05

@@ -10,13 +10,13 @@ from pricon.model.network import PackedNetwork
 from pricon.plan.plan import Stage
 from pricon.spec.job import JobSpec
 from pricon.train.evaluation import evaluate
-from pricon.train.examples import Embeddings
+from pricon.train.inputs import Embeddings
+from pricon.train.reading import resident_inputs
 from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.records import StageRecord
-from pricon.train.stages import _examples, _taught
 from tests.tiny import build, tiny_job
 from tests.train.test_recipes import Bench
-from tests.train.test_stages import trained
+from tests.train.test_stages import answers_of, labels_of, trained
 
 ARMS = ["e2e", "lupi", "pricon", "pricon_shuffled"]
 
@@ -77,7 +77,7 @@ def test_a_probe_reads_what_its_encoder_read(
 ) -> None:
     work = taught_by(bench, bench.stages("probe", "squared_error"), encoders)
     recipe = recipe_for(work)
-    assert isinstance(recipe.inputs, Embeddings)
+    assert isinstance(resident_inputs(work, recipe), Embeddings)
     assert [(layer.name, layer.d_out) for layer in recipe.layout.layers] == [("head", 1)]
     for stage, record in zip(work.stages, trained(work), strict=True):
         for name in (f"{kind}.{m}" for m in stage.modalities for kind in ("mean", "scale")):
@@ -91,7 +91,7 @@ def test_shuffled_probes_are_told_the_values_of_the_windows_their_encoders_saw(
 ) -> None:
     shuffled = [s for s in bench.stages("probe", "squared_error") if s.labels == "shuffled"]
     work = taught_by(bench, shuffled, encoders)
-    told = _examples(work, recipe_for(work)).labels.numpy()
+    told = labels_of(work)
     for own, cell in zip(told, work.cells, strict=True):
         expected = bench.windows.shuffled(cell, bench.windows.told(cell))
         assert np.array_equal(own, expected, equal_nan=True)
@@ -103,8 +103,7 @@ def test_students_are_taught_embeddings_of_all_annotated_training_windows(
 ) -> None:
     for arm in ("lupi", "pricon"):
         work = taught_by(bench, bench.last_stages(arm), teachers)
-        taught = _taught(work)
-        assert taught is not None
+        taught = answers_of(work)
         for own, cell, source in zip(taught, work.cells, work.sources, strict=True):
             assert source is not None
             known = ~torch.isnan(own).any(dim=1).numpy()
@@ -123,9 +122,11 @@ def test_predictions_are_affect_in_its_own_unit(bench: Bench) -> None:
         assert arrays["test_window"].tolist() == bench.windows.index.window[rows].tolist()
         assert arrays["test_label"].dtype == arrays["test_prediction"].dtype == np.float32
         assert arrays["test_label"] == pytest.approx(affect[rows])
-        recipe = recipe_for(bench.work([stage]))
+        work = bench.work([stage])
+        recipe = recipe_for(work)
         network = PackedNetwork(recipe.layout, torch.from_numpy(arrays["parameters"])[None])
-        said = evaluate(network, recipe.inputs, torch.from_numpy(rows)[None]).scores[0, :, 0]
+        inputs = resident_inputs(work, recipe)
+        said = evaluate(network, inputs, torch.from_numpy(rows)[None])[1][0, :, 0]
         training = affect[bench.windows.rows(cell, "train")]
         expected = said.numpy() * training.std() + training.mean()
         assert arrays["test_prediction"] == pytest.approx(expected, abs=1e-5)

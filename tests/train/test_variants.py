@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from pricon.model.network import initial_parameters
+from pricon.train.reading import _keys
 from pricon.train.recipes import recipe_for
-from pricon.train.stages import _examples, _keys, _taught
 from tests.tiny import build, tiny_job
 from tests.train.test_recipes import Bench
-from tests.train.test_stages import trained
+from tests.train.test_stages import answers_of, labels_of, resident, trained
 
 
 def test_students_that_imitate_the_embedding_are_taught_by_embeddings(
@@ -22,8 +22,7 @@ def test_students_that_imitate_the_embedding_are_taught_by_embeddings(
     records = {r.facts.stage_id: r for r in trained(features.work(teachers))}
     students = features.last_stages("lupi")
     sources = [records[stage.source or ""] for stage in students]
-    taught = _taught(features.work(students, sources))
-    assert taught is not None
+    taught = answers_of(features.work(students, sources))
     assert taught.shape[2] == job.teacher.encoder.width
     for own, source in zip(taught, sources, strict=True):
         known = ~torch.isnan(own).any(dim=1)
@@ -43,18 +42,17 @@ def test_pretraining_on_another_contrast_reads_its_windows_and_labels(
     job = build(tiny_job(tmp_path_factory.mktemp("tiny"), teacher=teacher))
     bench = Bench.of(job)
     work = bench.work(bench.stages("teacher", "contrastive"))
-    examples = _examples(work, recipe_for(work))
+    examples = resident(work)
     for member, cell in enumerate(work.cells):
         rows = work.windows.contrast_rows(cell, "train")
         assert examples.counts["train"][member] == len(rows)
         assert {*rows} <= {*work.windows.rows(cell, "train")}
         kinds = work.windows.contrast(cell)
-        assert np.array_equal(examples.labels[member].numpy(), kinds)
+        assert np.array_equal(labels_of(work)[member], kinds)
         assert not np.array_equal(kinds, work.windows.labels(cell))
     assert all(np.isfinite(record.arrays["parameters"]).all() for record in trained(work))
     probe = bench.work(bench.stages("probe", "cross_entropy"), trained(work))
-    labels = _examples(probe, recipe_for(probe)).labels
-    assert np.array_equal(labels[0].numpy(), work.windows.labels(probe.cells[0])), "level again"
+    assert np.array_equal(labels_of(probe)[0], work.windows.labels(probe.cells[0])), "level again"
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +83,8 @@ def test_a_teacher_of_shuffled_labels_differs_in_nothing_else(controls: Bench) -
     work = controls.work(both)
     keys = _keys(work)
     assert keys[0] == keys[1], "the same initial weights and batches"
-    examples = _examples(work, recipe_for(work))
-    labels = examples.labels.numpy()
+    examples = resident(work)
+    labels = labels_of(work)
     assert np.array_equal(labels[0], work.windows.labels(work.cells[0]))
     assert np.array_equal(labels[1], work.windows.shuffled(work.cells[0], labels[0]))
     assert torch.equal(examples.rows["train"][0], examples.rows["train"][1])
@@ -95,10 +93,8 @@ def test_a_teacher_of_shuffled_labels_differs_in_nothing_else(controls: Bench) -
     probes = [
         s for s in controls.stages("probe", "cross_entropy") if s.source in {b.id for b in both}
     ]
-    dealt = _examples(
-        controls.work(probes, [one, other]), recipe_for(controls.work(probes, [one, other]))
-    ).labels
-    assert np.array_equal(dealt.numpy(), labels), "its probe sees the same shuffled labels"
+    dealt = labels_of(controls.work(probes, [one, other]))
+    assert np.array_equal(dealt, labels), "its probe sees the same shuffled labels"
     (probe,) = trained(controls.work(probes[1:], [other]))
     assert np.array_equal(
         probe.arrays["test_label"],
@@ -122,7 +118,7 @@ def test_stratified_pretraining_is_asked_for(tmp_path_factory: pytest.TempPathFa
     teacher = {"contrastive": {"sampler": "stratified"}}
     bench = Bench.of(build(tiny_job(tmp_path_factory.mktemp("tiny"), teacher=teacher)))
     work = bench.work(bench.stages("teacher", "contrastive"))
-    examples = _examples(work, recipe_for(work))
+    examples = resident(work)
     assert examples.strata is not None
     people, labels = work.windows.index.participant, work.windows.labels(work.cells[0])
     rows = work.windows.rows(work.cells[0], "train")
@@ -131,4 +127,4 @@ def test_stratified_pretraining_is_asked_for(tmp_path_factory: pytest.TempPathFa
     assert len(kinds) == len({kind[:2] for kind in kinds}) == len({*strata.tolist()})
     assert all(np.isfinite(record.arrays["parameters"]).all() for record in trained(work))
     probe = bench.work(bench.stages("probe", "cross_entropy"), trained(work))
-    assert _examples(probe, recipe_for(probe)).strata is None
+    assert resident(probe).strata is None

@@ -1,0 +1,230 @@
+"""The windows of a stimulus group whose features do not fit into memory.
+
+Who, when and which affect is known of every window; features pass by in batches.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricon.corpus.keyed import key_of
+from pricon.corpus.moments import Moments
+from pricon.corpus.order import NOBODY
+from pricon.corpus.reader import Corpus
+from pricon.corpus.standardise import (
+    Incomplete,
+    Standardiser,
+    standardise_session,
+    standardiser_of,
+)
+from pricon.corpus.stream import Batch, StreamSpec, WindowStream
+from pricon.plan.plan import POSITION, Cell
+from pricon.spec.job import JobSpec
+from pricon.spec.training import StreamingSpec
+from pricon.train.ranks import Ranks
+from pricon.train.windows import LabelledWindows, mean_of_frames
+
+ALONE = Ranks()
+
+_Kind = tuple[str, bool]
+"""A modality, and whether its frames are kept or averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass over a corpus; passes of one name, epoch and modalities have one order.
+
+    Args:
+        name: what it is for.
+        epoch: from 0.
+        after: batches that are left out.
+        ranks: who shares each batch.
+        participants: whose windows; None means everybody's.
+    """
+
+    name: str
+    epoch: int = 0
+    after: int = 0
+    ranks: Ranks = ALONE
+    participants: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """A global batch of windows that pass by.
+
+    Args:
+        rows: of the batch in the index, a line a rank, shape (ranks, most windows of a rank), -1
+            where a rank has fewer.
+        features: modality -> this rank's before the fold's standardisation, shape (windows, width)
+            or (windows, frames, width).
+    """
+
+    rows: NDArray[np.int64]
+    features: dict[str, NDArray[np.float32]]
+
+
+class StreamedWindows(LabelledWindows):
+    """Windows with features that are read anew for every pass.
+
+    Everything that is fitted here is fitted on a cell's training windows, as in `GroupWindows`.
+
+    Args:
+        corpus: is read.
+        job: says how, `optimisation.streaming` included.
+        streaming: how much of the corpus may be in memory.
+        stimuli: of the group.
+    """
+
+    def __init__(
+        self, corpus: Corpus, job: JobSpec, streaming: StreamingSpec, stimuli: tuple[str, ...]
+    ) -> None:
+        super().__init__(corpus.index(stimuli), job)
+        self.corpus = corpus
+        self.streaming = streaming
+        self.stimuli = stimuli
+        self._incomplete: Incomplete = job.incomplete_features or "drop"
+        self._sessions = {name: number for number, name in enumerate(np.unique(self.index.session))}
+        self._session_moments: dict[_Kind, Moments] = {}
+        self._fitted: dict[tuple[Cell, _Kind], Standardiser] = {}
+
+    @cached_property
+    def contrastive(self) -> "StreamedWindows":
+        """See `LabelledWindows`; the moments of sessions are shared."""
+        if self.job.task == "classification":
+            return self
+        classifying = self.job.model_copy(update={"task": "classification"})
+        view = StreamedWindows(self.corpus, classifying, self.streaming, self.stimuli)
+        view._session_moments = self._session_moments
+        return view
+
+    def width(self, modality: str) -> int:
+        """Features of a modality."""
+        return 1 if modality == POSITION else len(self.corpus.feature_names(modality, self.stimuli))
+
+    def standardiser(self, cell: Cell, modality: str, as_sequence: bool = False) -> Standardiser:
+        """What `fit` has fitted."""
+        return self._fitted[cell, (modality, as_sequence)]
+
+    def fit(self, cells: Sequence[Cell], modalities: Sequence[str], as_sequence: bool) -> None:
+        """Fit the standardisers of all these cells in one pass over the corpus.
+
+        Each frame of a cell's training windows counts. With `standardise: session`, the moments of
+        all sessions take one pass more.
+        """
+        kinds = [(name, as_sequence) for name in modalities]
+        new = [kind for kind in kinds if any((cell, kind) not in self._fitted for cell in cells)]
+        by_session = [
+            kind for kind in new if self._is_by_session(kind) and kind not in self._session_moments
+        ]
+        if by_session:
+            self._session_moments |= self._moments_of(
+                by_session, len(self._sessions), self._by_session
+            )
+        if new:
+            training = np.zeros((len(cells), len(self.index)), np.bool_)
+            for number, cell in enumerate(cells):
+                training[number, self.rows(cell, "train")] = True
+            moments = self._moments_of(
+                new, len(cells), lambda rows: _groups(training[:, rows]), prepared=True
+            )
+            for kind, (number, cell) in ((k, pair) for k in new for pair in enumerate(cells)):
+                found = moments[kind].of(number, self._incomplete)
+                self._fitted[cell, kind] = standardiser_of(*found)
+
+    def passing(self, one: Pass, modalities: Sequence[str], as_sequence: bool) -> Iterator[Passing]:
+        """All windows that a pass wants, batch by batch, their frames as they are or averaged.
+
+        Raises:
+            CorpusError: an unknown modality, a damaged or missing shard, or a buffer that is too
+                small.
+            StorageError: the store failed.
+        """
+        for batch in self._read(one, modalities):
+            rows = np.searchsorted(self.index.window, batch.windows)
+            rows[batch.windows == NOBODY] = NOBODY
+            own = rows[one.ranks.index]
+            own = own[own != NOBODY]
+            features = {
+                name: self._prepared((name, as_sequence), batch, own) for name in modalities
+            }
+            yield Passing(rows=rows, features=features)
+
+    def _read(self, one: Pass, modalities: Sequence[str]) -> WindowStream:
+        spec = StreamSpec(
+            modalities=tuple(name for name in modalities if name != POSITION),
+            key=key_of("pass", one.name),
+            batch_size=self.job.optimisation.batch_size,
+            buffer_bytes=int(self.streaming.buffer_mb * 10**6),
+            stimuli=self.stimuli,
+            participants=one.participants,
+        )
+        return WindowStream(
+            self.corpus,
+            spec,
+            epoch=one.epoch,
+            after=one.after,
+            rank=one.ranks.index,
+            world_size=one.ranks.size,
+        )
+
+    def _is_by_session(self, kind: _Kind) -> bool:
+        return kind[0] != POSITION and self.job.standardise == "session"
+
+    def _moments_of(
+        self,
+        kinds: Sequence[_Kind],
+        num_groups: int,
+        groups: Callable[[NDArray[np.int64]], Iterator[tuple[int, NDArray[np.bool_]]]],
+        prepared: bool = False,
+    ) -> dict[_Kind, Moments]:
+        """Moments of each group of windows, `groups` telling which of some rows are in which."""
+        moments = {kind: Moments(num_groups, self.width(kind[0])) for kind in kinds}
+        names = [name for name, _ in kinds]
+        of_kind = self._prepared if prepared else self._raw
+        for batch in self._read(Pass("fit"), names):
+            rows = np.searchsorted(self.index.window, batch.windows[0])
+            values = {kind: of_kind(kind, batch, rows) for kind in kinds}
+            for group, inside in groups(rows):
+                for kind, of in moments.items():
+                    some = values[kind][inside]
+                    of.add(group, some.reshape(-1, some.shape[-1]))
+        return moments
+
+    def _by_session(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        sessions = self.index.session[rows]
+        for name in np.unique(sessions):
+            yield self._sessions[name], sessions == name
+
+    def _raw(self, kind: _Kind, batch: Batch, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features of some rows, as they were recorded."""
+        modality, as_sequence = kind
+        if modality == POSITION:
+            windows = self.corpus.manifest.windows
+            offset_s = np.arange(windows.frames) * windows.frame_s
+            start_s = self.index.t_start_s[rows]
+            frames = (start_s[:, None, None] + offset_s[:, None]).astype(np.float32)
+        else:
+            frames = batch.features[modality]
+        return frames if as_sequence else mean_of_frames(frames)
+
+    def _prepared(self, kind: _Kind, batch: Batch, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features of some rows before the fold's standardisation."""
+        raw = self._raw(kind, batch, rows)
+        if not self._is_by_session(kind):
+            return raw
+        moments, standardised = self._session_moments[kind], np.empty_like(raw)
+        for session, inside in self._by_session(rows):
+            values = np.where(np.isfinite(raw[inside]), raw[inside], np.nan).astype(np.float64)
+            found = moments.of(session, self._incomplete)
+            standardised[inside] = standardise_session(values, *found)
+        return standardised
+
+
+def _groups(inside: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Each group that has any of some windows, and which of them; `inside` is (groups, windows)."""
+    for group in np.flatnonzero(inside.any(axis=1)):
+        yield int(group), inside[group]
