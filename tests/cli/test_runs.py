@@ -225,11 +225,25 @@ def test_results(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None
     assert pricon("results", HANDLE) == 3
     error = capsys.readouterr().err
     assert f"run `{HANDLE}` has no report: it is running, with 1 of 6 trials done" in error
-    assert f"hint: `pricon status {HANDLE}` says more" in error
+    hint = f"hint: `pricon status {HANDLE}` says more, "
+    assert f"{hint}`pricon logs -f {HANDLE}` waits for its end" in error
     operator.say(REPORT)
     assert pricon("results", HANDLE) == 0
     shown = capsys.readouterr().out
     assert shown == f"pricon 0.61  e2e 0.58\nreport   {FOLDER}/report.html\n"
+
+
+def test_nobody_waits_for_results_of_what_has_failed(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.start()
+    operator.say(plan())
+    operator.finish("FAILED", "Failed")
+    assert pricon("results", HANDLE) == 3
+    error = capsys.readouterr().err
+    assert "it is failed, with 0 of 6 trials done" in error
+    assert "says more, submitting its job again goes on where it was" in error
+    assert "logs -f" not in error
 
 
 def test_results_that_are_not_whole(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

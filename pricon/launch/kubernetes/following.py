@@ -161,7 +161,7 @@ class _Follower:
 
     def _events(self) -> list[Object]:
         try:
-            return events_of(self.cluster, self.ray_job)
+            return events_of(self.listeners.cluster, self.ray_job)
         except UnansweredError:
             return []
 
