@@ -119,7 +119,7 @@ def show_logs(
     lines = lines or _kept(cluster, ray_job)
     for line in lines:
         bulletin = read(line)
-        typer.echo(line if bulletin is None else words_of(bulletin))
+        echo(line if bulletin is None else words_of(bulletin))
     if not lines:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
@@ -213,13 +213,19 @@ def _tell(handle: str, heard: Heard) -> None:
             pass  # said as the outcome
         case Line(bulletin=bulletin):
             assert bulletin is not None
-            typer.echo(words_of(bulletin))
+            echo(words_of(bulletin))
         case Changed(state=state):
             typer.echo(f"run {handle}: {state}", err=True)
         case Waiting(reason=reason):
             _tell_reason(reason)
         case Note(text=text):
             typer.echo(text, err=True)
+
+
+def echo(words: str | None) -> None:
+    """Print what is meant for people."""
+    if words is not None:
+        typer.echo(words)
 
 
 def _tell_reason(reason: Reason | None) -> None:

@@ -23,9 +23,10 @@ def words_of_status(status: Status) -> str:
             lines.append(f"         hint: {status.outcome.hint}")
     if status.cells:
         trials = status.to_dict()["trials"]
+        running = f", {trials['running']} of them running" if trials["running"] else ""
         lines.append(
             f"trials   {trials['done']} of {trials['total']} done, {trials['failed']} failed, "
-            f"{trials['left']} left"
+            f"{trials['left']} left{running}"
         )
     if status.output is not None:
         lines.append(f"output   {status.output}")
@@ -35,12 +36,13 @@ def words_of_status(status: Status) -> str:
 
 
 def _matrix(status: Status) -> str:
-    """Arms down, folds across: done of all, with what failed."""
+    """Arms down, folds across: done of all, with what failed and what runs."""
     folds = sorted({cell.fold for cell in status.cells})
     rows: dict[str, list[str]] = {cell.arm: [cell.arm] for cell in status.cells}
     for cell in status.cells:
-        failed = f" ({cell.failed} failed)" if cell.failed else ""
-        rows[cell.arm].append(f"{cell.done}/{cell.total}{failed}")
+        counts = {"failed": cell.failed, "running": cell.running}
+        more = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        rows[cell.arm].append(f"{cell.done}/{cell.total}" + (f" ({more})" if more else ""))
     return columns([["arm", *(f"fold {fold}" for fold in folds)], *rows.values()])
 
 

@@ -107,6 +107,19 @@ class TrialBulletin(Spec):
         )
 
 
+class TrainingBulletin(Spec):
+    """What a lane trains from now on; it replaces what was said of this lane before."""
+
+    pricon: Literal["training"] = "training"
+    """Kind of bulletin."""
+
+    lane: int
+    """Index of the lane."""
+
+    trials: dict[str, dict[int, int]]
+    """Arm -> fold -> trials without a result for which one of their models trains; empty: none."""
+
+
 class ProgressBulletin(Spec):
     """How far the run is, in words."""
 
@@ -172,7 +185,14 @@ class EndBulletin(Spec):
         )
 
 
-Bulletin = PlanBulletin | TrialBulletin | ProgressBulletin | ReportBulletin | EndBulletin
+Bulletin = (
+    PlanBulletin
+    | TrialBulletin
+    | TrainingBulletin
+    | ProgressBulletin
+    | ReportBulletin
+    | EndBulletin
+)
 _BULLETIN: TypeAdapter[Bulletin] = TypeAdapter(Annotated[Bulletin, Field(discriminator="pricon")])
 
 

@@ -6,7 +6,8 @@ is repeated in words instead.
 """
 
 import time
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,16 @@ from pricon.launch.bulletins import (
     EndBulletin,
     PlanBulletin,
     ReportBulletin,
+    TrainingBulletin,
     TrialBulletin,
     read,
     write,
 )
-from pricon.launch.events import Event, LaneDone
+from pricon.launch.events import Event, LaneDone, PackBegun, StagesDone
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submission import Submission
 from pricon.launch.submit import View, approved_corpus, run, run_storage
+from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
@@ -101,7 +104,7 @@ def _drive(
     prepared = prepare(job, corpus, submission.folds)
     folder = run_storage(job, prepared.plan)
     say(PlanBulletin.of(prepared.plan, folder.uri))
-    view = _Telling(say, words.view(prepared))
+    view = _Telling(say, words.view(prepared), prepared.plan)
     tracker = track(job)
     try:
         report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
@@ -129,12 +132,15 @@ def _end(report: Report, view: "_Telling") -> EndBulletin:
 
 
 class _Telling:
-    """A view that also says every trial, once."""
+    """A view that also says every trial, once, and what lanes train."""
 
-    def __init__(self, say: Say, view: View) -> None:
+    def __init__(self, say: Say, view: View, plan: Plan) -> None:
         self.say = say
         self.view = view
+        self.plan = plan
         self.ended: dict[int, LaneDone] = {}
+        self.known: set[str] = set()  # trials with a result
+        self.busy: set[int] = set()
 
     def __enter__(self) -> "_Telling":
         self.view.__enter__()
@@ -149,13 +155,29 @@ class _Telling:
         self.view.__exit__(kind, error, trace)
 
     def finished(self, result: TrialResult) -> None:
+        self.known.add(result.trial.id)
         self.say(TrialBulletin.of(result))
         self.view.finished(result)
 
     def listen(self, event: Event) -> None:
+        match event:
+            case PackBegun(lane=lane, stages=stages):
+                self.busy.add(lane)
+                self.say(TrainingBulletin(lane=lane, trials=self._trials_of(stages)))
+            case StagesDone(lane=lane) | LaneDone(lane=lane) if lane in self.busy:
+                self.busy.remove(lane)
+                self.say(TrainingBulletin(lane=lane, trials={}))
         if isinstance(event, LaneDone) and event.error is not None:
             self.ended[event.lane] = event
         self.view.listen(event)
+
+    def _trials_of(self, stages: Sequence[str]) -> dict[str, dict[int, int]]:
+        """Trials without a result that need one of these stages: arm -> fold -> how many."""
+        trained, found = {*stages}, defaultdict[str, Counter[int]](Counter)
+        for trial in self.plan.trials:
+            if trial.id not in self.known and not trained.isdisjoint(trial.stages):
+                found[trial.arm][self.plan.cells[trial.cell].fold] += 1
+        return {arm: dict(folds) for arm, folds in found.items()}
 
 
 class _Log:

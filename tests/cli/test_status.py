@@ -9,8 +9,8 @@ from pricon.launch.kubernetes.status import Status
 CELLS = (
     Cell(arm="e2e", fold=0, done=2, failed=0, total=2),
     Cell(arm="e2e", fold=3, done=0, failed=1, total=2),
-    Cell(arm="pricon", fold=0, done=0, failed=0, total=2),
-    Cell(arm="pricon", fold=3, done=0, failed=0, total=2),
+    Cell(arm="pricon", fold=0, done=0, failed=0, total=2, running=1),
+    Cell(arm="pricon", fold=3, done=0, failed=1, total=2, running=1),
 )
 
 
@@ -35,11 +35,11 @@ def test_why_and_what_went_wrong() -> None:
 
 def test_arms_down_and_folds_across() -> None:
     lines = words_of_status(status(cells=CELLS)).splitlines()
-    assert "trials   2 of 8 done, 1 failed, 5 left" in lines
+    assert "trials   2 of 8 done, 2 failed, 4 left, 2 of them running" in lines
     assert lines[-3:] == [
-        "arm     fold 0  fold 3",
-        "e2e     2/2     0/2 (1 failed)",
-        "pricon  0/2     0/2",
+        "arm     fold 0           fold 3",
+        "e2e     2/2              0/2 (1 failed)",
+        "pricon  0/2 (1 running)  0/2 (1 failed, 1 running)",
     ]
 
 

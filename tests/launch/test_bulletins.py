@@ -11,6 +11,7 @@ from pricon.launch.bulletins import (
     PlanBulletin,
     ProgressBulletin,
     ReportBulletin,
+    TrainingBulletin,
     TrialBulletin,
     read,
     write,
@@ -48,6 +49,7 @@ def test_a_trial_finishes_or_does_not() -> None:
     [
         PlanBulletin.of(PLAN, "runs/tiny/1"),
         TrialBulletin.of(result(status="failed", error='said "no"\nand left')),
+        TrainingBulletin(lane=3, trials={"e2e": {0: 1, 4: 2}}),
         ProgressBulletin(text="1 of 2 trials"),
         ReportBulletin(text="a\n  table", complete=True, uri="s3://b/r"),
         EndBulletin(exit_code=2, cause="input", message="wrong", hint="mend it"),

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin, read
+from pricon.launch.bulletins import (
+    Bulletin,
+    EndBulletin,
+    PlanBulletin,
+    ReportBulletin,
+    TrainingBulletin,
+    read,
+)
 from pricon.launch.drive import drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
@@ -61,7 +68,12 @@ def driven(
 
 def test_a_run_is_told_from_plan_to_end(document: dict[str, Any], tmp_path: Path) -> None:
     said = driven(document, tmp_path)
-    assert [bulletin.pricon for bulletin in said] == ["plan", *["trial"] * 4, "report", "end"]
+    trained = ["training", "trial", "trial", "training"]
+    kinds = ["plan", "trial", "trial", *trained, "report", "end"]
+    assert [bulletin.pricon for bulletin in said] == kinds
+    begun, over = (one for one in said if isinstance(one, TrainingBulletin))
+    assert begun == TrainingBulletin(lane=0, trials={"e2e": {0: 1, 1: 1}})
+    assert over == TrainingBulletin(lane=0, trials={})
     plan, report, end = said[0], said[-2], said[-1]
     assert isinstance(plan, PlanBulletin)
     assert isinstance(report, ReportBulletin)

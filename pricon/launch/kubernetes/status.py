@@ -1,7 +1,7 @@
 """The status of a run: its state, why it waits or ended, and its trials as a matrix arm x fold."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pricon.launch.account import Account, Cell
@@ -43,11 +43,10 @@ class Status:
     output: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `cells` with their `left`."""
+        """For JSON; `cells` with their `left`, of which `running` is a part."""
         cells = [{**asdict(cell), "left": cell.left} for cell in self.cells]
-        totals = {
-            key: sum(cell[key] for cell in cells) for key in ("done", "failed", "left", "total")
-        }
+        counts = ("done", "failed", "running", "left", "total")
+        totals = {key: sum(cell[key] for cell in cells) for key in counts}
         return {**asdict(self), "cells": cells, "trials": totals}
 
 
@@ -67,11 +66,14 @@ def status_of(cluster: Cluster, handle: str) -> Status:
         outcome = outcome_of(ray_job, account.end, why_ended(ray_job, pods, events))
     else:
         reason = why_pending(ray_job, pods, events)
+    cells = account.cells()
+    if state != "running":  # a driver that was killed could not say that nothing trains any more
+        cells = [replace(cell, running=0) for cell in cells]
     return Status(
         **_facts(ray_job),
         reason=reason,
         outcome=outcome,
-        cells=account.cells(),
+        cells=cells,
         output=_folder(account, ray_job),
     )
 
