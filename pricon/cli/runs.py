@@ -66,7 +66,7 @@ def open_cluster(context: str | None, namespace: str | None) -> Cluster:
 
 
 def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
-    """List runs, the newest first.
+    """List runs, the newest first; what failed for good is `stopped`, as it is not tried again.
 
     Exit codes: 0, 2 an argument is wrong, 3 the cluster does not answer or refuses.
     """

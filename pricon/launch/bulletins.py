@@ -15,7 +15,7 @@ from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
 Cause = Literal["done", "trials", "input", "infrastructure", "interrupted", "defect"]
-"""Why a driver ended. Only after `infrastructure` is there a point in trying again."""
+"""Why a driver ended. Only after `infrastructure` and `interrupted` another try may help."""
 
 
 class PlanBulletin(Spec):
@@ -163,6 +163,11 @@ class EndBulletin(Spec):
 
     hint: str | None = None
     """How to go on."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt would only say the same."""
+        return self.cause not in {"infrastructure", "interrupted"}
 
     @staticmethod
     def of_error(error: BaseException) -> "EndBulletin":

@@ -1,8 +1,7 @@
 """The driver of a submission on a cluster: a job from its corpus to its report, told in bulletins.
 
-A cluster may start it again, after losing its machine or because KubeRay retries whatever failed.
-Finished stages are then passed over; an end that trying again would only repeat is on record, and
-is repeated in words instead.
+A cluster may start it again, after losing its machine. Finished stages are then passed over. An end
+that trying again would only repeat is on record, and is repeated in words, should that happen.
 """
 
 import time
@@ -58,7 +57,14 @@ class Words(Protocol):
         ...
 
 
-def drive(job_file: Path, submission: Submission, say: Say, words: Words, track: "Track") -> int:
+def drive(
+    job_file: Path,
+    submission: Submission,
+    say: Say,
+    words: Words,
+    track: "Track",
+    give_up: Callable[[], object] = lambda: None,
+) -> int:
     """Run the job in `job_file`; its exit code, which is also in the last bulletin.
 
     Args:
@@ -67,6 +73,7 @@ def drive(job_file: Path, submission: Submission, say: Say, words: Words, track:
         say: told every bulletin.
         words: of the command line.
         track: opens the tracker of a job.
+        give_up: called after the last bulletin of a failure that another try would only repeat.
     """
     log = _Log(say, submission)
     try:
@@ -75,8 +82,11 @@ def drive(job_file: Path, submission: Submission, say: Say, words: Words, track:
         end = EndBulletin.of_error(err)
         if end.cause == "defect":
             log.close(end)
+            give_up()
             raise
     log.close(end)
+    if end.exit_code and end.is_final:
+        give_up()
     return end.exit_code
 
 
@@ -212,7 +222,7 @@ class _Log:
 
     def close(self, end: EndBulletin) -> None:
         """The last word. An end that another try would only repeat goes on record."""
-        if self._folder is not None and end.cause not in {"infrastructure", "interrupted"}:
+        if self._folder is not None and end.is_final:
             with suppress(CorpusError):  # then a retry finds out for itself
                 self._folder.write(f"{self._submission.id}.json", write(end).encode())
         self._lines.append(write(end))

@@ -141,8 +141,9 @@ class RetrySpec(ProfilePart):
     """How a run goes on after it lost something. Each kind of loss has its own budget."""
 
     cluster_failures: NonNegativeInt = 2
-    """New Ray clusters after the head, or all of a cluster, was lost. KubeRay makes them after an
-    error in a job too; the driver then repeats its words and trains nothing."""
+    """New Ray clusters after the head, or all of a cluster, was lost. None after an error of a job
+    or a defect: the driver has its Ray job stopped, which KubeRay, unlike a failed one, leaves
+    alone."""
 
     lost_workers: NonNegativeInt = 2
     """Restarts of a lane that lost a worker. Overrides `resources.max_failures` of jobs that do not

@@ -85,5 +85,6 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
 def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) -> None:
     end = EndBulletin.of_error(error)
     assert (end.cause, end.exit_code) == (cause, exit_code)
+    assert end.is_final is (cause in {"input", "trials", "defect"})
     goes_on = "submit again to go on: finished trials are kept"
     assert end.hint == (goes_on if exit_code == 130 else getattr(error, "hint", None))

@@ -57,12 +57,18 @@ def document(tmp_path: Path) -> dict[str, Any]:
 def driven(
     document: Mapping[str, Any], folder: Path, submission: str = "s1", track: Any = untracked
 ) -> list[Bulletin]:
+    """What a driver says, the last of it before it gives up, if it does."""
     said: list[Bulletin] = []
+    given_up: list[Bulletin] = []
     job = write_job(folder / "job.yaml", dict(document))
-    code = drive(job, Submission(id=submission), said.append, Words(), track)
+    code = drive(
+        job, Submission(id=submission), said.append, Words(), track,
+        lambda: given_up.append(said[-1]),
+    )  # fmt: skip
     end = said[-1]
     assert isinstance(end, EndBulletin)
     assert end.exit_code == code
+    assert given_up == ([end] if code and end.is_final else [])
     return said
 
 
@@ -179,9 +185,14 @@ def test_a_defect_is_raised_and_not_tried_again(
         raise ZeroDivisionError("1 / 0")
 
     said: list[Bulletin] = []
+    given_up: list[Bulletin] = []
     job = write_job(tmp_path / "job.yaml", document)
     with pytest.raises(ZeroDivisionError):
-        drive(job, Submission(id="s1"), said.append, Words(), broken)
+        drive(
+            job, Submission(id="s1"), said.append, Words(), broken,
+            lambda: given_up.append(said[-1]),
+        )  # fmt: skip
     end = said[-1]
+    assert given_up == [end]
     assert end == EndBulletin(exit_code=70, cause="defect", message="ZeroDivisionError: 1 / 0")
     assert driven(document, tmp_path) == [end]

@@ -86,7 +86,7 @@ def _ray_job_spec(
 ) -> Object:
     is_queued = job.resources.queue is not None
     spec = {
-        "entrypoint": submission.command(f"{JOB_FOLDER}/job.yaml"),
+        "entrypoint": submission.command(f"{JOB_FOLDER}/job.yaml", gives_up=True),
         "submissionMode": "K8sJobMode",
         "submitterConfig": {"backoffLimit": 0},
         "submitterPodTemplate": _prioritised(submitter_pod(profile, labels), job),

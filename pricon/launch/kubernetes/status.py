@@ -6,7 +6,7 @@ from typing import Any
 
 from pricon.launch.account import Account, Cell
 from pricon.launch.kubernetes.client import PODS, Cluster, Object
-from pricon.launch.kubernetes.ending import Outcome, outcome_of, why_ended
+from pricon.launch.kubernetes.ending import Outcome, outcome_of, state_told, why_ended
 from pricon.launch.kubernetes.following import events_of
 from pricon.launch.kubernetes.pending import why_pending
 from pricon.launch.kubernetes.pods import Reason, name_of, since
@@ -60,7 +60,7 @@ def status_of(cluster: Cluster, handle: str) -> Status:
     account = read_log(cluster, ray_job)
     pods = since(ray_job, cluster.find(PODS, f"{RUN_LABEL}={handle}"))
     events = events_of(cluster, ray_job)
-    state = state_of(ray_job)
+    state = state_told(ray_job, account.end)
     outcome = reason = None
     if state in ENDED:
         outcome = outcome_of(ray_job, account.end, why_ended(ray_job, pods, events))
@@ -70,7 +70,7 @@ def status_of(cluster: Cluster, handle: str) -> Status:
     if state != "running":  # a driver that was killed could not say that nothing trains any more
         cells = [replace(cell, running=0) for cell in cells]
     return Status(
-        **_facts(ray_job),
+        **{**_facts(ray_job), "state": state},
         reason=reason,
         outcome=outcome,
         cells=cells,

@@ -237,6 +237,18 @@ def test_an_error_that_would_only_be_repeated_is_not_waited_for(
     assert outcome(heard).message == "no such corpus"
 
 
+def test_a_mistake_fails_at_once(kube: Cluster, operator: Operator) -> None:
+    """The driver has its Ray job stopped, which KubeRay takes for complete."""
+    heard = hear(
+        kube, operator.start, lambda: operator.say(plan(), end(2, "input", "no such corpus")),
+        lambda: operator.finish("STOPPED"),
+    )  # fmt: skip
+    assert states(heard) == ["starting", "running", "failed"]
+    assert outcome(heard) == Outcome(
+        exit_code=2, cause="input", message="no such corpus", hint="mend it"
+    )
+
+
 def test_why_it_waits_is_said_once_and_when_it_changes(kube: Cluster, operator: Operator) -> None:
     head = f"{HANDLE}-head1"
 

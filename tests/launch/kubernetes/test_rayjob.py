@@ -52,7 +52,8 @@ def test_the_driver_reads_the_job_that_was_resolved() -> None:
     rendered = render(again(lanes=2), make_profile(), SUBMISSION)
     text = rendered.config_map["data"]["job.yaml"]
     assert parse_job(text, "job.yaml") == rendered.job
-    assert rendered.ray_job["spec"]["entrypoint"].endswith(f"--submission {SUBMISSION.id}")
+    entrypoint = rendered.ray_job["spec"]["entrypoint"]
+    assert entrypoint.endswith(f"--submission {SUBMISSION.id} --give-up"), "KubeRay tries again"
     assert rendered.config_map["metadata"]["name"] == rendered.handle
 
 

@@ -58,6 +58,16 @@ def test_a_run_under_way(kube: Cluster, operator: Operator) -> None:
     assert found["outcome"] is None
 
 
+def test_a_driver_that_gave_up_has_failed_once(kube: Cluster, operator: Operator) -> None:
+    operator.start()
+    operator.say(plan(), end(2, "input", "no such corpus"))
+    operator.finish("STOPPED")
+    status = status_of(kube, HANDLE)
+    assert (status.state, status.attempts) == ("failed", 1)
+    assert status.outcome is not None
+    assert (status.outcome.exit_code, status.outcome.message) == (2, "no such corpus")
+
+
 def test_nothing_runs_where_the_driver_was_killed(kube: Cluster, operator: Operator) -> None:
     operator.start()
     operator.say(plan(), training(0, pricon={0: 1}))
