@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pricon.errors import LaunchError, PriconError, SpecError, TrainingError
+from pricon.launch.lanes import NoWorkersError
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
-Cause = Literal["done", "trials", "input", "infrastructure", "interrupted", "defect"]
+Cause = Literal["done", "trials", "input", "infrastructure", "capacity", "interrupted", "defect"]
 """Why a driver ended. Only after `infrastructure` and `interrupted` another try may help."""
 
 
@@ -180,6 +181,8 @@ class EndBulletin(Spec):
                 cause: Cause = "trials"
             case PriconError(exit_code=SpecError.exit_code):
                 cause = "input"
+            case NoWorkersError():  # whoever tries again waits as long again
+                cause = "capacity"
             case PriconError(exit_code=LaunchError.exit_code):
                 cause = "infrastructure"
             case _:

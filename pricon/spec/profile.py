@@ -196,8 +196,8 @@ class ClusterProfile(ProfilePart):
     """A run that takes longer is ended."""
 
     pending_limit_s: PositiveInt = 24 * 3600
-    """A run whose head has not started by then is ended. Waiting in a queue does not count, nor
-    does waiting for workers."""
+    """A run whose head has not started by then is ended, and one that has had no node for workers
+    for so long. Waiting in a queue does not count."""
 
     keep_s: NonNegativeInt = 300
     """How long the pods of an ended run stay, so that `pricon status` can say what ended them. Its
