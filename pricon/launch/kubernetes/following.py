@@ -15,7 +15,7 @@ from pricon.launch.kubernetes.client import EVENTS, Cluster, Object
 from pricon.launch.kubernetes.ending import Outcome, is_final, outcome_of, state_told, why_ended
 from pricon.launch.kubernetes.listening import Listeners, LogLine, LogRead, Note, PodsSeen, RunSeen
 from pricon.launch.kubernetes.pending import why_pending
-from pricon.launch.kubernetes.pods import Reason, name_of, phase_of, since
+from pricon.launch.kubernetes.pods import Reason, name_of, phase_of, role_of, since
 from pricon.launch.kubernetes.refusals import ForbiddenError, UnansweredError
 from pricon.launch.kubernetes.runs import ENDED, State, get_run
 
@@ -153,7 +153,9 @@ class _Follower:
             return
         self.asked = now
         pods = since(self.ray_job, self.listeners.pods)
+        workers = [pod for pod in pods if role_of(pod) == "worker" and phase_of(pod) == "Running"]
         is_waiting = self.state != "running" or any(phase_of(pod) == "Pending" for pod in pods)
+        is_waiting = is_waiting or not workers  # a quota leaves no pod that could be pending
         reason = why_pending(self.ray_job, pods, self._events()) if is_waiting else None
         if reason != self.reason:
             self.reason = reason

@@ -292,6 +292,25 @@ def test_a_worker_that_waits_while_the_driver_is_quiet(kube: Cluster, operator: 
     assert "max node group size reached" in reason
 
 
+def test_workers_that_a_quota_does_not_let_in(kube: Cluster, operator: Operator) -> None:
+    """There is no pod that could be pending."""
+    quota = 'pods "x" is forbidden: exceeded quota: gpus, used: 8, limited: 8'
+    worker = f"{HANDLE}-worker1"
+
+    def refuse() -> None:
+        operator.add(event("RayCluster", f"{HANDLE}-abc", "FailedToCreateWorkerPod", quota))
+
+    def let_in() -> None:
+        operator.add(pod(worker, "worker", running("ray-worker")))
+
+    heard = hear(
+        kube, operator.start, refuse, lambda: None, let_in, lambda: None,
+        lambda: operator.say(end()), operator.finish,
+    )  # fmt: skip
+    told = [one.reason and one.reason.sentence for one in heard if isinstance(one, Waiting)]
+    assert told == ["quota `gpus` of the namespace is used up: used: 8, limited: 8", None]
+
+
 def test_what_killed_it_is_remembered_after_the_pod_is_gone(
     kube: Cluster, operator: Operator
 ) -> None:
