@@ -142,8 +142,8 @@ class RetrySpec(ProfilePart):
 
     cluster_failures: NonNegativeInt = 2
     """New Ray clusters after the head, or all of a cluster, was lost. None after an error of a job
-    or a defect: the driver has its Ray job stopped, which KubeRay, unlike a failed one, leaves
-    alone."""
+    or a defect: the driver then has its Ray job stopped, which KubeRay, unlike a failed one, leaves
+    alone. 0 leaves it failed."""
 
     lost_workers: NonNegativeInt = 2
     """Restarts of a lane that lost a worker. Overrides `resources.max_failures` of jobs that do not

@@ -84,9 +84,11 @@ def outcome_of(ray_job: Object, end: EndBulletin | None, reason: Reason | None =
             return Outcome(exit_code=0, cause="done")
         case "stopped":
             return Outcome(
-                exit_code=LaunchError.exit_code, cause="interrupted", message="the run was stopped",
+                exit_code=LaunchError.exit_code,
+                cause="interrupted",
+                message="the run was stopped, by somebody or by its driver, whose words are gone",
                 hint=again,
-            )  # fmt: skip
+            )
     if reason is None:
         said = " ".join(str(status.get("message") or "").split())
         reason = Reason(sentence=said or "the driver ended without a word")

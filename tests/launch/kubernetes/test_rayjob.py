@@ -54,6 +54,9 @@ def test_the_driver_reads_the_job_that_was_resolved() -> None:
     assert parse_job(text, "job.yaml") == rendered.job
     entrypoint = rendered.ray_job["spec"]["entrypoint"]
     assert entrypoint.endswith(f"--submission {SUBMISSION.id} --give-up"), "KubeRay tries again"
+    once = render(again(), make_profile(retries={"clusterFailures": 0}), SUBMISSION).ray_job["spec"]
+    assert once["backoffLimit"] == 0
+    assert once["entrypoint"].endswith(f"--submission {SUBMISSION.id}"), "it may call it FAILED"
     assert rendered.config_map["metadata"]["name"] == rendered.handle
 
 
