@@ -40,7 +40,7 @@ from tests.launch.kubernetes.operator import (
     trial,
 )
 
-QUICK = Pace(tick_s=0.05, reason_s=0.15, drain_s=2.0, closed_s=0.5)
+QUICK = Pace(tick_s=0.05, reason_s=0.15, drain_s=4.0, closed_s=2.0)
 Life = Callable[[], object]
 
 
