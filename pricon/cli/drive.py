@@ -33,6 +33,9 @@ def drive_job(
     only_folds: Annotated[str | None, typer.Option(help="As of pricon-submit.")] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="As of pricon-submit.")] = False,
     no_track: Annotated[bool, typer.Option("--no-track", help="As of pricon-submit.")] = False,
+    gives_up: Annotated[
+        bool, typer.Option("--give-up", help="Have the Ray job stopped after a failure for good.")
+    ] = False,
 ) -> int:
     """Run a job on the machine or Ray cluster that this process belongs to, told in bulletins.
 
@@ -40,7 +43,11 @@ def drive_job(
     """
     asked = Submission(id=submission, folds=parse_folds(only_folds), reruns=rerun)
     track = (lambda _: no_tracker()) if no_track else _tracker
-    return drive(job, asked, _say, _Words(), track)
+    if not gives_up:
+        return drive(job, asked, _say, _Words(), track)
+    from pricon.launch.giving_up import give_up  # imports ray
+
+    return drive(job, asked, _say, _Words(), track, lambda: give_up(submission))
 
 
 def _say(bulletin: Bulletin) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pricon.cli.main import INTERRUPTED
 from pricon.cli.plan import show_plan
-from pricon.cli.runs import attend, open_cluster
+from pricon.cli.runs import attend, echo, open_cluster
 from pricon.corpus.ensure import look_at
 from pricon.errors import CorpusError, LaunchError, SpecError
 from pricon.launch.account import words_of
@@ -202,7 +202,7 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
                 case EndBulletin() as end:
                     pass
                 case bulletin:
-                    typer.echo(words_of(bulletin))
+                    echo(words_of(bulletin))
     except KeyboardInterrupt:
         _say(f"\ndetached; Ray job {ray_job} goes on\n\nhint: {how}")
         raise SystemExit(INTERRUPTED) from None

@@ -7,13 +7,12 @@ is said about the run to stderr.
 import json
 import os
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from pricon.cli.main import INTERRUPTED
+from pricon.cli.status import ago, columns, words_of_status
 from pricon.errors import LaunchError, PriconError, SpecError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
@@ -34,7 +33,7 @@ from pricon.launch.kubernetes.runs import (
     state_of,
 )
 from pricon.launch.kubernetes.sending import cancel_run
-from pricon.launch.kubernetes.status import Status, brief_status, report_of, status_of
+from pricon.launch.kubernetes.status import brief_status, report_of, status_of
 
 Run = Annotated[
     str,
@@ -67,7 +66,7 @@ def open_cluster(context: str | None, namespace: str | None) -> Cluster:
 
 
 def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
-    """List runs, the newest first.
+    """List runs, the newest first; what failed for good is `stopped`, as it is not tried again.
 
     Exit codes: 0, 2 an argument is wrong, 3 the cluster does not answer or refuses.
     """
@@ -77,8 +76,8 @@ def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJs
     elif not found:
         typer.echo("no runs", err=True)
     else:
-        rows = [(one.run, one.job, one.state, _ago(one.created)) for one in found]
-        typer.echo(_columns([("run", "job", "state", "submitted"), *rows]))
+        rows = [(one.run, one.job, one.state, ago(one.created)) for one in found]
+        typer.echo(columns([("run", "job", "state", "submitted"), *rows]))
 
 
 def show_status(
@@ -90,7 +89,7 @@ def show_status(
     does not answer or refuses.
     """
     status = status_of(open_cluster(context, namespace), run)
-    typer.echo(json.dumps(status.to_dict(), indent=2) if as_json else _status_text(status))
+    typer.echo(json.dumps(status.to_dict(), indent=2) if as_json else words_of_status(status))
 
 
 def show_logs(
@@ -120,7 +119,7 @@ def show_logs(
     lines = lines or _kept(cluster, ray_job)
     for line in lines:
         bulletin = read(line)
-        typer.echo(line if bulletin is None else words_of(bulletin))
+        echo(line if bulletin is None else words_of(bulletin))
     if not lines:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
@@ -179,9 +178,12 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
         return 0
     done, total = sum(cell.done for cell in status.cells), sum(cell.total for cell in status.cells)
     so_far = f", with {done} of {total} trials done" if total else ""
+    goes_on = "submitting its job again goes on where it was"
+    if status.state not in ENDED:
+        goes_on = f"`pricon logs -f {run}` waits for its end"
     raise LaunchError(
         f"run `{run}` has no report: it is {status.state}{so_far}",
-        f"`pricon status {run}` says more, `pricon logs -f {run}` waits for its end",
+        f"`pricon status {run}` says more, {goes_on}",
     )
 
 
@@ -211,13 +213,19 @@ def _tell(handle: str, heard: Heard) -> None:
             pass  # said as the outcome
         case Line(bulletin=bulletin):
             assert bulletin is not None
-            typer.echo(words_of(bulletin))
+            echo(words_of(bulletin))
         case Changed(state=state):
             typer.echo(f"run {handle}: {state}", err=True)
         case Waiting(reason=reason):
             _tell_reason(reason)
         case Note(text=text):
             typer.echo(text, err=True)
+
+
+def echo(words: str | None) -> None:
+    """Print what is meant for people."""
+    if words is not None:
+        typer.echo(words)
 
 
 def _tell_reason(reason: Reason | None) -> None:
@@ -239,62 +247,3 @@ def _tell_outcome(handle: str, outcome: Outcome) -> int:
 def _tell_folder(output: str | None) -> None:
     if output is not None:
         typer.echo(f"what it wrote is in {output}", err=True)
-
-
-def _status_text(status: Status) -> str:
-    lines = [f"run      {status.run}"]
-    if status.job:
-        lines.append(f"job      {status.job}")
-    attempt = f", attempt {status.attempts}" if status.attempts > 1 else ""
-    lines.append(f"state    {status.state}, submitted {_ago(status.created)}{attempt}")
-    if status.reason is not None:
-        lines.append(f"why      {status.reason.sentence}")
-        if status.reason.hint:
-            lines.append(f"         hint: {status.reason.hint}")
-    if status.outcome is not None and status.outcome.exit_code:
-        lines.append(f"error    {status.outcome.message or status.outcome.cause}")
-        if status.outcome.hint:
-            lines.append(f"         hint: {status.outcome.hint}")
-    if status.cells:
-        trials = status.to_dict()["trials"]
-        lines.append(
-            f"trials   {trials['done']} of {trials['total']} done, {trials['failed']} failed, "
-            f"{trials['left']} left"
-        )
-    if status.output is not None:
-        lines.append(f"output   {status.output}")
-    if status.cells:
-        lines += ["", _matrix(status)]
-    return "\n".join(lines)
-
-
-def _matrix(status: Status) -> str:
-    """Arms down, folds across: done of all, with what failed."""
-    folds = sorted({cell.fold for cell in status.cells})
-    rows: dict[str, list[str]] = {cell.arm: [cell.arm] for cell in status.cells}
-    for cell in status.cells:
-        failed = f" ({cell.failed} failed)" if cell.failed else ""
-        rows[cell.arm].append(f"{cell.done}/{cell.total}{failed}")
-    return _columns([["arm", *(f"fold {fold}" for fold in folds)], *rows.values()])
-
-
-def _columns(rows: Iterable[Iterable[str]]) -> str:
-    table = [[*row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
-
-
-def _ago(time: str) -> str:
-    """An RFC 3339 time as its distance from now.
-
-    >>> _ago("2000-01-01T00:00:00Z").endswith(" days ago")
-    True
-    """
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{max(seconds, 0)} seconds ago"

@@ -10,6 +10,7 @@ from pricon.launch.bulletins import (
     PlanBulletin,
     ProgressBulletin,
     ReportBulletin,
+    TrainingBulletin,
     TrialBulletin,
     read,
 )
@@ -25,6 +26,7 @@ class Cell:
         done: have their result.
         failed: failed for good.
         total: planned.
+        running: of those that are left, the ones for which a model trained when last heard of.
     """
 
     arm: str
@@ -32,6 +34,7 @@ class Cell:
     done: int
     failed: int
     total: int
+    running: int = 0
 
     @property
     def left(self) -> int:
@@ -46,12 +49,14 @@ class Account:
     Args:
         plan: what will run, or None before it.
         trials: what became of trials, by their ids.
+        training: what lanes train, by their index.
         report: what was found, or None before it.
         end: how the driver ended, or None before it.
     """
 
     plan: PlanBulletin | None = None
     trials: dict[str, TrialBulletin] = field(default_factory=dict)
+    training: dict[int, TrainingBulletin] = field(default_factory=dict)
     report: ReportBulletin | None = None
     end: EndBulletin | None = None
 
@@ -61,13 +66,15 @@ class Account:
         match bulletin:
             case PlanBulletin():
                 self.plan = bulletin
-                self.trials, self.report, self.end = {}, None, None
+                self.trials, self.training, self.report, self.end = {}, {}, None, None
             case TrialBulletin():
                 self.trials[bulletin.id] = bulletin
+            case TrainingBulletin(lane=lane):
+                self.training[lane] = bulletin
             case ReportBulletin():
                 self.report = bulletin
             case EndBulletin():
-                self.end = bulletin
+                self.training, self.end = {}, bulletin
         return bulletin
 
     def cells(self) -> list[Cell]:
@@ -78,17 +85,21 @@ class Account:
         said = Counter((trial.arm, trial.fold, trial.status) for trial in self.trials.values())
         for arm in plan.arms:
             for fold in plan.folds:
+                total = plan.trials[arm][fold]
+                done, failed = said[arm, fold, "finished"], said[arm, fold, "failed"]
+                trains = sum(one.trials.get(arm, {}).get(fold, 0) for one in self.training.values())
                 yield Cell(
                     arm=arm,
                     fold=fold,
-                    done=said[arm, fold, "finished"],
-                    failed=said[arm, fold, "failed"],
-                    total=plan.trials[arm][fold],
+                    done=done,
+                    failed=failed,
+                    total=total,
+                    running=min(trains, total - done - failed),
                 )
 
 
-def words_of(bulletin: Bulletin) -> str:
-    """A bulletin as people read it."""
+def words_of(bulletin: Bulletin) -> str | None:
+    """A bulletin as people read it; None: it is for the matrix alone."""
     match bulletin:
         case PlanBulletin(arms=arms, folds=folds, output=output):
             total = sum(sum(by_fold.values()) for by_fold in bulletin.trials.values())
@@ -100,6 +111,8 @@ def words_of(bulletin: Bulletin) -> str:
             why = f": {error}" if error else ""
             where = f"{bulletin.arm}, {stimulus}, fold {fold}, seed {seed}"
             return f"trial {bulletin.id} ({where}) {bulletin.status}{why}"
+        case TrainingBulletin():
+            return None
         case ProgressBulletin(text=text):
             return text
         case ReportBulletin(text=text, uri=uri):

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pricon.errors import LaunchError, PriconError, SpecError, TrainingError
+from pricon.launch.lanes import NoWorkersError
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
-Cause = Literal["done", "trials", "input", "infrastructure", "interrupted", "defect"]
-"""Why a driver ended. Only after `infrastructure` is there a point in trying again."""
+Cause = Literal["done", "trials", "input", "infrastructure", "capacity", "interrupted", "defect"]
+"""Why a driver ended. Only after `infrastructure` and `interrupted` another try may help."""
 
 
 class PlanBulletin(Spec):
@@ -107,6 +108,19 @@ class TrialBulletin(Spec):
         )
 
 
+class TrainingBulletin(Spec):
+    """What a lane trains from now on; it replaces what was said of this lane before."""
+
+    pricon: Literal["training"] = "training"
+    """Kind of bulletin."""
+
+    lane: int
+    """Index of the lane."""
+
+    trials: dict[str, dict[int, int]]
+    """Arm -> fold -> trials without a result for which one of their models trains; empty: none."""
+
+
 class ProgressBulletin(Spec):
     """How far the run is, in words."""
 
@@ -151,6 +165,11 @@ class EndBulletin(Spec):
     hint: str | None = None
     """How to go on."""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt would only say the same."""
+        return self.cause not in {"infrastructure", "interrupted"}
+
     @staticmethod
     def of_error(error: BaseException) -> "EndBulletin":
         """What is said of an error that ends a driver."""
@@ -162,6 +181,8 @@ class EndBulletin(Spec):
                 cause: Cause = "trials"
             case PriconError(exit_code=SpecError.exit_code):
                 cause = "input"
+            case NoWorkersError():  # whoever tries again waits as long again
+                cause = "capacity"
             case PriconError(exit_code=LaunchError.exit_code):
                 cause = "infrastructure"
             case _:
@@ -172,7 +193,14 @@ class EndBulletin(Spec):
         )
 
 
-Bulletin = PlanBulletin | TrialBulletin | ProgressBulletin | ReportBulletin | EndBulletin
+Bulletin = (
+    PlanBulletin
+    | TrialBulletin
+    | TrainingBulletin
+    | ProgressBulletin
+    | ReportBulletin
+    | EndBulletin
+)
 _BULLETIN: TypeAdapter[Bulletin] = TypeAdapter(Annotated[Bulletin, Field(discriminator="pricon")])
 
 

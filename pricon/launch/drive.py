@@ -1,12 +1,12 @@
 """The driver of a submission on a cluster: a job from its corpus to its report, told in bulletins.
 
-A cluster may start it again, after losing its machine or because KubeRay retries whatever failed.
-Finished stages are then passed over; an end that trying again would only repeat is on record, and
-is repeated in words instead.
+A cluster may start it again, after losing its machine. Finished stages are then passed over. An end
+that trying again would only repeat is on record, and is repeated in words, should that happen.
 """
 
 import time
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +19,16 @@ from pricon.launch.bulletins import (
     EndBulletin,
     PlanBulletin,
     ReportBulletin,
+    TrainingBulletin,
     TrialBulletin,
     read,
     write,
 )
-from pricon.launch.events import Event, LaneDone
+from pricon.launch.events import Event, LaneDone, PackBegun, StagesDone
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submission import Submission
 from pricon.launch.submit import View, approved_corpus, run, run_storage
+from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
@@ -55,7 +57,14 @@ class Words(Protocol):
         ...
 
 
-def drive(job_file: Path, submission: Submission, say: Say, words: Words, track: "Track") -> int:
+def drive(
+    job_file: Path,
+    submission: Submission,
+    say: Say,
+    words: Words,
+    track: "Track",
+    give_up: Callable[[], object] = lambda: None,
+) -> int:
     """Run the job in `job_file`; its exit code, which is also in the last bulletin.
 
     Args:
@@ -64,6 +73,7 @@ def drive(job_file: Path, submission: Submission, say: Say, words: Words, track:
         say: told every bulletin.
         words: of the command line.
         track: opens the tracker of a job.
+        give_up: called after the last bulletin of a failure that another try would only repeat.
     """
     log = _Log(say, submission)
     try:
@@ -72,8 +82,11 @@ def drive(job_file: Path, submission: Submission, say: Say, words: Words, track:
         end = EndBulletin.of_error(err)
         if end.cause == "defect":
             log.close(end)
+            give_up()
             raise
     log.close(end)
+    if end.exit_code and end.is_final:
+        give_up()
     return end.exit_code
 
 
@@ -101,7 +114,7 @@ def _drive(
     prepared = prepare(job, corpus, submission.folds)
     folder = run_storage(job, prepared.plan)
     say(PlanBulletin.of(prepared.plan, folder.uri))
-    view = _Telling(say, words.view(prepared))
+    view = _Telling(say, words.view(prepared), prepared.plan)
     tracker = track(job)
     try:
         report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
@@ -129,12 +142,15 @@ def _end(report: Report, view: "_Telling") -> EndBulletin:
 
 
 class _Telling:
-    """A view that also says every trial, once."""
+    """A view that also says every trial, once, and what lanes train."""
 
-    def __init__(self, say: Say, view: View) -> None:
+    def __init__(self, say: Say, view: View, plan: Plan) -> None:
         self.say = say
         self.view = view
+        self.plan = plan
         self.ended: dict[int, LaneDone] = {}
+        self.known: set[str] = set()  # trials with a result
+        self.busy: set[int] = set()
 
     def __enter__(self) -> "_Telling":
         self.view.__enter__()
@@ -149,13 +165,29 @@ class _Telling:
         self.view.__exit__(kind, error, trace)
 
     def finished(self, result: TrialResult) -> None:
+        self.known.add(result.trial.id)
         self.say(TrialBulletin.of(result))
         self.view.finished(result)
 
     def listen(self, event: Event) -> None:
+        match event:
+            case PackBegun(lane=lane, stages=stages):
+                self.busy.add(lane)
+                self.say(TrainingBulletin(lane=lane, trials=self._trials_of(stages)))
+            case StagesDone(lane=lane) | LaneDone(lane=lane) if lane in self.busy:
+                self.busy.remove(lane)
+                self.say(TrainingBulletin(lane=lane, trials={}))
         if isinstance(event, LaneDone) and event.error is not None:
             self.ended[event.lane] = event
         self.view.listen(event)
+
+    def _trials_of(self, stages: Sequence[str]) -> dict[str, dict[int, int]]:
+        """Trials without a result that need one of these stages: arm -> fold -> how many."""
+        trained, found = {*stages}, defaultdict[str, Counter[int]](Counter)
+        for trial in self.plan.trials:
+            if trial.id not in self.known and not trained.isdisjoint(trial.stages):
+                found[trial.arm][self.plan.cells[trial.cell].fold] += 1
+        return {arm: dict(folds) for arm, folds in found.items()}
 
 
 class _Log:
@@ -190,7 +222,7 @@ class _Log:
 
     def close(self, end: EndBulletin) -> None:
         """The last word. An end that another try would only repeat goes on record."""
-        if self._folder is not None and end.cause not in {"infrastructure", "interrupted"}:
+        if self._folder is not None and end.is_final:
             with suppress(CorpusError):  # then a retry finds out for itself
                 self._folder.write(f"{self._submission.id}.json", write(end).encode())
         self._lines.append(write(end))

@@ -5,6 +5,19 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PackBegun:
+    """A pack of stages begins to train, or goes on.
+
+    Args:
+        lane: index of the lane.
+        stages: ids.
+    """
+
+    lane: int
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochDone:
     """A pack has trained one more epoch.
 
@@ -55,5 +68,5 @@ class LaneDone:
     lost: bool = False
 
 
-Event = EpochDone | StagesDone | LaneDone
+Event = PackBegun | EpochDone | StagesDone | LaneDone
 Listen = Callable[[Event], None]

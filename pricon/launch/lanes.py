@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pricon.errors import LaunchError
 from pricon.launch.events import Listen
 from pricon.plan.plan import Plan
 from pricon.spec.job import JobSpec
@@ -31,6 +32,10 @@ def absolute(uri: str) -> str:
     return uri if "://" in uri else str(Path(uri).absolute())
 
 
+class NoWorkersError(LaunchError):
+    """A cluster has had no node for workers for longer than it was to be waited for."""
+
+
 class Lanes(Protocol):
     """Runs lanes and reports on them."""
 
@@ -41,6 +46,6 @@ class Lanes(Protocol):
         have ended.
 
         Raises:
-            LaunchError: nothing could be started.
+            LaunchError: nothing could be started, or there are no workers any more.
         """
         ...

@@ -84,6 +84,14 @@ class RayJobs:
                 return str(details.submission_id)
         return None
 
+    def find_entrypoint(self, word: str) -> str | None:
+        """The Ray job that has not ended yet and whose command has this word in it."""
+        jobs: list[JobDetails] = self._ask(self.client.list_jobs)
+        for details in jobs:
+            if not details.status.is_terminal() and word in details.entrypoint.split():
+                return None if details.submission_id is None else str(details.submission_id)
+        return None
+
     def follow(self, ray_job: str) -> Iterator[str]:
         """Lines of the driver's log, from the first to the last, each once."""
         num_read = 0

@@ -25,6 +25,7 @@ from pricon.errors import PriconError, StorageError
 from pricon.launch.events import LaneDone, Listen
 from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller
+from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine, Share
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
@@ -67,7 +68,8 @@ class RayLanes:
         """See `Lanes`.
 
         Raises:
-            LaunchError: there is no Ray, or one lane needs more than it has.
+            LaunchError: there is no Ray, one lane needs more than it has, or no node for workers
+                comes.
         """
         machine = self.connect()
         futures: dict[Future[None], Assignment] = {}
@@ -92,7 +94,8 @@ class RayLanes:
                     # Daemons: a `fit` that never hears of Ray's end must not keep us alive.
                     args = (future, slots, work)
                     threading.Thread(target=_settle, args=args, daemon=True).start()
-                _relay(futures, mailbox, listen)
+                nodes = WorkerNodes(self.resources.workers_within_s)
+                _relay(futures, mailbox, listen, nodes)
             finally:
                 is_over.set()
                 self._shut_down_unless_waited_for(futures)
@@ -131,11 +134,14 @@ class _Work:
     is_over: threading.Event
 
 
-def _relay(futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen) -> None:
+def _relay(
+    futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen, nodes: WorkerNodes
+) -> None:
     """Pass on what workers say until every lane has ended."""
     waiting = dict(futures)
     while waiting:
         time.sleep(POLL_S)
+        nodes.check()
         ended = [future for future in waiting if future.done()]
         for event in ray.get(mailbox.take.remote()):
             listen(event)

@@ -31,8 +31,13 @@ class Submission:
     reruns: bool = False
     is_tracked: bool = True
 
-    def command(self, job_file: str) -> str:
-        """What the head of a cluster runs."""
+    def command(self, job_file: str, *, gives_up: bool = False) -> str:
+        """What the head of a cluster runs.
+
+        Args:
+            job_file: on the head.
+            gives_up: where the cluster tries again whatever has failed.
+        """
         words = ["pricon", "drive", job_file, "--submission", self.id]
         if self.folds is not None:
             words += ["--only-folds", ",".join(map(str, self.folds))]
@@ -40,6 +45,8 @@ class Submission:
             words.append("--rerun")
         if not self.is_tracked:
             words.append("--no-track")
+        if gives_up:
+            words.append("--give-up")
         return " ".join(words)
 
 

@@ -11,7 +11,7 @@ import torch
 from pricon.corpus.reader import open_corpus
 from pricon.errors import CorpusError, StorageError, TrainingError
 from pricon.launch.environment import environment
-from pricon.launch.events import EpochDone, Listen, StagesDone
+from pricon.launch.events import EpochDone, Listen, PackBegun, StagesDone
 from pricon.launch.lanes import Assignment
 from pricon.plan.identity import identity
 from pricon.plan.plan import POSITION, Cell, Lane, Plan, Role, Stage
@@ -165,6 +165,8 @@ class _Worker:
             [stage.id for stage in stages],
             self.job.resources.checkpoint_interval_s,
         )
+        ids = tuple(stage.id for stage in stages)
+        self.listen(PackBegun(lane=self.lane.index, stages=ids))
         self._commit(stages, train_pack(work, checkpoints, self._teller(work)))
         if self.ranks.index == 0:
             checkpoints.clear()

@@ -141,8 +141,9 @@ class RetrySpec(ProfilePart):
     """How a run goes on after it lost something. Each kind of loss has its own budget."""
 
     cluster_failures: NonNegativeInt = 2
-    """New Ray clusters after the head, or all of a cluster, was lost. KubeRay makes them after an
-    error in a job too; the driver then repeats its words and trains nothing."""
+    """New Ray clusters after the head, or all of a cluster, was lost. None after an error of a job
+    or a defect: the driver then has its Ray job stopped, which KubeRay, unlike a failed one, leaves
+    alone. 0 leaves it failed."""
 
     lost_workers: NonNegativeInt = 2
     """Restarts of a lane that lost a worker. Overrides `resources.max_failures` of jobs that do not
@@ -195,8 +196,8 @@ class ClusterProfile(ProfilePart):
     """A run that takes longer is ended."""
 
     pending_limit_s: PositiveInt = 24 * 3600
-    """A run whose head has not started by then is ended. Waiting in a queue does not count, nor
-    does waiting for workers."""
+    """A run whose head has not started by then is ended, and one that has had no node for workers
+    for so long. Waiting in a queue does not count."""
 
     keep_s: NonNegativeInt = 300
     """How long the pods of an ended run stay, so that `pricon status` can say what ended them. Its

@@ -1,5 +1,6 @@
 """`pricon drive`, as the entrypoint of a cluster calls it."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def test_an_error_is_a_bulletin_too(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "20 folds asked for" in str(end.message)
     assert driven(tmp_path / "none.yaml") == 2
     assert "job file not found" in capsys.readouterr().out
+
+
+def test_giving_up_where_no_ray_job_is_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:9")
+    job = write_job(tmp_path / "job.yaml", tiny_document(tmp_path, folds={"count": 20}))
+    before = signal.getsignal(signal.SIGTERM)
+    assert driven(job, "--give-up") == 2
+    assert isinstance(read(capsys.readouterr().out.splitlines()[-1]), EndBulletin)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_wrong_option_is_told_on_stderr(

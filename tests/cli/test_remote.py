@@ -18,7 +18,7 @@ from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
 from tests.launch.kubernetes.clusters import make_profile
 from tests.launch.kubernetes.operator import Operator, end, plan, progress, report
-from tests.launch.test_ray_jobs import with_token
+from tests.launch.tokens import with_token
 from tests.raycluster import TOKEN, RayCluster
 from tests.tiny import build, tiny_document, tiny_job
 

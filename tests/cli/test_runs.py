@@ -27,6 +27,7 @@ from tests.launch.kubernetes.operator import (
     plan,
     ray_job,
     report,
+    training,
     trial,
 )
 
@@ -74,13 +75,15 @@ def test_an_empty_list(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> No
 def test_the_status_is_a_matrix(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.start()
     operator.say(plan(), trial("a", "e2e", 0), trial("b", "pricon", 1, error="no"))
+    operator.say(training(2, pricon={1: 1}))
     assert pricon("status", HANDLE) == 0
     shown = capsys.readouterr().out
     assert f"run      {HANDLE}\njob      tiny\nstate    running, submitted " in shown
-    assert "trials   1 of 6 done, 1 failed, 4 left" in shown
+    assert "trials   1 of 6 done, 1 failed, 4 left, 1 of them running" in shown
     assert f"output   {FOLDER}" in shown
     assert shown.endswith(
-        "\n\narm     fold 0  fold 1\ne2e     1/1     0/1\npricon  0/2     0/2 (1 failed)\n"
+        "\n\narm     fold 0  fold 1\ne2e     1/1     0/1\n"
+        "pricon  0/2     0/2 (1 failed, 1 running)\n"
     )
     assert pricon("status", HANDLE, "--json") == 0
     assert json.loads(capsys.readouterr().out)["trials"]["left"] == 4
@@ -110,7 +113,7 @@ def test_the_status_says_what_went_wrong(
 
 def test_the_log_in_words(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.start()
-    operator.say("ordinary", plan(), REPORT)
+    operator.say("ordinary", plan(), training(0, e2e={0: 1}), training(0), REPORT)
     operator.finish()
     assert pricon("logs", HANDLE) == 0
     shown = capsys.readouterr()
@@ -164,7 +167,7 @@ def test_following_ends_with_the_run_s_exit_code(
     last: str, code: int, error: str, operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     operator.start()
-    operator.say(plan(), "ordinary", trial("a", "e2e", 0), last)
+    operator.say(plan(), "ordinary", training(0, e2e={0: 1}), trial("a", "e2e", 0), last)
     operator.finish()
     assert pricon("logs", "-f", HANDLE) == code
     shown = capsys.readouterr()
@@ -225,11 +228,25 @@ def test_results(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None
     assert pricon("results", HANDLE) == 3
     error = capsys.readouterr().err
     assert f"run `{HANDLE}` has no report: it is running, with 1 of 6 trials done" in error
-    assert f"hint: `pricon status {HANDLE}` says more" in error
+    hint = f"hint: `pricon status {HANDLE}` says more, "
+    assert f"{hint}`pricon logs -f {HANDLE}` waits for its end" in error
     operator.say(REPORT)
     assert pricon("results", HANDLE) == 0
     shown = capsys.readouterr().out
     assert shown == f"pricon 0.61  e2e 0.58\nreport   {FOLDER}/report.html\n"
+
+
+def test_nobody_waits_for_results_of_what_has_failed(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.start()
+    operator.say(plan())
+    operator.finish("FAILED", "Failed")
+    assert pricon("results", HANDLE) == 3
+    error = capsys.readouterr().err
+    assert "it is failed, with 0 of 6 trials done" in error
+    assert "says more, submitting its job again goes on where it was" in error
+    assert "logs -f" not in error
 
 
 def test_results_that_are_not_whole(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

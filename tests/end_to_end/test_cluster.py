@@ -60,10 +60,11 @@ def tracking(tmp_path: Path) -> Iterator[MlflowServer]:
     server.stop()
 
 
-@pytest.fixture
-def run(tmp_path: Path, s3: StorageSpec, s3_uri: str, tracking: MlflowServer) -> RenderedRun:
+def rendered(
+    folder: Path, s3: StorageSpec, s3_uri: str, tracking: str, **changes: Any
+) -> RenderedRun:
     """The tiny job, rendered for a cluster of these servers."""
-    document = tiny_document(tmp_path, resources={"lanes": 2}, target="kubernetes")
+    document = tiny_document(folder, resources={"lanes": 2}, target="kubernetes", **changes)
     document["arms"] = ["majority", "e2e", "lupi", "pricon"]
     del document["output"], document["corpus"]["uri"]
     profile = make_profile(
@@ -74,9 +75,15 @@ def run(tmp_path: Path, s3: StorageSpec, s3_uri: str, tracking: MlflowServer) ->
             "region": s3.region,
             "secretName": "objects",
         },
-        tracking={"uri": tracking.uri, "secretName": "tracking"},
+        tracking={"uri": tracking, "secretName": "tracking"},
     )
     return render(JobSpec.model_validate(document), profile, Submission(id="first"))
+
+
+@pytest.fixture
+def run(tmp_path: Path, s3: StorageSpec, s3_uri: str, tracking: MlflowServer) -> RenderedRun:
+    """A run that ends well."""
+    return rendered(tmp_path, s3, s3_uri, tracking.uri)
 
 
 def environment_of(template: Mapping[str, Any]) -> dict[str, str]:
@@ -135,6 +142,15 @@ class Pods:
         return subprocess.run(
             command, env=outside, capture_output=True, text=True, check=False, timeout=400
         )
+
+    def status(self) -> str:
+        """Of the Ray job, as the operator asks for it."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.dashboard}/api/jobs/tiny",
+            headers={"Authorization": f"Bearer {AUTH['RAY_AUTH_TOKEN']}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(json.load(answer)["status"])
 
     def _start(
         self, group: Mapping[str, Any], more: Mapping[str, Any], flag: str, files: Any
@@ -202,6 +218,7 @@ def test_a_run_by_the_clusters_own_entrypoint(
         pods = Pods(run, log)
         with started(pods):
             done = pods.submit()
+            assert pods.status() == "SUCCEEDED"
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     said = [bulletin for line in lines if (bulletin := read(line)) is not None]
@@ -224,3 +241,25 @@ def test_a_run_by_the_clusters_own_entrypoint(
     for secret in (PASSWORD, SECRET_KEY):
         assert secret not in done.stdout + done.stderr
         assert secret not in (tmp_path / "pods.log").read_text(errors="replace")
+
+
+@needs_pods
+@pytest.mark.s3
+@pytest.mark.ray
+def test_a_mistake_leaves_the_operator_nothing_to_try_again(
+    s3: StorageSpec, s3_uri: str, tmp_path: Path
+) -> None:
+    """KubeRay makes a new cluster for a Ray job that FAILED; STOPPED is Complete for it."""
+    nowhere = "http://127.0.0.1:9"  # not asked before the plan stands
+    run = rendered(tmp_path, s3, s3_uri, nowhere, folds={"count": 20})
+    with (tmp_path / "pods.log").open("wb") as log:
+        pods = Pods(run, log)
+        with started(pods):
+            done = pods.submit()
+            assert pods.status() == "STOPPED"
+    assert done.returncode == 0, "so the submitter's Job is complete as well"
+    said = [bulletin for line in done.stdout.splitlines() if (bulletin := read(line)) is not None]
+    end = said[-1]
+    assert isinstance(end, EndBulletin)
+    assert (end.exit_code, end.cause) == (2, "input")
+    assert "20 folds asked for" in str(end.message)

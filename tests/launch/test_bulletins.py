@@ -11,10 +11,12 @@ from pricon.launch.bulletins import (
     PlanBulletin,
     ProgressBulletin,
     ReportBulletin,
+    TrainingBulletin,
     TrialBulletin,
     read,
     write,
 )
+from pricon.launch.lanes import NoWorkersError
 from pricon.plan.trials import plan_trials
 from pricon.report.results import TrialResult
 from tests.plan.problem import job, summary
@@ -48,6 +50,7 @@ def test_a_trial_finishes_or_does_not() -> None:
     [
         PlanBulletin.of(PLAN, "runs/tiny/1"),
         TrialBulletin.of(result(status="failed", error='said "no"\nand left')),
+        TrainingBulletin(lane=3, trials={"e2e": {0: 1, 4: 2}}),
         ProgressBulletin(text="1 of 2 trials"),
         ReportBulletin(text="a\n  table", complete=True, uri="s3://b/r"),
         EndBulletin(exit_code=2, cause="input", message="wrong", hint="mend it"),
@@ -75,6 +78,7 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
         (CorpusError("damaged"), "input", 2),
         (StorageError("away"), "infrastructure", 3),
         (LaunchError("no Ray"), "infrastructure", 3),
+        (NoWorkersError("none came"), "capacity", 3),
         (TrainingError("leak"), "trials", 1),
         (KeyboardInterrupt(), "interrupted", 130),
         (ZeroDivisionError("1 / 0"), "defect", 70),
@@ -83,5 +87,6 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
 def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) -> None:
     end = EndBulletin.of_error(error)
     assert (end.cause, end.exit_code) == (cause, exit_code)
+    assert end.is_final is (cause in {"input", "trials", "capacity", "defect"})
     goes_on = "submit again to go on: finished trials are kept"
     assert end.hint == (goes_on if exit_code == 130 else getattr(error, "hint", None))

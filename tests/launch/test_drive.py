@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.bulletins import Bulletin, EndBulletin, PlanBulletin, ReportBulletin, read
+from pricon.launch.bulletins import (
+    Bulletin,
+    EndBulletin,
+    PlanBulletin,
+    ReportBulletin,
+    TrainingBulletin,
+    read,
+)
 from pricon.launch.drive import drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
@@ -50,18 +57,29 @@ def document(tmp_path: Path) -> dict[str, Any]:
 def driven(
     document: Mapping[str, Any], folder: Path, submission: str = "s1", track: Any = untracked
 ) -> list[Bulletin]:
+    """What a driver says, the last of it before it gives up, if it does."""
     said: list[Bulletin] = []
+    given_up: list[Bulletin] = []
     job = write_job(folder / "job.yaml", dict(document))
-    code = drive(job, Submission(id=submission), said.append, Words(), track)
+    code = drive(
+        job, Submission(id=submission), said.append, Words(), track,
+        lambda: given_up.append(said[-1]),
+    )  # fmt: skip
     end = said[-1]
     assert isinstance(end, EndBulletin)
     assert end.exit_code == code
+    assert given_up == ([end] if code and end.is_final else [])
     return said
 
 
 def test_a_run_is_told_from_plan_to_end(document: dict[str, Any], tmp_path: Path) -> None:
     said = driven(document, tmp_path)
-    assert [bulletin.pricon for bulletin in said] == ["plan", *["trial"] * 4, "report", "end"]
+    trained = ["training", "trial", "trial", "training"]
+    kinds = ["plan", "trial", "trial", *trained, "report", "end"]
+    assert [bulletin.pricon for bulletin in said] == kinds
+    begun, over = (one for one in said if isinstance(one, TrainingBulletin))
+    assert begun == TrainingBulletin(lane=0, trials={"e2e": {0: 1, 1: 1}})
+    assert over == TrainingBulletin(lane=0, trials={})
     plan, report, end = said[0], said[-2], said[-1]
     assert isinstance(plan, PlanBulletin)
     assert isinstance(report, ReportBulletin)
@@ -167,9 +185,14 @@ def test_a_defect_is_raised_and_not_tried_again(
         raise ZeroDivisionError("1 / 0")
 
     said: list[Bulletin] = []
+    given_up: list[Bulletin] = []
     job = write_job(tmp_path / "job.yaml", document)
     with pytest.raises(ZeroDivisionError):
-        drive(job, Submission(id="s1"), said.append, Words(), broken)
+        drive(
+            job, Submission(id="s1"), said.append, Words(), broken,
+            lambda: given_up.append(said[-1]),
+        )  # fmt: skip
     end = said[-1]
+    assert given_up == [end]
     assert end == EndBulletin(exit_code=70, cause="defect", message="ZeroDivisionError: 1 / 0")
     assert driven(document, tmp_path) == [end]

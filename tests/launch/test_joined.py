@@ -72,6 +72,35 @@ def test_a_lost_node_costs_no_retry(job: JobSpec, cluster: RayCluster, tmp_path:
 
 
 @pytest.mark.ray
+def test_a_run_for_which_no_worker_comes_ends(
+    job: JobSpec, cluster: RayCluster, tmp_path: Path
+) -> None:
+    """It ends by itself, and says that trying again would take as long."""
+    resources = job.resources.model_copy(update={"workers_within_s": 3, "pool": "cpu"})
+    update = {"target": "ray", "arms": ("majority",), "resources": resources}
+    file = tmp_path / "job.yaml"
+    file.write_text(dump_job(job.model_copy(update=update)), encoding="utf-8")
+    cluster.kill_worker()
+    try:
+        done = subprocess.run(
+            [*PRICON, "drive", str(file), "--submission", "s1"],
+            env=dict(cluster.environment),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+    finally:
+        cluster.start_worker()
+    end = read(done.stdout.splitlines()[-1])
+    assert isinstance(end, EndBulletin), done.stderr[-2000:]
+    assert (done.returncode, end.exit_code, end.cause) == (3, 3, "capacity")
+    assert end.message == "no node for workers has come within 3 s"
+    assert "`resources.workers_within_s`" in str(end.hint)
+
+
+@pytest.mark.ray
 def test_no_cluster_to_join(tmp_path: Path, job: JobSpec) -> None:
     asked = job.model_copy(update={"target": "ray", "arms": ("majority",)})
     file = tmp_path / "job.yaml"

@@ -2,10 +2,8 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from ray._private.authentication_test_utils import reset_auth_token_state
 from ray.job_submission import JobStatus
 
 from pricon.errors import LaunchError
@@ -14,21 +12,10 @@ from pricon.launch.ray_jobs import RayJobs
 from pricon.launch.submission import Submission, handle_of
 from pricon.spec.job import JobSpec
 from tests.launch.rehearsal import stage_files
+from tests.launch.tokens import with_token
 from tests.raycluster import TOKEN, RayCluster
 
 pytestmark = pytest.mark.ray
-
-
-@contextmanager
-def with_token(token: str | None) -> Iterator[None]:
-    """This process as one that has a token; Ray reads it once and remembers it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled" if token is None else "token")
-        if token is not None:
-            patch.setenv("RAY_AUTH_TOKEN", token)
-        reset_auth_token_state()
-        yield
-    reset_auth_token_state()
 
 
 @pytest.fixture

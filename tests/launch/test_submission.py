@@ -38,6 +38,8 @@ def test_the_driver_is_told_all_that_was_wished() -> None:
     assert Submission(id="a").command("job.yaml") == "pricon drive job.yaml --submission a"
     wish = Submission(id="a", folds=(0, 2), reruns=True, is_tracked=False)
     assert wish.command("j") == "pricon drive j --submission a --only-folds 0,2 --rerun --no-track"
+    retried = Submission(id="a").command("j", gives_up=True)
+    assert retried == "pricon drive j --submission a --give-up"
 
 
 def test_every_submission_is_its_own() -> None:

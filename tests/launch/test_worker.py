@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pricon.corpus.reader import open_corpus
-from pricon.launch.events import EpochDone, Event, StagesDone
+from pricon.launch.events import EpochDone, Event, PackBegun, StagesDone
 from pricon.launch.lanes import Assignment
 from pricon.launch.worker import members_at_most, packs_of, run_lane
 from pricon.plan.plan import Plan, Stage, Trial
@@ -157,6 +157,20 @@ def test_every_epoch_is_told(job: JobSpec) -> None:
         assert [event.epoch for event in told] == list(range(1, len(told) + 1))
         assert {(event.epochs, event.members) for event in told} == {(3, 2)}
         assert all(0 < (event.validation_loss or 0) < 5 for event in told)
+
+
+def test_what_begins_is_told_before_its_epochs_and_ends(job: JobSpec) -> None:
+    job, plan = planned(job, "majority", "lupi")
+    events = worked(job, plan)
+    told = [event for event in events if not isinstance(event, EpochDone)]
+    majorities, *rest = told
+    assert isinstance(majorities, StagesDone), "counted at once, so it does not begin"
+    assert [type(event) for event in rest] == [PackBegun, StagesDone] * 2
+    for begun, done in zip(rest[::2], rest[1::2], strict=True):
+        assert isinstance(begun, PackBegun)
+        assert isinstance(done, StagesDone)
+        assert begun.stages == done.committed
+        assert isinstance(events[events.index(begun) + 1], EpochDone)
 
 
 def test_a_teacher_that_nobody_waits_for_is_not_trained_again(job: JobSpec) -> None:

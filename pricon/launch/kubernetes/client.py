@@ -8,10 +8,7 @@ What the API server refuses becomes words in `pricon.launch.kubernetes.refusals`
 
 import json
 import logging
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from random import SystemRandom
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -20,6 +17,7 @@ from urllib3.exceptions import HTTPError, SSLError
 
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import Access
+from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     Answer,
     BrokenStreamError,
@@ -44,35 +42,6 @@ EVENTS = Kind(api="api/v1", plural="events", word="Event")
 _RETRY_AFTER_AT_MOST_S = 60.0
 _PAGE = 500
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long is waited for what, in seconds.
-
-    Args:
-        attempts: tries of a request that the server may answer another time.
-        first_s: pause after the first of them; doubles each time.
-        most_s: longest pause.
-        connect_s: for a connection.
-        read_s: for the next bytes of an answer.
-        quiet_s: for the next bytes of a log or a watch. Proxies drop quiet connections without a
-            word, so one that was quiet for so long is opened again.
-        gone_s: for an object that was deleted to go away.
-    """
-
-    attempts: int = 6
-    first_s: float = 0.5
-    most_s: float = 8.0
-    connect_s: float = 5.0
-    read_s: float = 20.0
-    quiet_s: float = 60.0
-    gone_s: float = 180.0
-
-    def pause(self, attempt: int, asked_s: float = 0.0) -> None:
-        """Sleep before try number `attempt + 1`, at least as long as the server asked."""
-        spread = SystemRandom().uniform(0.8, 1.2)  # many followers must not come back at once
-        time.sleep(max(asked_s, spread * min(self.most_s, self.first_s * 2.0**attempt)))
 
 
 class Cluster:

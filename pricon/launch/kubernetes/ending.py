@@ -19,7 +19,7 @@ from pricon.launch.kubernetes.pods import (
     pool_of,
     role_of,
 )
-from pricon.launch.kubernetes.runs import state_of
+from pricon.launch.kubernetes.runs import State, state_of
 
 _TAKEN = {
     "PreemptionByScheduler": "made room for a pod of higher priority",
@@ -50,7 +50,17 @@ class Outcome:
 
 def is_final(end: EndBulletin | None) -> bool:
     """Whether another attempt would only say the same."""
-    return end is not None and end.cause not in {"infrastructure", "interrupted"}
+    return end is not None and end.is_final
+
+
+def state_told(ray_job: Object, end: EndBulletin | None) -> State:
+    """The state of a run, as its driver's last words put it.
+
+    A driver that has failed for good has its Ray job stopped, so that KubeRay does not try again.
+    """
+    state = state_of(ray_job)
+    has_failed = end is not None and end.is_final and end.exit_code != 0
+    return "failed" if state == "stopped" and has_failed else state
 
 
 def outcome_of(ray_job: Object, end: EndBulletin | None, reason: Reason | None = None) -> Outcome:
@@ -74,9 +84,11 @@ def outcome_of(ray_job: Object, end: EndBulletin | None, reason: Reason | None =
             return Outcome(exit_code=0, cause="done")
         case "stopped":
             return Outcome(
-                exit_code=LaunchError.exit_code, cause="interrupted", message="the run was stopped",
+                exit_code=LaunchError.exit_code,
+                cause="interrupted",
+                message="the run was stopped, by somebody or by its driver, whose words are gone",
                 hint=again,
-            )  # fmt: skip
+            )
     if reason is None:
         said = " ".join(str(status.get("message") or "").split())
         reason = Reason(sentence=said or "the driver ended without a word")

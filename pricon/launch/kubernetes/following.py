@@ -12,12 +12,12 @@ from pricon.errors import LaunchError
 from pricon.launch.account import Account
 from pricon.launch.bulletins import Bulletin
 from pricon.launch.kubernetes.client import EVENTS, Cluster, Object
-from pricon.launch.kubernetes.ending import Outcome, is_final, outcome_of, why_ended
+from pricon.launch.kubernetes.ending import Outcome, is_final, outcome_of, state_told, why_ended
 from pricon.launch.kubernetes.listening import Listeners, LogLine, LogRead, Note, PodsSeen, RunSeen
 from pricon.launch.kubernetes.pending import why_pending
-from pricon.launch.kubernetes.pods import Reason, name_of, phase_of, since
+from pricon.launch.kubernetes.pods import Reason, name_of, phase_of, role_of, since
 from pricon.launch.kubernetes.refusals import ForbiddenError, UnansweredError
-from pricon.launch.kubernetes.runs import ENDED, State, get_run, state_of
+from pricon.launch.kubernetes.runs import ENDED, State, get_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class _Follower:
 
     def _change(self, ray_job: Object) -> Iterator[Heard]:
         self.ray_job = ray_job
-        state = state_of(ray_job)
+        state = state_told(ray_job, self.account.end)
         if state != self.state:
             self.state = state
             yield Changed(state=state)
@@ -153,7 +153,9 @@ class _Follower:
             return
         self.asked = now
         pods = since(self.ray_job, self.listeners.pods)
+        workers = [pod for pod in pods if role_of(pod) == "worker" and phase_of(pod) == "Running"]
         is_waiting = self.state != "running" or any(phase_of(pod) == "Pending" for pod in pods)
+        is_waiting = is_waiting or not workers  # a quota leaves no pod that could be pending
         reason = why_pending(self.ray_job, pods, self._events()) if is_waiting else None
         if reason != self.reason:
             self.reason = reason
@@ -161,7 +163,7 @@ class _Follower:
 
     def _events(self) -> list[Object]:
         try:
-            return events_of(self.cluster, self.ray_job)
+            return events_of(self.listeners.cluster, self.ray_job)
         except UnansweredError:
             return []
 

@@ -15,7 +15,10 @@ from pricon.launch.kubernetes.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.kubernetes.pods import name_of, since
 from pricon.launch.kubernetes.rayjob import RUN_LABEL
 from pricon.launch.kubernetes.refusals import UnansweredError, UnreadableLogError
-from pricon.launch.kubernetes.watching import Connection, snapshots
+from pricon.launch.kubernetes.watching import LOST_AFTER_S, Connection, snapshots
+
+_LOG = "log"
+"""Name under which the connection knows the thread that reads the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Listeners:
         cluster: where.
         ray_job: of the run, as it was at first.
         tick_s: between two looks for another submitter pod.
+        lost_after_s: so long may the API server not answer.
         heard: what was heard, in order: of the types above, or an error.
         stop: ends all threads, each at the next thing it hears.
         ended: set by who has seen the run end, so that the log may end as well.
@@ -68,6 +72,7 @@ class Listeners:
     cluster: Cluster
     ray_job: Object
     tick_s: float
+    lost_after_s: float = LOST_AFTER_S
     heard: "queue.SimpleQueue[object]" = field(default_factory=queue.SimpleQueue)
     stop: Event = field(default_factory=Event)
     ended: Event = field(default_factory=Event)
@@ -79,11 +84,16 @@ class Listeners:
         return name_of(self.ray_job)
 
     def start(self) -> None:
-        """Begin to listen."""
-        connection = Connection(lambda text: self.heard.put(Note(text=text)))
+        """Begin to listen. Who asks by itself again needs no second clock, nor second words."""
+        patience = self.cluster.patience
+        connection = Connection(self._note, patience, self.lost_after_s)
+        self.cluster = Cluster(self.cluster.access, patience.hasty)
         for listen in (self._to_run, self._to_pods, self._to_log):
             work = partial(self._guarded, partial(listen, connection))
             Thread(target=work, daemon=True, name=f"pricon{listen.__name__}").start()
+
+    def _note(self, text: str) -> None:
+        self.heard.put(Note(text=text))
 
     def _guarded(self, listen: Callable[[], None]) -> None:
         """An error of a thread is raised where the run is followed."""
@@ -126,20 +136,19 @@ class Listeners:
         while True:
             try:
                 for text in log.follow(self.stop):
-                    connection.works()
+                    connection.works(_LOG)
                     is_told = False
                     self.heard.put(LogLine(text=text))
             except UnreadableLogError as err:
-                connection.works()
+                connection.works(_LOG)  # its node is what does not; no word about other requests
                 if not is_told:
                     is_told = True
-                    self.heard.put(Note(text=f"{err.message}; trying again"))
+                    self._note(f"{err.message}; trying again")
                 if any(pod["metadata"]["uid"] != log.uid for pod in self._submitters()[-1:]):
                     return  # a lost node keeps its pod for minutes, and the run has gone on
                 self.stop.wait(self.cluster.patience.most_s)
             except UnansweredError as err:
-                connection.failed(err)
-                self.stop.wait(self.tick_s)
+                self.stop.wait(connection.failed(_LOG, err))
             else:
-                connection.works()
+                connection.works(_LOG)
                 return

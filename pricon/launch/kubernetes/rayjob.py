@@ -85,8 +85,9 @@ def _ray_job_spec(
     job: JobSpec, profile: ClusterProfile, submission: Submission, labels: Object
 ) -> Object:
     is_queued = job.resources.queue is not None
+    tries_again = profile.retries.cluster_failures > 0
     spec = {
-        "entrypoint": submission.command(f"{JOB_FOLDER}/job.yaml"),
+        "entrypoint": submission.command(f"{JOB_FOLDER}/job.yaml", gives_up=tries_again),
         "submissionMode": "K8sJobMode",
         "submitterConfig": {"backoffLimit": 0},
         "submitterPodTemplate": _prioritised(submitter_pod(profile, labels), job),

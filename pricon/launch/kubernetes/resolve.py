@@ -72,6 +72,7 @@ def _resources(
         "pool": pool_name,
         "queue": resources.queue or profile.queue,
         "priority_class": resources.priority_class or profile.priority_class,
+        "workers_within_s": resources.workers_within_s or profile.pending_limit_s,
         "gpus_per_worker": min(1, pool.gpus) if given is None else given,
     }
     if "max_failures" not in resources.model_fields_set:

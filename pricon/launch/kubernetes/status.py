@@ -1,12 +1,12 @@
 """The status of a run: its state, why it waits or ended, and its trials as a matrix arm x fold."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pricon.launch.account import Account, Cell
 from pricon.launch.kubernetes.client import PODS, Cluster, Object
-from pricon.launch.kubernetes.ending import Outcome, outcome_of, why_ended
+from pricon.launch.kubernetes.ending import Outcome, outcome_of, state_told, why_ended
 from pricon.launch.kubernetes.following import events_of
 from pricon.launch.kubernetes.pending import why_pending
 from pricon.launch.kubernetes.pods import Reason, name_of, since
@@ -43,11 +43,10 @@ class Status:
     output: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `cells` with their `left`."""
+        """For JSON; `cells` with their `left`, of which `running` is a part."""
         cells = [{**asdict(cell), "left": cell.left} for cell in self.cells]
-        totals = {
-            key: sum(cell[key] for cell in cells) for key in ("done", "failed", "left", "total")
-        }
+        counts = ("done", "failed", "running", "left", "total")
+        totals = {key: sum(cell[key] for cell in cells) for key in counts}
         return {**asdict(self), "cells": cells, "trials": totals}
 
 
@@ -61,17 +60,20 @@ def status_of(cluster: Cluster, handle: str) -> Status:
     account = read_log(cluster, ray_job)
     pods = since(ray_job, cluster.find(PODS, f"{RUN_LABEL}={handle}"))
     events = events_of(cluster, ray_job)
-    state = state_of(ray_job)
+    state = state_told(ray_job, account.end)
     outcome = reason = None
     if state in ENDED:
         outcome = outcome_of(ray_job, account.end, why_ended(ray_job, pods, events))
     else:
         reason = why_pending(ray_job, pods, events)
+    cells = account.cells()
+    if state != "running":  # a driver that was killed could not say that nothing trains any more
+        cells = [replace(cell, running=0) for cell in cells]
     return Status(
-        **_facts(ray_job),
+        **{**_facts(ray_job), "state": state},
         reason=reason,
         outcome=outcome,
-        cells=account.cells(),
+        cells=cells,
         output=_folder(account, ray_job),
     )
 

@@ -6,10 +6,12 @@ anew, with all objects, when it broke or its version was too old.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from threading import Event, Lock
 
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import Cluster, Object
+from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     BrokenStreamError,
     Kind,
@@ -17,7 +19,8 @@ from pricon.launch.kubernetes.refusals import (
     UnknownKindError,
 )
 
-_LOST_AFTER_S = 15 * 60.0
+LOST_AFTER_S = 15 * 60.0
+"""So long may a server not answer before whoever listens is told that it is lost."""
 _FORGOTTEN_S = 60.0
 """So long may a server that was started again not know yet what others have defined."""
 
@@ -25,39 +28,56 @@ _FORGOTTEN_S = 60.0
 class Connection:
     """Whether the API server answers; says so when that changes, and gives up after a while.
 
-    Several threads may share one.
+    Several listeners share one. Each has a clock of its own, so that what still answers one of them
+    (a log that a node refuses, say) is no sign of life for the others; what all see is said once.
 
     Args:
         say: told in words.
-        lost_after_s: so long without an answer is the end.
+        patience: how long is waited between two tries.
+        lost_after_s: so long without an answer to one listener is the end.
     """
 
-    def __init__(self, say: Callable[[str], None], lost_after_s: float = _LOST_AFTER_S) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        patience: Patience,
+        lost_after_s: float = LOST_AFTER_S,
+    ) -> None:
         self._say = say
         self._lost_after_s = lost_after_s
-        self._down_since: float | None = None
+        self._patience = patience
+        self._down: dict[str, _Outage] = {}
         self._lock = Lock()
 
-    def works(self) -> None:
-        """The server has answered."""
+    def works(self, listener: str) -> None:
+        """The server has answered this listener."""
         with self._lock:
-            if self._down_since is not None:
-                self._down_since = None
+            if self._down.pop(listener, None) is not None and not self._down:
                 self._say("the API server answers again")
 
-    def failed(self, error: LaunchError) -> None:
-        """The server has not answered.
+    def failed(self, listener: str, error: LaunchError) -> float:
+        """The server has not answered this listener; seconds to wait before it tries again.
 
         Raises:
             LaunchError: the same error, where this has been so for long.
         """
         now = time.monotonic()
         with self._lock:
-            if self._down_since is None:
-                self._down_since = now
+            if not self._down:
                 self._say(f"{error.message}; the run goes on, trying again")
-            elif now - self._down_since > self._lost_after_s:
+            outage = self._down.setdefault(listener, _Outage(since=now))
+            if now - outage.since > self._lost_after_s:
                 raise error
+            outage.tries += 1
+            return self._patience.pause_s(outage.tries)
+
+
+@dataclass(slots=True)
+class _Outage:
+    """Since when a listener has no answer, and how often it has asked."""
+
+    since: float
+    tries: int = -1
 
 
 def snapshots(
@@ -73,7 +93,7 @@ def snapshots(
         cluster: where.
         kind: of the objects.
         selection: `labelSelector` or `fieldSelector`.
-        connection: told whether the server answers.
+        connection: told, under the plural of `kind`, whether the server answers.
         stop: ends it.
 
     Raises:
@@ -83,7 +103,7 @@ def snapshots(
     while not stop.is_set():
         try:
             found, version = cluster.listing(kind, selection)
-            connection.works()
+            connection.works(kind.plural)
             is_known, forgotten_at = True, None
             objects = {str(one["metadata"]["name"]): one for one in found}
             yield dict(objects)
@@ -105,5 +125,4 @@ def snapshots(
                 raise
             stop.wait(cluster.patience.first_s)
         except UnansweredError as err:
-            connection.failed(err)
-            stop.wait(cluster.patience.first_s)
+            stop.wait(connection.failed(kind.plural, err))

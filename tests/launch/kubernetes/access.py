@@ -5,8 +5,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pricon.launch.kubernetes.client import Cluster, Patience
+from pricon.launch.kubernetes.client import Cluster
 from pricon.launch.kubernetes.kubeconfig import open_access
+from pricon.launch.kubernetes.patience import Patience
 from tests.launch.kubernetes.apiserver import TOKEN
 from tests.launch.kubernetes.apistore import NAMESPACE
 

@@ -11,6 +11,7 @@ from pricon.launch.bulletins import (
     PlanBulletin,
     ProgressBulletin,
     ReportBulletin,
+    TrainingBulletin,
     TrialBulletin,
     write,
 )
@@ -127,6 +128,11 @@ def trial(name: str, arm: str, fold: int, error: str | None = None) -> str:
     status: Literal["finished", "failed"] = "failed" if error else "finished"
     where = {"arm": arm, "stimulus": "heist", "fold": fold, "seed": 0}
     return write(TrialBulletin(id=name, **where, status=status, error=error))
+
+
+def training(lane: int, **trials: dict[int, int]) -> str:
+    """A driver says what a lane trains: arm -> fold -> trials."""
+    return write(TrainingBulletin(lane=lane, trials=trials))
 
 
 def progress(text: str) -> str:

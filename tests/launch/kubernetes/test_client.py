@@ -13,8 +13,8 @@ from pricon.launch.kubernetes.client import (
     PODS,
     RAY_JOBS,
     Cluster,
-    Patience,
 )
+from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     BrokenStreamError,
     UnansweredError,

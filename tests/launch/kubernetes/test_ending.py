@@ -6,7 +6,7 @@ import pytest
 
 from pricon.launch.bulletins import Cause, EndBulletin
 from pricon.launch.kubernetes.client import Object
-from pricon.launch.kubernetes.ending import Outcome, is_final, outcome_of, why_ended
+from pricon.launch.kubernetes.ending import Outcome, is_final, outcome_of, state_told, why_ended
 from pricon.launch.kubernetes.pods import Reason
 from tests.launch.kubernetes.operator import HANDLE, event, pod, ray_job, running
 
@@ -48,12 +48,29 @@ def test_without_words_of_the_driver() -> None:
     assert outcome_of(ray_job() | done, None) == Outcome(exit_code=0, cause="done")
     stopped = {"status": {"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED"}}
     found = outcome_of(ray_job() | stopped, None)
-    assert (found.exit_code, found.message) == (3, "the run was stopped")
+    assert found.exit_code == 3
+    assert str(found.message).startswith("the run was stopped, by somebody or by its driver")
     assert "goes on from there" in str(found.hint)
     assert outcome_of(ended(message="a\n b"), None).message == "the run failed: a b"
     assert outcome_of(ended(), None).message == "the run failed: the driver ended without a word"
     found = outcome_of(ended(message="vague"), None, Reason(sentence="sharp", hint="do"))
     assert (found.message, found.hint) == ("the run failed: sharp", "do")
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        (said(2, "input"), "failed"), (said(70, "defect"), "failed"), (said(1, "trials"), "failed"),
+        (said(130, "interrupted"), "stopped"), (said(3, "infrastructure"), "stopped"),
+        (said(0, "done"), "stopped"), (None, "stopped"),
+    ],
+)  # fmt: skip
+def test_who_gives_up_has_failed(end: EndBulletin | None, state: str) -> None:
+    """Its Ray job was stopped because KubeRay tries again whatever has failed."""
+    stopped = {"status": {"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED"}}
+    assert state_told(ray_job() | stopped, end) == state
+    running = {"status": {"jobDeploymentStatus": "Running"}}
+    assert state_told(ray_job() | running, end) == "running"
 
 
 def why(run: Object, *pods: Object, events: tuple[Object, ...] = ()) -> Reason:

@@ -40,7 +40,7 @@ from tests.launch.kubernetes.operator import (
     trial,
 )
 
-QUICK = Pace(tick_s=0.05, reason_s=0.15, drain_s=2.0, closed_s=0.5)
+QUICK = Pace(tick_s=0.05, reason_s=0.15, drain_s=4.0, closed_s=2.0)
 Life = Callable[[], object]
 
 
@@ -237,6 +237,18 @@ def test_an_error_that_would_only_be_repeated_is_not_waited_for(
     assert outcome(heard).message == "no such corpus"
 
 
+def test_a_mistake_fails_at_once(kube: Cluster, operator: Operator) -> None:
+    """The driver has its Ray job stopped, which KubeRay takes for complete."""
+    heard = hear(
+        kube, operator.start, lambda: operator.say(plan(), end(2, "input", "no such corpus")),
+        lambda: operator.finish("STOPPED"),
+    )  # fmt: skip
+    assert states(heard) == ["starting", "running", "failed"]
+    assert outcome(heard) == Outcome(
+        exit_code=2, cause="input", message="no such corpus", hint="mend it"
+    )
+
+
 def test_why_it_waits_is_said_once_and_when_it_changes(kube: Cluster, operator: Operator) -> None:
     head = f"{HANDLE}-head1"
 
@@ -278,6 +290,25 @@ def test_a_worker_that_waits_while_the_driver_is_quiet(kube: Cluster, operator: 
     (reason,) = {one.reason.sentence for one in heard if isinstance(one, Waiting) and one.reason}
     assert "no node of pool `gpu-a100` fits worker pod" in reason
     assert "max node group size reached" in reason
+
+
+def test_workers_that_a_quota_does_not_let_in(kube: Cluster, operator: Operator) -> None:
+    """There is no pod that could be pending."""
+    quota = 'pods "x" is forbidden: exceeded quota: gpus, used: 8, limited: 8'
+    worker = f"{HANDLE}-worker1"
+
+    def refuse() -> None:
+        operator.add(event("RayCluster", f"{HANDLE}-abc", "FailedToCreateWorkerPod", quota))
+
+    def let_in() -> None:
+        operator.add(pod(worker, "worker", running("ray-worker")))
+
+    heard = hear(
+        kube, operator.start, refuse, lambda: None, let_in, lambda: None,
+        lambda: operator.say(end()), operator.finish,
+    )  # fmt: skip
+    told = [one.reason and one.reason.sentence for one in heard if isinstance(one, Waiting)]
+    assert told == ["quota `gpus` of the namespace is used up: used: 8, limited: 8", None]
 
 
 def test_what_killed_it_is_remembered_after_the_pod_is_gone(

@@ -1,6 +1,7 @@
 """What three threads hear of a run. `test_following.py` has what is made of it."""
 
 import time
+from dataclasses import replace
 from threading import enumerate as threads
 
 import pytest
@@ -15,7 +16,7 @@ from pricon.launch.kubernetes.listening import (
     RunSeen,
 )
 from pricon.launch.kubernetes.pods import name_of
-from pricon.launch.kubernetes.refusals import ForbiddenError
+from pricon.launch.kubernetes.refusals import ForbiddenError, UnansweredError
 from tests.launch.kubernetes.apifaults import SILENT_NODE, ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, pod, ray_job
 
@@ -94,6 +95,62 @@ def test_the_next_driver_is_heard_while_a_lost_node_keeps_the_one_before(
     fault.times = 0
     (line,) = hear(listeners, LogLine)
     assert line == LogLine(text="of the second")
+    listeners.stop.set()
+
+
+@pytest.mark.parametrize("watch_breaks", [False, True])
+def test_a_broken_log_says_nothing_of_the_api_server(
+    watch_breaks: bool, listeners: Listeners, operator: Operator, api: ApiServer
+) -> None:
+    """Neither is it lost because of the log, nor well because a node is what refuses it."""
+    listeners.lost_after_s = 0.5
+    listeners.cluster = Cluster(
+        listeners.cluster.access, replace(listeners.cluster.patience, most_s=0.02)
+    )
+    operator.start()
+    listeners.start()
+    hear(listeners, RunSeen, PodsSeen)
+    api.fail("log", status=500, body=SILENT_NODE, times=10**6)
+    if watch_breaks:
+        for verb in ("list", "watch"):
+            api.fail(verb, status=503, times=10**6)
+    api.store.restart()
+    time.sleep(1.0)
+    heard = [listeners.heard.get_nowait() for _ in range(listeners.heard.qsize())]
+    lost = [one for one in heard if isinstance(one, UnansweredError)]
+    assert bool(lost) is watch_breaks
+    notes = [one.text for one in heard if isinstance(one, Note)]
+    assert len([text for text in notes if "the run goes on, trying again" in text]) == watch_breaks
+    assert len([text for text in notes if "cannot be read from its node" in text]) == 1
+    listeners.stop.set()
+
+
+def test_an_api_server_that_is_away_is_told_in_one_line(
+    listeners: Listeners, operator: Operator, api: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three threads notice."""
+    operator.start()
+    operator.say("one")
+    listeners.start()
+    hear(listeners, RunSeen, PodsSeen, LogLine)
+    faults = [api.fail(verb, status=503, times=10**6) for verb in ("list", "watch", "log", "get")]
+    api.store.restart()
+    (note,) = hear(listeners, Note)
+    time.sleep(0.5)
+    for fault in faults:
+        fault.times = 0
+    operator.say("two")
+    (line,) = hear(listeners, LogLine)
+    assert line == LogLine(text="two")
+    time.sleep(0.5)
+    left = [listeners.heard.get_nowait() for _ in range(listeners.heard.qsize())]
+    assert isinstance(note, Note)
+    assert note.text.endswith("; the run goes on, trying again")
+    assert [one for one in left if isinstance(one, Note)] in (
+        [],  # heard before the line
+        [Note(text="the API server answers again")],
+    )
+    assert "does not answer as it should" not in caplog.text
     listeners.stop.set()
 
 

@@ -215,8 +215,8 @@ def test_suspended_by_hand() -> None:
 )
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [("RayCluster", "FailedToCreateHeadPod"), ("Job", "FailedCreate"),
-     ("RayJob", "FailedToCreateRayCluster")],
+    [("RayCluster", "FailedToCreateHeadPod"), ("RayCluster", "FailedToCreateWorkerPod"),
+     ("Job", "FailedCreate"), ("RayJob", "FailedToCreateRayCluster")],
 )  # fmt: skip
 def test_not_admitted(kind: str, reason: str, message: str, sentence: str, hint: str) -> None:
     found = why([], event(kind, HANDLE, reason, message))

@@ -52,7 +52,11 @@ def test_the_driver_reads_the_job_that_was_resolved() -> None:
     rendered = render(again(lanes=2), make_profile(), SUBMISSION)
     text = rendered.config_map["data"]["job.yaml"]
     assert parse_job(text, "job.yaml") == rendered.job
-    assert rendered.ray_job["spec"]["entrypoint"].endswith(f"--submission {SUBMISSION.id}")
+    entrypoint = rendered.ray_job["spec"]["entrypoint"]
+    assert entrypoint.endswith(f"--submission {SUBMISSION.id} --give-up"), "KubeRay tries again"
+    once = render(again(), make_profile(retries={"clusterFailures": 0}), SUBMISSION).ray_job["spec"]
+    assert once["backoffLimit"] == 0
+    assert once["entrypoint"].endswith(f"--submission {SUBMISSION.id}"), "it may call it FAILED"
     assert rendered.config_map["metadata"]["name"] == rendered.handle
 
 

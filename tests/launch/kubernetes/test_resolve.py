@@ -35,13 +35,18 @@ def test_what_the_job_says_stays() -> None:
         output="s3://own/runs/",
         storage={"region": "eu-1", "endpoint_url": "https://s3.example.org"},
         tracking={"uri": "https://mlflow.example.org"},
-        resources={"max_failures": 7, "gpus_per_worker": 0, "priority_class": "low"},
+        resources={
+            "max_failures": 7,
+            "gpus_per_worker": 0,
+            "priority_class": "low",
+            "workers_within_s": 60,
+        },
     )
     assert (found.corpus.uri, found.output) == ("s3://own/corpus", "s3://own/runs")
     assert (found.storage.region, found.storage.endpoint_url) == ("eu-1", "https://s3.example.org")
     assert found.tracking.uri == "https://mlflow.example.org"
     assert (found.resources.max_failures, found.resources.gpus_per_worker) == (7, 0)
-    assert found.resources.priority_class == "low"
+    assert (found.resources.priority_class, found.resources.workers_within_s) == ("low", 60)
 
 
 def test_real_recordings_stay_here_and_are_never_replaced_by_generated_ones() -> None:
@@ -58,6 +63,7 @@ def test_workers_get_a_gpu_where_their_pool_has_one() -> None:
 def test_the_clusters_customs_stand_where_the_job_says_nothing() -> None:
     profile = make_profile(queue="team", priorityClass="low", retries={"lostWorkers": 5})
     found = resolve(job(corpus=GENERATED), profile).resources
+    assert found.workers_within_s == profile.pending_limit_s
     assert (found.queue, found.priority_class, found.max_failures) == ("team", "low", 5)
     assert found.pool == "cpu"
 

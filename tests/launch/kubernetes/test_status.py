@@ -20,6 +20,7 @@ from tests.launch.kubernetes.operator import (
     plan,
     pod,
     report,
+    training,
     trial,
 )
 
@@ -40,7 +41,8 @@ def test_a_run_that_has_not_started(kube: Cluster) -> None:
 
 def test_a_run_under_way(kube: Cluster, operator: Operator) -> None:
     operator.start()
-    operator.say(plan(), trial("a", "e2e", 0), trial("b", "pricon", 1, error="no"))
+    operator.say(plan(), training(0, pricon={0: 1}))
+    operator.say(trial("a", "e2e", 0), trial("b", "pricon", 1, error="no"))
     operator.add(pod("w", "worker"))
     operator.status(failed=1)
     status = status_of(kube, HANDLE)
@@ -48,11 +50,29 @@ def test_a_run_under_way(kube: Cluster, operator: Operator) -> None:
     assert status.reason is not None
     assert "worker pod `w`" in status.reason.sentence
     found = json.loads(json.dumps(status.to_dict()))
-    assert found["trials"] == {"done": 1, "failed": 1, "left": 4, "total": 6}
+    assert found["trials"] == {"done": 1, "failed": 1, "running": 1, "left": 4, "total": 6}
     assert found["cells"][0] == {
-        "arm": "e2e", "fold": 0, "done": 1, "failed": 0, "left": 0, "total": 1,
+        "arm": "e2e", "fold": 0, "done": 1, "failed": 0, "running": 0, "left": 0, "total": 1,
     }  # fmt: skip
+    assert [cell["running"] for cell in found["cells"]] == [0, 0, 1, 0]
     assert found["outcome"] is None
+
+
+def test_a_driver_that_gave_up_has_failed_once(kube: Cluster, operator: Operator) -> None:
+    operator.start()
+    operator.say(plan(), end(2, "input", "no such corpus"))
+    operator.finish("STOPPED")
+    status = status_of(kube, HANDLE)
+    assert (status.state, status.attempts) == ("failed", 1)
+    assert status.outcome is not None
+    assert (status.outcome.exit_code, status.outcome.message) == (2, "no such corpus")
+
+
+def test_nothing_runs_where_the_driver_was_killed(kube: Cluster, operator: Operator) -> None:
+    operator.start()
+    operator.say(plan(), training(0, pricon={0: 1}))
+    operator.finish("FAILED", "Failed", message="the head is gone")
+    assert {cell.running for cell in status_of(kube, HANDLE).cells} == {0}
 
 
 def test_a_run_that_has_ended(kube: Cluster, operator: Operator) -> None:

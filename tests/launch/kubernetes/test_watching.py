@@ -1,5 +1,6 @@
 """Objects as they change, whatever happens to the watch."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -7,10 +8,11 @@ from threading import Event
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object, Patience
+from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
+from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import UnansweredError, UnknownKindError
 from pricon.launch.kubernetes.watching import Connection, snapshots
-from tests.launch.kubernetes.access import connect
+from tests.launch.kubernetes.access import HASTY, connect
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, ray_job
 
@@ -22,7 +24,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def seen(kube: Cluster, said: list[str]) -> Iterator[dict[str, Object]]:
-    return snapshots(kube, RAY_JOBS, {}, Connection(said.append), Event())
+    return snapshots(kube, RAY_JOBS, {}, Connection(said.append, HASTY), Event())
 
 
 def states(snapshot: dict[str, Object]) -> dict[str, str]:
@@ -112,14 +114,40 @@ def test_no_kuberay_at_all_is_the_end(seen: Iterator[dict[str, Object]], api: Ap
 
 def test_a_server_that_stays_away_is_the_end(tmp_path: Path, said: list[str]) -> None:
     nobody = connect(tmp_path, "http://127.0.0.1:1", Patience(attempts=1, first_s=0.01))
-    connection = Connection(said.append, lost_after_s=0.1)
+    connection = Connection(said.append, HASTY, lost_after_s=0.1)
     with pytest.raises(UnansweredError, match="does not answer"):
         next(snapshots(nobody, RAY_JOBS, {}, connection, Event()))
 
 
+def test_listeners_share_the_words_and_not_the_clock(said: list[str]) -> None:
+    """What one of them hears is no sign of life for another."""
+    connection = Connection(said.append, HASTY, lost_after_s=0.05)
+    error = UnansweredError("no answer", "wait")
+    pauses = [connection.failed("pods", error), connection.failed("log", error)]
+    assert said == ["no answer; the run goes on, trying again"]
+    time.sleep(0.06)
+    connection.works("log")
+    pauses.append(connection.failed("log", error))
+    with pytest.raises(UnansweredError, match="no answer"):
+        connection.failed("pods", error)
+    assert len(said) == 1, "not well before both are"
+    connection.works("log")
+    connection.works("pods")
+    connection.works("pods")
+    assert said[1:] == ["the API server answers again"]
+    assert all(0.016 <= pause <= 0.024 for pause in pauses)
+
+
+def test_who_fails_again_waits_longer(said: list[str]) -> None:
+    connection = Connection(said.append, Patience(first_s=1.0, most_s=4.0))
+    pauses = [connection.failed("pods", UnansweredError("no")) for _ in range(5)]
+    for pause, most in zip(pauses, (1.0, 2.0, 4.0, 4.0, 4.0), strict=True):
+        assert 0.8 * most <= pause <= 1.2 * most
+
+
 def test_a_refusal_is_the_end(kube: Cluster, api: ApiServer, said: list[str]) -> None:
     api.forbidden.add(("watch", "rayjobs"))
-    seen = snapshots(kube, RAY_JOBS, {}, Connection(said.append), Event())
+    seen = snapshots(kube, RAY_JOBS, {}, Connection(said.append, HASTY), Event())
     next(seen)
     with pytest.raises(LaunchError, match="may not watch rayjobs"):
         next(seen)
