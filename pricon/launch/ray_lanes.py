@@ -17,8 +17,9 @@ from typing import Any
 import ray
 import torch
 from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2.api.config import FailureConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pricon.errors import PriconError, StorageError
@@ -27,6 +28,7 @@ from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller
 from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine, Share
+from pricon.launch.starts import GivenBack, has_waited_in_vain, was_lost_in_start
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
@@ -167,30 +169,37 @@ def _settle(future: Future[None], slots: threading.Semaphore, work: _Work) -> No
     with slots:
         try:
             if not work.is_over.is_set():
-                _fit_through_lost_nodes(work)
+                _fit_through_losses(work)
         except Exception as err:  # whatever Ray raises is this lane's end, not the driver's
             future.set_exception(err)
         else:
             future.set_result(None)
 
 
-def _fit_through_lost_nodes(work: _Work) -> None:
-    """Begin again as long as nodes are lost and the lane gets further between two losses.
+def _fit_through_losses(work: _Work) -> None:
+    """Begin again where workers are lost that Ray Train does not replace by itself.
 
-    Preemption is nobody's failure, and costs no retry. A worker that takes its node with it at
-    every start, for want of memory, gets no further.
+    Preemption is nobody's failure, and costs no retry, as long as the lane gets further between two
+    losses: a worker that takes its node with it at every start, for want of memory, does not. A
+    worker that is lost while it starts costs one.
     """
-    lane = work.assignment.lane
+    resources = work.assignment.job.resources
+    lane, retries = work.assignment.lane, resources.max_failures
     before = ray.get(work.mailbox.distance_of.remote(lane))
     while not work.is_over.is_set():
         lost = _lost_nodes()
         try:
-            return _fit(work)
-        except Exception:
+            return _fit(work, retries)
+        except Exception as err:
+            if has_waited_in_vain(err):
+                continue
             now = ray.get(work.mailbox.distance_of.remote(lane))
-            if now <= before or not _has_lost_more_than(lost, work.is_over):
+            if now > before and _has_lost_more_than(lost, work.is_over):
+                before = now
+            elif retries > 0 and was_lost_in_start(err, resources.workers_per_lane):
+                retries -= 1
+            else:
                 raise
-            before = now
 
 
 def _has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
@@ -213,8 +222,11 @@ def _lost_nodes() -> set[str]:
     }
 
 
-def _fit(work: _Work) -> None:
-    """One Ray Train run. Its name is new each time: Ray takes a known one for finished work."""
+def _fit(work: _Work, retries: int) -> None:
+    """One Ray Train run, which replaces workers lost in training `retries` times.
+
+    Its name is new each time: Ray takes a known one for finished work.
+    """
     assignment = work.assignment
     resources = assignment.job.resources
     workers: dict[str, float] = {"CPU": resources.cpus_per_worker}
@@ -231,7 +243,9 @@ def _fit(work: _Work) -> None:
         run_config=RunConfig(
             name=f"{assignment.plan.run_id}-{assignment.lane}-{uuid.uuid4().hex[:8]}",
             storage_path=work.folder,
-            failure_config=FailureConfig(max_failures=resources.max_failures),
+            # A start that fails is ours to judge; Ray would start again without end.
+            failure_config=FailureConfig(max_failures=retries, controller_failure_limit=0),
+            callbacks=[GivenBack()],  # type: ignore[list-item]  # Ray says so of its first version
         ),
     ).fit()
 

@@ -1,3 +1,4 @@
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
 def job(built: JobSpec, tmp_path: Path) -> JobSpec:
     """The tiny job, writing below this test's folder."""
     return built.model_copy(update={"output": str(tmp_path / "runs")})
+
+
+@pytest.fixture
+def _ray_litter(ray_alone: None) -> Iterator[None]:
+    """What Ray leaves is collected here, not in whichever test comes next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""Worker groups that fail while they start: whether to try again, and what they leave behind.
+
+Ray Train (2.60) applies `max_failures` to workers that die in training only. Of those that die
+before, it replaces some without end (the group was being set up) and gives the run up for others
+at once (they were being handed the training function, some tenths of a second later). So a start
+that fails ends Ray's run, and the lane decides, in `ray_lanes`.
+"""
+
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+from ray.train import ControllerError
+from ray.train.v2._internal.exceptions import (
+    WorkerGroupStartupFailedError,
+    WorkerGroupStartupTimeoutError,
+)
+from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
+from ray.util.placement_group import (
+    PlacementGroup,
+    get_current_placement_group,
+    remove_placement_group,
+)
+
+
+def has_waited_in_vain(err: Exception) -> bool:
+    """Whether the workers found no place in time: nobody's failure, they may wait again."""
+    return isinstance(_of_controller(err), WorkerGroupStartupTimeoutError)
+
+
+def was_lost_in_start(err: Exception, num_workers: int) -> bool:
+    """Whether a worker died while its group started, so that another start may do better.
+
+    Args:
+        err: what `fit` of Ray Train raised.
+        num_workers: of the lane.
+    """
+    cause = _of_controller(err)
+    if isinstance(cause, RayTaskError):
+        # Of a lost rank another may hear first: torch calls that, like much else, a RuntimeError.
+        return num_workers > 1 and isinstance(cause.cause, (RuntimeError, OSError))
+    return isinstance(cause, (RayActorError, WorkerGroupStartupFailedError))
+
+
+def _of_controller(err: Exception) -> Exception | None:
+    return err.controller_failure if isinstance(err, ControllerError) else None
+
+
+class GivenBack(WorkerGroupCallback, ControllerCallback):
+    """Gives back what the workers of a start that failed had reserved.
+
+    When a group fails after its workers are initialised and before they train, Ray Train (2.60)
+    forgets it, and what it reserved outlives even the controller. The lane's next group would wait
+    until another lane ends; for ever, where the lane has the machine for itself.
+    """
+
+    def __init__(self) -> None:
+        self.reserved: PlacementGroup | None = None
+
+    def before_init_train_context(self, workers: list[Any]) -> dict[str, list[Any]]:
+        """The workers are there: what they have reserved, which only they can tell."""
+        self.reserved = ray.get(workers[0].execute_async(get_current_placement_group))
+        return {}
+
+    def after_worker_group_training_start(self, worker_group: Any) -> None:
+        """From here on Ray gives back by itself."""
+        self.reserved = None
+
+    def before_controller_execute_failure_decision(self, failure_decision: Any) -> None:
+        """Something failed: in a start, if something is still reserved."""
+        if self.reserved is not None:
+            remove_placement_group(self.reserved)
+            self.reserved = None

@@ -1,0 +1,98 @@
+"""Workers killed while they start: the lane begins again, as often as it may, and holds nothing."""
+
+import os
+from typing import Any
+
+import pytest
+import ray
+from ray.exceptions import ActorDiedError, RayTaskError
+from ray.train import ControllerError
+from ray.train.v2._internal.exceptions import (
+    WorkerGroupStartupFailedError,
+    WorkerGroupStartupTimeoutError,
+)
+from ray.train.v2.api.exceptions import WorkerGroupError
+
+from pricon.launch.events import LaneDone
+from pricon.launch.starts import has_waited_in_vain, was_lost_in_start
+from pricon.spec.job import JobSpec
+from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
+from tests.launch.rehearsal import Listener, rehearse
+from tests.launch.train_workers import at_most, killed_when, train_workers
+
+pytestmark = IN_REAL_RAY
+
+SET_UP = b"_set_torch_distributed_env_vars"
+"""In the middle of a group's set-up."""
+HANDED_OVER = b"run_train_fn"
+"""The training function is read, with all that it imports."""
+
+
+def in_task(cause: Exception) -> Exception:
+    err: Any = RayTaskError
+    told: Exception = err("set_up", "Traceback", cause).as_instanceof_cause()
+    return told
+
+
+def through_ray(err: Exception) -> Exception:
+    """As it arrives from another process."""
+    pickled: Any = ray.cloudpickle
+    arrived: Exception = pickled.loads(pickled.dumps(err))
+    return arrived
+
+
+@pytest.mark.parametrize(
+    ("cause", "alone", "among_others"),
+    [
+        (ActorDiedError(), True, True),
+        (WorkerGroupStartupFailedError("no worker"), True, True),
+        (in_task(RuntimeError("Connection closed by peer")), False, True),
+        (in_task(ConnectionResetError("peer")), False, True),
+        (in_task(ImportError("no module")), False, False),
+        (WorkerGroupStartupTimeoutError(2), False, False),
+        (ValueError("a defect of the controller"), False, False),
+    ],
+)
+def test_what_is_a_worker_lost_in_the_start(
+    cause: Exception, alone: bool, among_others: bool
+) -> None:
+    err = through_ray(ControllerError(cause))
+    assert was_lost_in_start(err, 1) is alone
+    assert was_lost_in_start(err, 2) is among_others
+    assert has_waited_in_vain(err) is isinstance(cause, WorkerGroupStartupTimeoutError)
+
+
+def test_a_worker_lost_in_training_is_ray_trains_to_count() -> None:
+    err = WorkerGroupError("lost", {0: ActorDiedError()})
+    assert not was_lost_in_start(err, 1)
+    assert not has_waited_in_vain(err)
+
+
+@pytest.mark.ray
+def test_a_lane_survives_the_death_of_workers_that_start(job: JobSpec) -> None:
+    """It has the machine for itself: were one start's reservation kept, the next would wait."""
+    cpus = os.cpu_count() or 1
+    alone = with_resources(job, "inprocess", "alone")
+    rehearse(alone)
+    lane = with_resources(job, "local", "lane", cpus_per_worker=cpus, max_failures=2)
+    listener = Listener()
+    with at_most(300), killed_when(HANDED_OVER, SET_UP) as met:
+        report = rehearse(lane, listener)
+    assert met == [HANDED_OVER, SET_UP]
+    ended = [event for event in listener.events if isinstance(event, LaneDone)]
+    assert [event.error for event in ended] == [None]
+    assert report.complete
+    assert_same_predictions(alone, lane)
+
+
+@pytest.mark.ray
+def test_a_lane_that_may_not_fail_gives_up_with_its_first_start(job: JobSpec) -> None:
+    lane = with_resources(job, "local", "lane", max_failures=0)
+    listener = Listener()
+    with at_most(300), killed_when(SET_UP) as met:
+        rehearse(lane, listener)
+    assert met == [SET_UP]
+    [done] = [event for event in listener.events if isinstance(event, LaneDone)]
+    assert done.lost
+    assert "its workers were lost: ControllerError" in str(done.error)
+    assert not train_workers()
