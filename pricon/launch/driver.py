@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pricon.corpus.index import WindowIndex
 from pricon.corpus.reader import Corpus
@@ -43,6 +45,7 @@ class Ledger:
     _facts: dict[str, StageFacts] = field(default_factory=dict)
     _scores: dict[str, float] = field(default_factory=dict)
     _indices: dict[tuple[str, ...], WindowIndex] = field(default_factory=dict)
+    _tested: dict[tuple[Cell, Judge], dict[str, NDArray[Any]]] = field(default_factory=dict)
 
     def collect(self, trials: Iterable[Trial], committed: Set[str]) -> list[TrialResult]:
         """Results of those of `trials` that have finished since they were last looked at.
@@ -126,7 +129,9 @@ class Ledger:
 
     def _note(self, record: StageRecord) -> None:
         """What is asked about a stage again after its arrays are gone."""
-        self._facts[record.facts.stage_id] = record.facts
+        # Names of all participants in every stage are most of a large run's facts.
+        few = record.facts.model_copy(update={"participants": {}})
+        self._facts[record.facts.stage_id] = few
         part = self._judge(record)
         if record.facts.role in ("teacher", "probe") and f"{part}_window" in record.arrays:
             cell = self.plan.cells[self.plan.stage_by_id[record.facts.stage_id].cell]
@@ -141,28 +146,38 @@ class Ledger:
         self, cell: Cell, record: StageRecord, part: Judge | None
     ) -> Predictions | ValuePredictions:
         assert part is not None
+        window = record.arrays[f"{part}_window"]
+        known = self._tested.get((cell, part))
+        if known is None or not np.array_equal(known["window"], window):
+            known = self._tested[cell, part] = self._whose(
+                cell, record.facts.stage_id, part, window
+            )
+        columns = "label", YARDSTICKS[self.plan.task].said
+        said = {name: record.arrays[f"{part}_{name}"] for name in columns}
+        kind = Predictions if self.plan.task == "classification" else ValuePredictions
+        return kind(**known, **said)
+
+    def _whose(
+        self, cell: Cell, stage_id: str, part: Judge, window: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Who and when in the windows of a split: the same arrays for all trials of a cell."""
         if cell.stimuli not in self._indices:
             self._indices[cell.stimuli] = self.corpus.index(cell.stimuli)
         index = self._indices[cell.stimuli]
-        window = record.arrays[f"{part}_window"]
         rows = np.searchsorted(index.window, window)
         foreign = {*map(str, index.participant[rows])} - {*getattr(cell.split, part)}
         if foreign:
             raise TrainingError(
-                f"leak: stage {record.facts.stage_id} of {cell} was tested on {min(foreign)}, "
+                f"leak: stage {stage_id} of {cell} was tested on {min(foreign)}, "
                 f"who is not in its {part} split",
-                f"remove `stages/{record.facts.stage_id}.json` from the output and submit again",
+                f"remove `stages/{stage_id}.json` from the output and submit again",
             )
-        tested = {
+        return {
             "window": window,
             "participant": index.participant[rows],
             "session": index.session[rows],
             "t_start_s": index.t_start_s[rows],
         }
-        columns = "label", YARDSTICKS[self.plan.task].said
-        tested |= {name: record.arrays[f"{part}_{name}"] for name in columns}
-        kind = Predictions if self.plan.task == "classification" else ValuePredictions
-        return kind(**tested)
 
     def _curves(self, trial: Trial) -> tuple[Curve, ...]:
         curves = []
@@ -181,7 +196,7 @@ class Ledger:
 
     def _absent(self, trial: Trial) -> TrialResult:
         reasons = [self.failures[stage] for stage in trial.stages if stage in self.failures]
-        lane = next(lane.index for lane in self.plan.lanes if trial.cell in lane.cells)
+        lane = self.plan.lane_by_cell[trial.cell]
         if not reasons and lane in self.lane_errors:
             reasons = [f"lane {lane}: {self.lane_errors[lane].splitlines()[0]}"]
         return TrialResult(

@@ -13,7 +13,13 @@ from pricon.spec.job import JobSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """One lane's work, complete: what is carried to its workers."""
+    """One lane's work, complete: what is carried to its workers.
+
+    Args:
+        job: settings.
+        plan: of this lane alone.
+        lane: its index among all lanes.
+    """
 
     job: JobSpec
     plan: Plan
@@ -21,10 +27,14 @@ class Assignment:
 
     @staticmethod
     def of(job: JobSpec, plan: Plan, lane: int) -> "Assignment":
-        """Folders of `job` become absolute: a worker starts in a folder of its own."""
+        """A lane of a whole plan.
+
+        Folders of `job` become absolute: a worker starts in a folder of its own.
+        """
         corpus = job.corpus.model_copy(update={"uri": absolute(job.corpus.uri)})
         update = {"corpus": corpus, "output": absolute(job.output)}
-        return Assignment(job=job.model_copy(update=update), plan=plan, lane=lane)
+        own = plan.only(plan.lanes[lane])
+        return Assignment(job=job.model_copy(update=update), plan=own, lane=lane)
 
 
 def absolute(uri: str) -> str:

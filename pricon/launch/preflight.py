@@ -106,6 +106,7 @@ def check_classes(plan: Plan, job: JobSpec, recordings: Recordings) -> tuple[Fol
                 affect=windows.affect(cell),
             )
         )
+        windows.forget()  # a large plan has more cells than there is room for
     return tuple(balances)
 
 

@@ -105,7 +105,7 @@ class _Worker:
     ) -> None:
         self.job = assignment.job
         self.plan = assignment.plan
-        self.lane = self.plan.lanes[assignment.lane]
+        (self.lane,) = self.plan.lanes
         self.ranks = ranks
         self.device = device
         self.listen = listen
@@ -121,8 +121,7 @@ class _Worker:
 
     def _needed(self) -> list[str]:
         """Stages that some unfinished trial still waits for."""
-        cells = {*self.lane.cells}
-        trials = [trial for trial in self.plan.trials if trial.cell in cells]
+        trials = self.plan.trials
         finished = self.records.verified({trial.stages[-1] for trial in trials})
         unfinished = [trial for trial in trials if trial.stages[-1] not in finished]
         there = self.records.verified({stage for t in unfinished for stage in t.stages[:-1]})
@@ -177,7 +176,9 @@ class _Worker:
         Raises:
             StorageError: this rank cannot read a record that rank 0 has read.
         """
-        sources = [None if s.source is None else self.records.load(s.source) for s in stages]
+        named = {stage.source for stage in stages if stage.source is not None}
+        found = self.records.load_all(named)  # a teacher once, however many students it has
+        sources = [None if stage.source is None else found[stage.source] for stage in stages]
         lost = {
             stage.id: self.failed.get(stage.source or "", "its teacher's record is damaged")
             for stage, source in zip(stages, sources, strict=True)

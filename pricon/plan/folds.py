@@ -21,7 +21,9 @@ def split_participants(
     groups = _deal(order, _num_folds(len(order), folds))
     splits = []
     for index, test in enumerate(groups):
-        rest = keyed_order(tuple(p for p in order if p not in {*test}), "validation", seed, index)
+        tested = {*test}
+        others = tuple(person for person in order if person not in tested)
+        rest = keyed_order(others, "validation", seed, index)
         num_validation = max(folds.validation_minimum, round(folds.validation_share * len(rest)))
         if len(rest) <= num_validation:
             raise PlanError(

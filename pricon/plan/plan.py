@@ -1,9 +1,10 @@
 """Plan: the trials of a job, the stages they share, and the lanes that work through them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Literal
+from itertools import chain
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -206,10 +207,38 @@ class Plan:
         """Whether all folds of the job are planned."""
         return len(self.cells) == self.num_cells_of_job
 
+    @cached_property
+    def lane_by_cell(self) -> Mapping[int, int]:
+        """Index of the lane that works on a cell, by that of the cell."""
+        return {cell: lane.index for lane in self.lanes for cell in lane.cells}
+
+    @cached_property
+    def _stages_by_cell(self) -> Mapping[int, Sequence[Stage]]:
+        return _by_cell(self.stages)
+
+    @cached_property
+    def _trials_by_cell(self) -> Mapping[int, Sequence[Trial]]:
+        return _by_cell(self.trials)
+
     def stages_of(self, lane: Lane) -> Iterable[Stage]:
         """Stages of a lane, teachers before their students."""
-        cells = {*lane.cells}
-        return (stage for stage in self.stages if stage.cell in cells)
+        return chain.from_iterable(self._stages_by_cell.get(cell, ()) for cell in lane.cells)
+
+    def only(self, lane: Lane) -> "Plan":
+        """The plan of one lane alone: all that its workers need to know.
+
+        Cells are counted anew; everything keeps its id, and the lane its index. All lanes together
+        are as large as the plan, where the whole plan for each would be as large as its square.
+        """
+        place = {cell: at for at, cell in enumerate(lane.cells)}
+        trials = chain.from_iterable(self._trials_by_cell.get(cell, ()) for cell in lane.cells)
+        return replace(
+            self,
+            cells=tuple(self.cells[cell] for cell in lane.cells),
+            stages=tuple(replace(one, cell=place[one.cell]) for one in self.stages_of(lane)),
+            trials=tuple(replace(trial, cell=place[trial.cell]) for trial in trials),
+            lanes=(Lane(index=lane.index, cells=tuple(place.values())),),
+        )
 
     def to_json(self) -> bytes:
         """The plan as indented JSON."""
@@ -219,6 +248,17 @@ class Plan:
     def from_json(data: bytes) -> "Plan":
         """The plan that `to_json` wrote."""
         return _ADAPTER.validate_json(data)
+
+
+_Placed = TypeVar("_Placed", Stage, Trial)
+
+
+def _by_cell(placed: Iterable[_Placed]) -> Mapping[int, Sequence[_Placed]]:
+    """The same in their order, by the index of their cell."""
+    found: dict[int, list[_Placed]] = {}
+    for one in placed:
+        found.setdefault(one.cell, []).append(one)
+    return found
 
 
 _ADAPTER = TypeAdapter(Plan)

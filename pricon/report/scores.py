@@ -69,7 +69,8 @@ class Scores:
 
 def make_grid(results: Sequence[TrialResult], num_resamples: int) -> Grid:
     """Axes and draws for these results; the same people give the same draws."""
-    tested = [r.predictions.participant for r in results if r.predictions is not None]
+    # Trial by trial: all windows of all trials at once are gigabytes of names.
+    tested = [np.unique(r.predictions.participant) for r in results if r.predictions is not None]
     participants = np.unique(np.concatenate(tested)) if tested else np.array([], dtype=np.str_)
     weights = np.ones((1 + num_resamples, participants.size))
     if participants.size:
@@ -97,7 +98,8 @@ def score(results: Sequence[TrialResult], grid: Grid, yardstick: Yardstick) -> S
         yardstick: of the task.
     """
     shape = (len(grid.seeds), len(grid.folds))
-    by_person = np.zeros((*shape, grid.participants.size, yardstick.num_sums))
+    by_person = np.zeros((len(grid.seeds), grid.participants.size, yardstick.num_sums))
+    sums = np.zeros((len(grid.weights), *shape, yardstick.num_sums))
     draws = {name: np.full((len(grid.weights), *shape), np.nan) for name in yardstick.metrics}
     teacher = np.full(shape, np.nan)
     finished = []
@@ -106,17 +108,18 @@ def score(results: Sequence[TrialResult], grid: Grid, yardstick: Yardstick) -> S
             continue
         at = grid.seeds.index(result.cell.seed), grid.folds.index(result.cell.fold)
         seen = summed(result.predictions, grid.participants, grid.weights)
-        by_person[at] = seen.sums
+        tested = np.flatnonzero(seen.sums.any(axis=1))  # few of all, where there are many folds
+        sums[:, *at] = grid.weights[:, tested] @ seen.sums[tested]
+        by_person[at[0]] += seen.sums
         for name, values in seen.others.items():
             draws[name][:, *at] = values
         teacher[at] = np.nan if result.teacher_score is None else result.teacher_score
         finished.append(result.cell)
-    sums = np.tensordot(grid.weights, by_person, axes=(1, 2))
     draws |= {name: of(sums) for name, of in yardstick.of_sums.items()}
     return Scores(
         draws={name: _over_folds_and_seeds(values) for name, values in draws.items()},
-        by_participant=mean_present(yardstick.own(by_person.sum(axis=1)), axis=0),
-        is_tested=np.count_nonzero(by_person, axis=(0, 1, 3)) > 0,
+        by_participant=mean_present(yardstick.own(by_person), axis=0),
+        is_tested=np.count_nonzero(by_person, axis=(0, 2)) > 0,
         by_fold=draws[yardstick.primary][0],
         teacher=float(_over_folds_and_seeds(teacher)),
         cells=frozenset((cell.stimulus, cell.affect, cell.fold, cell.seed) for cell in finished),

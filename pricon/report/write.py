@@ -1,6 +1,9 @@
 """Writes a report into the folder of its run: pages, tables, results.json and Parquet files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +30,9 @@ FIGURES = "figures"
 """A folder: each figure of the page as an SVG file."""
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
+
+_ROWS_AT_ONCE = 1 << 20
+"""Of predictions in memory while they are written: a large run has a thousand times as many."""
 
 
 def write_report(
@@ -64,7 +70,7 @@ def write_report(
     storage.write(PAGE, page(report, notes, drawings).encode())
     storage.write(LATEX, latex(report).encode())
     storage.write(TRIALS, _parquet(_trials(report)))
-    storage.write(PREDICTIONS, _parquet(_predictions(report)))
+    _write_predictions(storage, report)
     storage.write(RESULTS, to_json(report))
     return report
 
@@ -93,9 +99,35 @@ def _trials(report: Report) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _predictions(report: Report) -> pa.Table:
+def _write_predictions(storage: Storage, report: Report) -> None:
     """One row a window of every finished trial: of those that judge it."""
-    schema = pa.schema(
+    schema = _schema_of_predictions(report)
+    with TemporaryDirectory(prefix="pricon-") as folder:
+        file = Path(folder, PREDICTIONS)
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for tables in _some_at_a_time(report, schema):
+                together = pa.concat_tables([schema.empty_table(), *tables])
+                writer.write_table(together.unify_dictionaries())
+        storage.upload(PREDICTIONS, file)
+
+
+def _some_at_a_time(report: Report, schema: pa.Schema) -> Iterator[list[pa.Table]]:
+    """Predictions of so many trials that they are enough for a row group; the rest at the end."""
+    tables: list[pa.Table] = []
+    num = 0
+    for row in report.trials:
+        if row.metrics is None:
+            continue
+        tables.append(_predictions_of(row.result, schema))
+        num += row.metrics.num_windows
+        if num >= _ROWS_AT_ONCE:
+            yield tables
+            tables, num = [], 0
+    yield tables
+
+
+def _schema_of_predictions(report: Report) -> pa.Schema:
+    return pa.schema(
         [
             *((name, _WORD) for name in ("trial_id", "arm", "modality", "stimulus", "affect")),
             *((name, pa.int64()) for name in ("fold", "seed", "window")),
@@ -105,16 +137,12 @@ def _predictions(report: Report) -> pa.Table:
             (report.yardstick.said, pa.float32()),
         ]
     )
-    tables = [
-        _predictions_of(row.result, schema) for row in report.trials if row.metrics is not None
-    ]
-    return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
 
 
 def _predictions_of(result: TrialResult, schema: pa.Schema) -> pa.Table:
     trial, cell, seen = result.trial, result.cell, result.predictions
     assert seen is not None
-    same = {
+    same: dict[str, str | int] = {
         "trial_id": trial.id,
         "arm": trial.arm,
         "modality": trial.modality,
@@ -123,12 +151,21 @@ def _predictions_of(result: TrialResult, schema: pa.Schema) -> pa.Table:
         "fold": cell.fold,
         "seed": cell.seed,
     }
-    columns = {name: np.full(seen.window.size, value) for name, value in same.items()}
-    columns |= {
-        field.name: getattr(seen, field.name) for field in schema if field.name not in columns
-    }
-    arrays = [pa.array(columns[field.name].tolist(), field.type) for field in schema]
+    num = seen.window.size
+    arrays = [
+        _repeated(same[field.name], num, field.type)
+        if field.name in same
+        else pa.array(getattr(seen, field.name).tolist(), field.type)
+        for field in schema
+    ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _repeated(value: str | int, num: int, kind: pa.DataType) -> Any:
+    """An Arrow array of one value so many times."""
+    if kind != _WORD:
+        return pa.array(np.full(num, value), kind)
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(num, np.int32)), pa.array([value]))
 
 
 def _parquet(table: pa.Table) -> bytes:

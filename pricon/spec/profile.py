@@ -4,6 +4,7 @@
 there. Secrets are named, never held.
 """
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -21,6 +22,10 @@ from pricon.spec.base import Spec
 from pricon.spec.resources import Endpoint, TrackingUri
 
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
+_FACTORS = {
+    **{"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15},
+    **{f"{prefix}i": 2.0**power for prefix, power in zip("KMGTP", range(10, 60, 10), strict=True)},
+}
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Label = Annotated[
     str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$")
@@ -68,6 +73,12 @@ class PlacementSpec(ProfilePart):
 
     tolerations: tuple[TolerationSpec, ...] = ()
     """Taints that pods put up with."""
+
+    @property
+    def memory_bytes(self) -> float:
+        """`memory` as a number."""
+        number, unit = re.findall(r"^([0-9.]+)(.*)$", self.memory)[0]
+        return float(number) * _FACTORS[unit]
 
 
 class PoolSpec(PlacementSpec):

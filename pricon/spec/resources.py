@@ -111,7 +111,7 @@ class ResourcesSpec(Spec):
 
     lanes_at_once: PositiveInt | None = None
     """Most lanes that run at the same time; null means all of them (they wait where resources
-    lack)."""
+    lack), on a cluster as many as its head has memory for."""
 
     workers_per_lane: PositiveInt = 1
     """Processes (torch DDP ranks) in a lane."""

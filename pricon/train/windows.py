@@ -54,6 +54,13 @@ class LabelledWindows:
             return self
         return LabelledWindows(self.index, _classifying(self.job))
 
+    def forget(self) -> None:
+        """Give back what was worked out for single cells: some twenty bytes a window for each."""
+        for kept in (self.classes, self.labels, self.contrast, self.rows, self.contrast_rows):
+            kept.cache_clear()
+        if "contrastive" in vars(self) and self.contrastive is not self:
+            self.contrastive.forget()
+
     def _classes(self, cell: Cell) -> Classes:
         """1 high, 0 low, -1 dropped under the cell's label rule. Shape (windows,)."""
         training = self._inside(cell, "train")
@@ -87,8 +94,17 @@ class LabelledWindows:
                 f"leak: {part} participants of {cell} were asked for by a job that is judged on "
                 "validation participants"
             )
+        names, name_of = self._people
         people: tuple[str, ...] = getattr(cell.split, part)
-        return np.isin(self.index.participant, people)
+        return np.isin(names, people)[name_of]
+
+    @cached_property
+    def _people(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """Who is in any window, sorted, and whose each window is.
+
+        Shapes (participants,) and (windows,). Names are compared once, not once a cell.
+        """
+        return np.unique(self.index.participant, return_inverse=True)
 
     def shuffled(self, cell: Cell, labels: Classes | Values) -> Classes | Values:
         """The same labels, dealt to other windows of the same split. Shape (windows,).

@@ -9,6 +9,7 @@ BENCHMARKS = (
     "contrastive",
     "reading",
     "startup",
+    "scale",
 )
 """Modules of this folder, each of which also runs by itself."""
 

@@ -264,3 +264,17 @@ def test_regression_students_tell_the_ccc_of_their_teachers(tmp_path: Path) -> N
             assert row.result.teacher_score == pytest.approx(reference.ccc)
         assert row.result.affect.keys() == {"train", "validation", "test"}
         assert row.result.share_high == {}
+
+
+def test_trials_of_a_cell_share_what_is_known_of_their_windows(job: JobSpec) -> None:
+    """Who and when, once a cell and not once a trial: most of what a large run holds in memory."""
+    listener = Listener()
+    rehearse(job, listener)
+    by_fold: dict[int, set[int]] = {}
+    for result in listener.results:
+        seen = result.predictions
+        assert seen is not None
+        arrays = seen.window, seen.participant, seen.session, seen.t_start_s
+        assert len({len(array) for array in arrays}) == 1
+        by_fold.setdefault(result.cell.fold, set()).add(id(seen.participant))
+    assert [len(arrays) for arrays in by_fold.values()] == [1, 1]

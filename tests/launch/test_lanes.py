@@ -37,6 +37,20 @@ def test_nothing_else_of_the_job_changes_and_all_of_it_travels() -> None:
     plan = plan_trials(spec, summary())
     assignment = Assignment.of(spec, plan, 1)
     assert assignment.lane == 1
+    assert assignment.plan == plan.only(plan.lanes[1])
     update = {"corpus": spec.corpus, "output": spec.output}
     assert assignment.job.model_copy(update=update) == spec
     assert pickle.loads(pickle.dumps(assignment)) == assignment
+
+
+def test_more_lanes_do_not_carry_more() -> None:
+    """The whole plan for every lane would be twenty times as much for twenty lanes."""
+
+    def carried(lanes: int) -> int:
+        spec = job(resources={"lanes": lanes}, seeds=[*range(40)])
+        plan = plan_trials(spec, summary())
+        assert len(plan.lanes) == lanes
+        each = [Assignment.of(spec, plan, lane.index) for lane in plan.lanes]
+        return sum(len(pickle.dumps(assignment)) for assignment in each)
+
+    assert carried(20) < 1.5 * carried(1)

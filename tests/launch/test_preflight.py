@@ -1,5 +1,6 @@
 """Classes are counted before anything starts, and a fold that cannot be used says why."""
 
+import tracemalloc
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -263,3 +264,19 @@ def test_contrastive_arms_of_a_regression_job_need_classes_and_others_do_not() -
     for arms in (["pricon"], ["pricon", "pricon_random"], ["scl"]):
         with pytest.raises(PlanError, match="has no train window of class `low`"):
             checked(regression(arms=["e2e", *arms]), traces)
+
+
+def test_cells_are_checked_one_after_the_other_in_the_room_of_one() -> None:
+    """Labels and rows of all cells at once are gigabytes where cells and windows are many."""
+    traces = traces_with(PEOPLE, *([HIGH, LOW, BETWEEN, HIGH] * 500))
+
+    def room(seeds: int) -> int:
+        spec = job(seeds=[*range(seeds)])
+        plan = plan_trials(spec, summary())
+        tracemalloc.start()
+        check_classes(plan, spec, traces)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    assert room(10) < 1.5 * room(1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pricon.errors import PlanError
-from pricon.plan.plan import Plan
+from pricon.plan.plan import Cell, Plan
 from pricon.plan.trials import plan_trials
 from tests.plan.problem import job, summary
 
@@ -135,6 +135,40 @@ def test_lanes_share_out_all_cells(lanes: int) -> None:
     for lane in plan.lanes:
         sources = {stage.source for stage in plan.stages_of(lane)} - {None}
         assert sources <= {stage.id for stage in plan.stages_of(lane)}
+
+
+def placed(plan: Plan) -> list[tuple[Cell, str]]:
+    """Ids of all trials and stages with their cells, each in the order of the plan."""
+    trials = [(plan.cells[trial.cell], trial.id) for trial in plan.trials]
+    return trials + [(plan.cells[stage.cell], stage.id) for stage in plan.stages]
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 10])
+def test_plans_of_single_lanes_are_the_whole_plan_in_parts(lanes: int) -> None:
+    plan = plan_trials(job(resources={"lanes": lanes}), summary())
+    parts = [plan.only(lane) for lane in plan.lanes]
+    for lane, part in zip(plan.lanes, parts, strict=True):
+        assert [each.index for each in part.lanes] == [lane.index]
+        assert part.lanes[0].cells == tuple(range(len(lane.cells)))
+        assert part.cells == tuple(plan.cells[cell] for cell in lane.cells)
+        assert placed(part) == [(cell, name) for cell, name in placed(plan) if cell in part.cells]
+        same = {"run_id", "corpus_digest", "num_cells_of_job", "grid", "task", "generated"}
+        assert all(getattr(part, name) == getattr(plan, name) for name in same)
+        assert part.stage_by_id.keys() == {stage.id for stage in part.stages}
+    assert {stage.id for part in parts for stage in part.stages} == {s.id for s in plan.stages}
+
+
+def test_the_lane_of_a_cell() -> None:
+    plan = plan_trials(job(resources={"lanes": 3}), summary())
+    assert {cell: plan.lane_by_cell[cell] for cell in range(10)} == {
+        cell: lane.index for lane in plan.lanes for cell in lane.cells
+    }
+
+
+def test_identities_stay_as_they_are() -> None:
+    """Whoever makes planning faster keeps them: finished stages are found by nothing else."""
+    plan = plan_trials(job(folds={"scheme": "leave_one_out"}), summary())
+    assert plan.run_id == "9af2214523a252a4"
 
 
 def test_one_model_a_stimulus_or_one_over_all() -> None:

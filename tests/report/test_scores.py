@@ -1,5 +1,6 @@
 """The vectorised bootstrap against a slow loop, and the rule of the mean by hand."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -236,3 +237,18 @@ def test_intervals_of_a_ccc_cover_what_other_people_would_show() -> None:
         interval = Estimate.of(mean_present(np.stack(folds), axis=0))
         hits += interval.low <= truth <= interval.high
     assert 0.92 <= hits / num_samples <= 0.98, hits / num_samples
+
+
+def test_many_folds_of_many_people_are_not_multiplied() -> None:
+    """Whoever is not tested in a fold takes no room in it: leave-one-out would be a square."""
+    people = 200
+    grid = Grid(arms={"e2e": uneven}, num_folds=people, per_fold=1, seeds=(0,))
+    _, results = make_run(grid)
+    axes = make_grid(results, num_resamples=10)
+    tracemalloc.start()
+    scores = score(results, axes, CLASSES)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert scores.is_tested.sum() == people
+    counts_of_everybody_in_every_fold = people * people * 4 * np.dtype(np.float64).itemsize
+    assert peak < counts_of_everybody_in_every_fold / 2

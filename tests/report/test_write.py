@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from pricon.report.results import Predictions
 from pricon.report.write import (
@@ -39,6 +40,29 @@ def test_files_read_back(tmp_path: Path) -> None:
     assert of_first["participant"].to_pylist() == seen.participant.tolist()
     assert of_first["probability_high"].to_pylist() == seen.probability_high.tolist()
     assert of_first["label"].to_pylist() == seen.label.tolist()
+
+
+@pytest.mark.parametrize("at_once", [1, 95, 160, 10**6])
+def test_predictions_are_the_same_however_many_are_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    plan, results = make_run(LARGE)
+    monkeypatch.setattr("pricon.report.write._ROWS_AT_ONCE", at_once)
+    write_report(open_storage(str(tmp_path)), plan, results, {})
+    file = pq.ParquetFile(tmp_path / PREDICTIONS)
+    groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert sum(groups) == 20 * 40
+    assert max(groups) < at_once + 40, "no more than asked for, and the trial that reached it"
+    rows = file.read().to_pylist()
+    assert [row["trial_id"] for row in rows[::40]] == [trial.id for trial in plan.trials]
+    for at, result in enumerate(results):
+        seen, mine = result.predictions, rows[40 * at : 40 * (at + 1)]
+        assert isinstance(seen, Predictions)
+        assert [row["window"] for row in mine] == seen.window.tolist()
+        assert [row["participant"] for row in mine] == seen.participant.tolist()
+        assert {(row["arm"], row["fold"], row["seed"]) for row in mine} == {
+            (result.trial.arm, result.cell.fold, result.cell.seed)
+        }
 
 
 def test_nothing_finished_writes_all_files(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pricon.spec.profile import ClusterProfile
+from pricon.spec.profile import ClusterProfile, PlacementSpec
 
 IMAGE = "registry.example.org/pricon@sha256:" + "0" * 64
 
@@ -57,3 +57,11 @@ POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
 def test_what_is_refused(changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         ClusterProfile.model_validate(profile(**changes))
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [("8Gi", 8 * 2**30), ("1.5G", 1.5e9), ("512Mi", 2**29), ("1024", 1024), ("3000m", 3)],
+)
+def test_memory_in_bytes(memory: str, expected: float) -> None:
+    assert PlacementSpec(cpus=1, memory=memory).memory_bytes == expected

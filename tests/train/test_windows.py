@@ -223,6 +223,37 @@ def test_a_window_without_annotation_is_dropped_under_regression(job: JobSpec) -
     assert windows.contrastive.affect(cell) == {}
 
 
+def test_rows_are_those_of_a_splits_people_who_were_recorded(job: JobSpec) -> None:
+    """Nobody's name is looked for twice; somebody without a window is in no row."""
+    plan, whole, _ = both(as_regression(job))
+    missing = plan.cells[0].split.train[0]
+    index = whole.index.take(np.flatnonzero(whole.index.participant != missing))
+    windows = LabelledWindows(index, whole.job)
+    for cell in plan.cells:
+        for part in ("train", "validation", "test"):
+            inside = np.isin(index.participant, getattr(cell.split, part))
+            assert np.array_equal(windows.rows(cell, part), np.flatnonzero(inside))
+            assert missing not in windows.participants(cell, part)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_what_is_forgotten_is_worked_out_again(job: JobSpec, task: str) -> None:
+    spec = as_regression(job) if task == "regression" else job
+    plan, whole, _ = both(spec)
+    windows = LabelledWindows(whole.index, whole.job)
+    cell = plan.cells[0]
+    before = windows.rows(cell, "train"), windows.contrastive.rows(cell, "train")
+    windows.contrast_rows(cell, "test")
+    windows.forget()
+    for view in (windows, windows.contrastive):
+        kept = (view.classes, view.labels, view.contrast, view.rows, view.contrast_rows)
+        assert [one.cache_info().currsize for one in kept] == [0] * 5
+    after = windows.rows(cell, "train"), windows.contrastive.rows(cell, "train")
+    for one, other in zip(before, after, strict=True):
+        assert one is not other
+        assert np.array_equal(one, other)
+
+
 def test_values_are_standardised_by_training_windows_alone(job: JobSpec) -> None:
     plan, whole, spoiled = both(as_regression(job))
     cell = plan.cells[0]

@@ -14,13 +14,20 @@ from pricon.spec.resources import ResourcesSpec
 RECORDINGS = "/tmp/pricon/recordings"  # of a pod, which nobody shares
 """Where a driver on a cluster writes generated recordings."""
 
+_CONTROLLER_BYTES = 256 * 2**20
+"""Of the head's memory, for every lane that runs: Ray Train's controller of it, 240 MiB as
+`tests/benchmarks/scale_cluster.py` measures it."""
+
+_HEAD_BYTES = 2 * 2**30
+"""What a head takes besides, for Ray and the driver."""
+
 
 def resolve(job: JobSpec, profile: ClusterProfile) -> JobSpec:
     """The job as its driver on the cluster reads it.
 
     Raises:
-        SpecError: the job needs something of this machine, or a worker or a lane that is larger
-            than its pool.
+        SpecError: the job needs something of this machine, a worker or a lane that is larger than
+            its pool, or more lanes at once than the head has room for.
     """
     pool_name, pool = pool_of(job.resources, profile)
     resources = _resources(job.resources, pool_name, pool, profile)
@@ -74,10 +81,30 @@ def _resources(
         "priority_class": resources.priority_class or profile.priority_class,
         "workers_within_s": resources.workers_within_s or profile.pending_limit_s,
         "gpus_per_worker": min(1, pool.gpus) if given is None else given,
+        "lanes_at_once": _lanes_at_once(resources, profile),
     }
     if "max_failures" not in resources.model_fields_set:
         changes["max_failures"] = profile.retries.lost_workers
     return resources.model_copy(update=changes)
+
+
+def _lanes_at_once(resources: ResourcesSpec, profile: ClusterProfile) -> int | None:
+    """As asked, where the head has memory for so many; where nothing is asked, as many as it has.
+
+    One lane too many, and the head is killed with all of them.
+    """
+    free = profile.head.memory_bytes - _HEAD_BYTES
+    room = max(1, math.floor(free / _CONTROLLER_BYTES))
+    asked = resources.lanes_at_once
+    if min(asked or resources.lanes, resources.lanes) <= room:
+        return asked
+    if asked is None:
+        return room
+    raise SpecError(
+        f"`resources.lanes_at_once` is {asked}, and the head of this cluster, of "
+        f"{profile.head.memory}, has room for {room} lanes at once",
+        "lower `resources.lanes_at_once`, or ask the cluster's owner for more `head.memory`",
+    )
 
 
 def _check_fits(resources: ResourcesSpec, pool_name: str, pool: PoolSpec) -> None:

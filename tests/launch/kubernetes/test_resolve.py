@@ -75,6 +75,10 @@ def test_the_clusters_customs_stand_where_the_job_says_nothing() -> None:
         ({"resources": {"cpus_per_worker": 5}}, "is 5, and a pod of pool `cpu` has 4 CPUs"),
         ({"resources": {"gpus_per_worker": 1}}, "is 1, and a pod of pool `cpu` has 0 GPUs"),
         ({"resources": {"workers_per_lane": 33}}, "pool `cpu` has room for 32 workers of a run"),
+        (
+            {"resources": {"lanes": 50, "lanes_at_once": 25}},
+            "is 25, and the head of this cluster, of 8Gi, has room for 24 lanes at once",
+        ),
         ({"corpus": {**GENERATED, "uri": "corpora/x"}}, "is corpora/x, which a cluster cannot"),
         ({"corpus": {**GENERATED, "uri": "file:///x"}}, "is file:///x, which a cluster cannot"),
         ({"output": "/data/runs"}, "`output` is /data/runs, which a cluster cannot write to"),
@@ -85,6 +89,27 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) ->
         resolved(**changes)
     assert expected in caught.value.message
     assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize(
+    ("lanes", "asked", "memory", "expected"),
+    [
+        (24, None, "8Gi", None),
+        (25, None, "8Gi", 24),
+        (100, None, "32Gi", None),
+        (1000, None, "32Gi", 120),
+        (100, 24, "8Gi", 24),
+        (3, 100, "8Gi", 100),
+        (2, None, "1Gi", 1),
+    ],
+)
+def test_lanes_at_once_are_as_many_as_the_head_has_room_for(
+    lanes: int, asked: int | None, memory: str, expected: int | None
+) -> None:
+    """Each has a controller there of a quarter of a gibibyte."""
+    profile = make_profile(head={"cpus": 2, "memory": memory})
+    spec = job(corpus=GENERATED, resources={"lanes": lanes, "lanes_at_once": asked})
+    assert resolve(spec, profile).resources.lanes_at_once == expected
 
 
 def test_a_pod_holds_as_many_workers_as_it_has_room_for() -> None:
