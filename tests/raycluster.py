@@ -30,6 +30,7 @@ class RayCluster:
 
     gcs: str
     dashboard: str
+    metrics: str
     environment: Mapping[str, str]
     folder: Path
     log: IO[bytes]
@@ -56,7 +57,7 @@ class RayCluster:
 @contextmanager
 def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[RayCluster]:
     """A cluster that asks for a token; `extra` goes into the environment of its processes."""
-    port, dashboard, client, agent, worker_agent = free_ports(5)
+    port, dashboard, client, agent, worker_agent, metrics = free_ports(6)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTEST"))}
     address = f"127.0.0.1:{port}"
     environment = {
@@ -67,12 +68,13 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_metrics_report_interval_ms": "1000",
         **(extra or {}),
     }
     head = [
         *("--head", "--num-cpus=0", f"--port={port}", f"--ray-client-server-port={client}"),
         *("--include-dashboard=true", f"--dashboard-port={dashboard}", "--disable-usage-stats"),
-        f"--dashboard-agent-listen-port={agent}",
+        *(f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"),
         *(f"--temp-dir={folder}", f"--object-store-memory={_MEMORY}", "--block"),
     ]
     with (folder / "nodes.log").open("wb") as log:
@@ -81,6 +83,7 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         cluster = RayCluster(
             gcs=address,
             dashboard=url,
+            metrics=f"http://127.0.0.1:{metrics}/metrics",
             environment=environment,
             folder=folder,
             log=log,

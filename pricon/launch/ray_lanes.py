@@ -24,6 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pricon.errors import PriconError, StorageError
 from pricon.launch.events import LaneDone, Listen
+from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller
 from pricon.launch.nodes import WorkerNodes
@@ -141,17 +142,21 @@ def _relay(
 ) -> None:
     """Pass on what workers say until every lane has ended."""
     waiting = dict(futures)
+    gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
         nodes.check()
         ended = [future for future in waiting if future.done()]
         for event in ray.get(mailbox.take.remote()):
+            gauges.show(event)
             listen(event)
+        gauges.repeat()
         for future in ended:
             assignment = waiting.pop(future)
             error = ray.get(mailbox.error_of.remote(assignment.lane))
             lost = _lost(future) if error is None else None
             done = LaneDone(lane=assignment.lane, error=error or lost, lost=lost is not None)
+            gauges.show(done)
             listen(done)
 
 

@@ -1,10 +1,11 @@
-"""The dashboard asks for metrics that this Ray exports, by labels that the chart gives them."""
+"""The dashboard asks for metrics that Ray or pricon exports, by labels of the chart."""
 
 import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
+from pricon.launch.gauges import METRICS
 from tests.helm.render import CHART, KubernetesObject, named
 
 DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
@@ -23,12 +24,22 @@ def exported_by_ray() -> str:
     return "\n".join(source.read_text(encoding="utf-8") for source in sources)
 
 
+def asked() -> set[str]:
+    """Metrics of all panels, without `ray_` before them."""
+    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    return {name for query in queries for name in re.findall(r"\bray_(\w+)\{", query)}
+
+
 def test_ray_exports_every_metric() -> None:
     text = exported_by_ray()
-    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-    metrics = {name for query in queries for name in re.findall(r"\bray_(\w+)\{", query)}
+    metrics = {name for name in asked() if not name.startswith("pricon_")}
     assert len(metrics) >= 10
     assert {name for name in metrics if f'"{name}"' not in text} == set()
+
+
+def test_pricon_exports_the_others_and_each_is_shown() -> None:
+    exported = {name + "_total" * metric.is_counter for name, metric in METRICS.items()}
+    assert {name for name in asked() if name.startswith("pricon_")} == exported
 
 
 def test_every_query_is_of_chosen_runs() -> None:
@@ -44,6 +55,8 @@ def test_metrics_carry_the_labels_of_runs(charts: dict[str, list[KubernetesObjec
     assert endpoint["port"] == "metrics"
     labels = {rule["targetLabel"]: rule["sourceLabels"] for rule in endpoint["relabelings"]}
     assert labels["run"] == ["__meta_kubernetes_pod_label_pricon_dev_run"]
+    of_training = {label for metric in METRICS.values() for label in metric.labels}
+    assert not labels.keys() & of_training, "Prometheus would rename ours"
     assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
     dashboard = named(charts["monitoring"], "ConfigMap", "pricon-dashboard")
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"

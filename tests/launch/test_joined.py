@@ -11,7 +11,33 @@ import pytest
 from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
+from tests.launch.rehearsal import stage_files
 from tests.raycluster import RayCluster
+from tests.scraping import Scraper, wait_until
+
+SLOW_PACK = """
+import sys, threading, time
+import ray
+from pricon.launch.events import EpochDone, LaneDone, StagesDone
+from pricon.launch.gauges import Gauges
+
+ray.init(address="auto", log_to_driver=False)
+gauges = Gauges()
+epoch = EpochDone(
+    lane=77, pack="", role="student", objective="distillation", epoch=5, epochs=9, live=2,
+    members=2, validation_loss=0.5,
+)
+gauges.show(StagesDone(lane=77, failed={"a": "diverged"}))
+gauges.show(epoch)
+reader = threading.Thread(target=sys.stdin.read, daemon=True)
+reader.start()
+while True:
+    time.sleep(0.2)
+    if not reader.is_alive():
+        gauges.show(LaneDone(lane=77))
+    gauges.repeat()
+"""
+"""A driver whose only pack takes longer for an epoch than Ray keeps a gauge."""
 
 PRICON = (sys.executable, "-c", "from pricon.cli.main import main; main()")
 
@@ -23,15 +49,16 @@ def test_a_driver_runs_its_lanes_on_the_workers(
     asked = job.model_copy(update={"target": "ray", "arms": ("majority", "e2e", "lupi")})
     file = tmp_path / "job.yaml"
     file.write_text(dump_job(asked), encoding="utf-8")
-    done = subprocess.run(
-        [*PRICON, "drive", str(file), "--submission", "s1"],
-        env=dict(cluster.environment),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    with Scraper(cluster.metrics) as scraper:
+        done = subprocess.run(
+            [*PRICON, "drive", str(file), "--submission", "s1"],
+            env=dict(cluster.environment),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     said = [bulletin for line in done.stdout.splitlines() if (bulletin := read(line))]
     assert len(said) == len(done.stdout.splitlines()), "nothing but bulletins"
@@ -40,6 +67,48 @@ def test_a_driver_runs_its_lanes_on_the_workers(
     assert said[-1] == EndBulletin(exit_code=0, cause="done")
     assert sum(bulletin.pricon == "trial" for bulletin in said) == 6
     assert "accuracy" in said[-2].text
+    assert_training_was_shown(scraper, asked)
+
+
+def assert_training_was_shown(scraper: Scraper, job: JobSpec) -> None:
+    """Prometheus could read of every stage, and how lanes trained."""
+    committed = scraper.values("ray_pricon_stages_committed_total")
+    assert sum(values[-1] for values in committed.values()) == len(stage_files(job))
+    lanes = {dict(labels)["lane"] for labels in committed}
+    losses = scraper.values("ray_pricon_validation_loss")
+    # Lanes tell of a few epochs a second, so of packs of milliseconds the first one is sure.
+    for lane in lanes:
+        teacher = {"lane": lane, "stage": "teacher", "objective": "cross_entropy"}
+        assert [labels for labels in losses if teacher.items() <= dict(labels).items()]
+    assert all(0 < loss < 5 for values in losses.values() for loss in values)
+    epochs = scraper.values("ray_pricon_epoch")
+    assert {dict(labels)["lane"] for labels in epochs} == lanes
+    assert {epoch for values in epochs.values() for epoch in values} <= {1.0, 2.0, 3.0}
+    live = scraper.values("ray_pricon_live_members")
+    assert [values[-1] for values in live.values()] == [0.0] * len(lanes)
+
+
+@pytest.mark.ray
+def test_what_is_shown_of_a_slow_pack_stays(cluster: RayCluster, tmp_path: Path) -> None:
+    """Ray forgets a gauge that is not set again for two of its intervals, here 2 s."""
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_PACK, encoding="utf-8")
+    scraper = Scraper(cluster.metrics)
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=dict(cluster.environment), stdin=subprocess.PIPE
+    ) as driver:
+        try:
+            wait_until(lambda: scraper.now("ray_pricon_epoch", lane="77") == [5.0], "exported")
+            for _ in range(20):
+                time.sleep(0.3)
+                assert scraper.now("ray_pricon_epoch", lane="77") == [5.0]
+            assert driver.stdin is not None
+            driver.stdin.close()  # the lane has ended
+            wait_until(lambda: not scraper.now("ray_pricon_epoch", lane="77"), "forgotten")
+            assert scraper.now("ray_pricon_stages_failed_total", lane="77") == [1.0]
+            assert driver.poll() is None
+        finally:
+            driver.kill()
 
 
 @pytest.mark.ray
