@@ -15,8 +15,9 @@ from pricon.train.reading import resident_inputs
 from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.records import StageRecord
 from tests.tiny import build, tiny_job
+from tests.train.test_reading import answers_of, labels_of
 from tests.train.test_recipes import Bench
-from tests.train.test_stages import answers_of, labels_of, trained
+from tests.train.test_stages import trained
 
 ARMS = ["e2e", "lupi", "pricon", "pricon_shuffled"]
 

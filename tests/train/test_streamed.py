@@ -29,17 +29,18 @@ from tests.train.test_recipes import Bench
 from tests.train.test_stages import trained
 
 PARTS: tuple[Part, ...] = ("train", "validation")
-STREAMING = {"buffer_mb": 0.03}
+BUFFER_MB = 0.03
 """152 windows of 129 features in shards of four: about a third of them fit."""
 
 
-def bench_of(folder: Path, *, is_streaming: bool = True, **changes: Any) -> Bench:
+def bench_of(folder: Path, *, is_streaming: bool = True, frames: int = 1, **changes: Any) -> Bench:
     document = tiny_document(folder, arms=["e2e", "lupi", "pricon", "time_only"], **changes)
-    document["corpus"] |= {"shard_windows": 4}
-    document["optimisation"] |= {"batch_size": 32}
+    windows = {"window_s": 3, "hop_s": 3, "lag_s": 1, "frames": frames}
+    document["corpus"] |= {"shard_windows": 4, "windows": windows}
+    optimisation = {**document["optimisation"], "batch_size": 32}
     if is_streaming:
-        document["optimisation"] = {**document["optimisation"], "streaming": STREAMING}
-    return Bench.of(build(tiny_job(folder, **document)))
+        optimisation["streaming"] = {"buffer_mb": BUFFER_MB * frames}
+    return Bench.of(build(tiny_job(folder, **document | {"optimisation": optimisation})))
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +175,11 @@ CASES: dict[str, dict[str, Any]] = {
     "session": {"standardise": "session"},
     "regression": {"task": "regression"},
     "imitation": {"student": {"distillation": {"imitate": "embedding"}}},
+    "sequences": {
+        "frames": 4,
+        "teacher": {"encoder": {"kind": "gru", "width": 12}},
+        "student": {"encoder": {"kind": "transformer", "width": 12}},
+    },
 }
 
 

@@ -8,8 +8,9 @@ from pricon.model.network import initial_parameters
 from pricon.train.reading import _keys
 from pricon.train.recipes import recipe_for
 from tests.tiny import build, tiny_job
+from tests.train.test_reading import answers_of, labels_of, resident
 from tests.train.test_recipes import Bench
-from tests.train.test_stages import answers_of, labels_of, resident, trained
+from tests.train.test_stages import trained
 
 
 def test_students_that_imitate_the_embedding_are_taught_by_embeddings(
