@@ -119,8 +119,9 @@ class Loader:
         return {name: column.values for name, column in columns.items()}
 
     def close(self) -> None:
-        """Give up what is still being read."""
+        """Give up what is being read, and what was."""
         self.pool.shutdown(cancel_futures=True)
+        self.reading.clear()
 
     def _columns(self, num: int) -> dict[str, Column]:
         stimuli = self.sessions.stimuli
@@ -136,5 +137,8 @@ class Loader:
 
 def _by_shard(shards: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Each shard that is named, and where."""
-    for number in np.unique(shards).tolist():
-        yield number, np.flatnonzero(shards == number)
+    order = np.argsort(shards, kind="stable")
+    numbers, first = np.unique(shards[order], return_index=True)
+    ends = [*first[1:], len(order)]
+    for number, start, end in zip(numbers.tolist(), first, ends, strict=False):
+        yield number, order[start:end]

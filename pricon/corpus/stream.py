@@ -91,6 +91,7 @@ class WindowStream:
         self.world_size = world_size
         self.num_batches = after
         self._sessions = Sessions(corpus, spec.stimuli, spec.participants)
+        self._largest = max(shard.num_windows for shard in corpus.manifest.shards)
         self._spread = buffer_windows(corpus, spec.modalities, spec.buffer_bytes)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -100,20 +101,51 @@ class WindowStream:
             CorpusError: a damaged or missing shard.
             StorageError: the store failed; another stream can go on after `num_batches`.
         """
-        loader = Loader(self.corpus, self.spec.modalities, self._sessions)
+        loader = self._loader()
         try:
             for step in loader.ahead(self._steps(loader)):
                 yield from self._batches(loader, step)
         finally:
             loader.close()
 
+    def windows(self) -> Iterator[NDArray[np.int64]]:
+        """Identities of every batch of the epoch, all ranks together, in order; nothing is read."""
+        loader, size = self._loader(), self.spec.batch_size
+        for step in self._ordered():
+            loader.expect(step.arrived)
+            windows = loader.windows(step.shards, step.rows)
+            loader.release(step.shards)
+            yield from (windows[start : start + size] for start in range(0, len(windows), size))
+
+    def _loader(self) -> Loader:
+        return Loader(self.corpus, self.spec.modalities, self._sessions)
+
+    def _ordered(self) -> Iterator[Step]:
+        return steps(
+            self._stretches(),
+            key=self.spec.key,
+            epoch=self.epoch,
+            spread=self._spread,
+            batch_size=self.spec.batch_size,
+        )
+
     def _batches(self, loader: Loader, step: Step) -> Iterator[Batch]:
-        deals = dealt(len(step.shards), self.spec.batch_size, self.world_size)
+        """Batches of a step, some at a time: the last step has all that is left."""
+        size = self.spec.batch_size
+        at_once = max(1, self._largest // size) * size
+        for start in range(0, len(step.shards), at_once):
+            some = slice(start, start + at_once)
+            yield from self._gathered(loader, step.shards[some], step.rows[some])
+
+    def _gathered(
+        self, loader: Loader, shards: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> Iterator[Batch]:
+        deals = dealt(len(shards), self.spec.batch_size, self.world_size)
         parts = [deal[self.rank][deal[self.rank] != NOBODY] for deal in deals]
-        mine = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        windows = loader.windows(step.shards, step.rows)
-        features = loader.gather(step.shards[mine], step.rows[mine])
-        loader.release(step.shards)
+        mine = np.concatenate(parts)
+        windows = loader.windows(shards, rows)
+        features = loader.gather(shards[mine], rows[mine])
+        loader.release(shards)
         end = 0
         for deal, part in zip(deals, parts, strict=True):
             start, end = end, end + len(part)
@@ -127,14 +159,7 @@ class WindowStream:
     def _steps(self, loader: Loader) -> Iterator[Step]:
         """Steps from where the stream is; what was given out before is passed over unread."""
         before = self.num_batches * self.spec.batch_size
-        found = steps(
-            self._stretches(),
-            key=self.spec.key,
-            epoch=self.epoch,
-            spread=self._spread,
-            batch_size=self.spec.batch_size,
-        )
-        for step in found:
+        for step in self._ordered():
             loader.expect(step.arrived)
             passed = min(before, len(step.shards))
             before -= passed

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pricon.corpus.reader import Corpus
+from pricon.corpus.standardise import Standardiser
 from pricon.errors import CorpusError
 from pricon.model.network import PackedNetwork
 from pricon.plan.plan import Cell, Plan, Stage
@@ -20,6 +21,7 @@ from pricon.train.ranks import Ranks
 from pricon.train.reading import examples_of, open_windows
 from pricon.train.recipes import PackWork, Windows, encoder_of, recipe_for
 from pricon.train.records import Records, StageRecord
+from pricon.train.streamed_windows import StreamedWindows
 from pricon.train.windows import LabelledWindows
 
 _log = logging.getLogger(__name__)
@@ -104,6 +106,7 @@ def _map(
         device=torch.device("cpu"),
         made_with={},
     )
+    _know_standardisers(work, record)
     recipe = recipe_for(work)
     network = PackedNetwork(recipe.layout, torch.from_numpy(record.arrays["parameters"])[None])
     rows = windows.rows(cell, "test")
@@ -117,3 +120,14 @@ def _map(
         label=windows.labels(cell)[rows],
         participant=windows.index.participant[rows],
     )
+
+
+def _know_standardisers(work: PackWork, record: StageRecord) -> None:
+    """As the stage was trained with; fitting them again would take passes over the corpus."""
+    windows = work.standardised
+    if isinstance(windows, StreamedWindows):
+        for name in work.modalities:
+            fitted = Standardiser(
+                mean=record.arrays[f"mean.{name}"], scale=record.arrays[f"scale.{name}"]
+            )
+            windows.know(work.cells[0], name, work.encoder.reads_frames, fitted)

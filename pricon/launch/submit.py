@@ -22,7 +22,7 @@ from pricon.report.summary import Report
 from pricon.report.write import FIGURES, LATEX, PAGE, REPORT, RESULTS, write_report
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
-from pricon.spec.training import EncoderSpec
+from pricon.spec.training import EncoderSpec, StreamingSpec
 from pricon.storage import Storage, open_storage
 from pricon.track.records import EndStatus, RunRecord
 from pricon.track.tracker import Tracker
@@ -207,6 +207,15 @@ def _encoder(spec: EncoderSpec) -> str:
     return f"{spec.kind}, width {spec.width}, depth {spec.depth}"
 
 
+def _order(streaming: StreamingSpec | None) -> str:
+    if streaming is None:
+        return "of each fold, seed and kind of stage its own"
+    return (
+        f"one for all folds and seeds, shuffled among {streaming.buffer_mb:g} MB of features "
+        "(streaming)"
+    )
+
+
 def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
     contrastive, imitate = job.teacher.contrastive, job.student.distillation.imitate
     windows, optimisation = job.corpus.windows, job.optimisation
@@ -223,6 +232,7 @@ def _notes(job: JobSpec, ledger: Ledger) -> dict[str, str]:
         "encoders": f"teacher {_encoder(job.teacher.encoder)}, student "
         f"{_encoder(job.student.encoder)}",
         "optimiser": f"{optimisation.optimiser}, weight decay {optimisation.weight_decay:g}",
+        "order of windows": _order(optimisation.streaming),
         "contrast": contrast,
         "students imitate": imitate or "logits",
         "label": label,

@@ -53,7 +53,8 @@ def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen:
         except CorpusError as err:
             if ranks.size > 1:
                 raise  # other ranks may have read it, and would wait for this one
-            unreadable = unreadable or err
+            # Without its traceback, whose frames hold what the pack had in memory.
+            unreadable = unreadable or err.with_traceback(None)
             worker.fail({stage.id: err.message.splitlines()[0] for stage in pack})
     if unreadable is not None:
         raise unreadable

@@ -184,13 +184,17 @@ class StageSpec(Spec):
 class StreamingSpec(Spec):
     """Features pass by instead of being in memory, for corpora that are larger than it.
 
-    All models of a pack see one order, in batches of which each learns from the windows of its own
-    training participants; so results are not those of a run without it.
+    One pass over the shards, in a shuffled order, feeds all models of a pack: each gets the windows
+    of its own split in batches of `batch_size`. The order is the same for all folds and seeds, so
+    results are not those of a run in memory, and seeds differ in validation participants, initial
+    weights and dropout alone.
     """
 
     buffer_mb: PositiveFloat = 1024
     """Features in a worker's memory, megabytes: among so many the windows of an epoch are shuffled.
-    What is known of each window (affect, labels, what teachers say) is in memory besides."""
+    Besides, there are the windows that models wait with until they have a batch, up to twice
+    `batch_size` for each fold and seed of a pack, and what is known of every window of the corpus:
+    affect, labels, what teachers say."""
 
 
 Precision = Literal["float32", "tf32", "bf16"]

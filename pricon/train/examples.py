@@ -32,7 +32,7 @@ class Examples(Protocol):
         Args:
             live: positions of these members in the pack.
             epoch: from 0.
-            after: batches of the epoch that are left out, because a checkpoint has them behind it.
+            after: batches of lower number are left out, because a checkpoint has them behind it.
         """
         ...
 
@@ -68,6 +68,7 @@ class Batch:
     Shapes: m live members, b windows of this rank, g = ranks * b windows of the global batch.
 
     Args:
+        number: of the batch in its epoch; rising, but not every number comes.
         members: positions of the live members in the pack, shape (m,).
         inputs: name -> standardised features of this rank's windows, shape (m, b, d_in), or (m, b,
             frames, d_in) for sequences.
@@ -81,6 +82,7 @@ class Batch:
         has_windows: whether a member has any window in the global batch.
     """
 
+    number: int
     members: Int64[Tensor, " m"]
     inputs: dict[str, Tensor]
     labels: Int64[Tensor, "m g"] | Float32[Tensor, "m g"]

@@ -32,7 +32,8 @@ def fit(
         for batch in examples.training(pack.live, epoch=pack.num_epochs, after=pack.num_batches):
             loss = objective.training(pack.network, batch)
             pack.step(_share_of_mean(loss, pack), batch.has_windows)
-            pack.training.add(loss.total, loss.count)
+            pack.training.add(pack.ranks.sum(loss.total.detach().double()), loss.count)
+            pack.num_batches = batch.number + 1
             checkpoints.save_if_due(pack)
         validation = _validate(pack, examples.validation(pack.live), objective)
         pack.judge(pack.training.by_member(), validation)
@@ -54,4 +55,5 @@ def _validate(pack: Pack, batches: Iterable[Batch], objective: Objective) -> lis
     for batch in batches:
         loss = objective.validation(pack.network, batch)
         mean.add(loss.total, loss.count)
+    mean.total = pack.ranks.sum(mean.total)
     return mean.by_member()

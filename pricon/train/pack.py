@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
 from pricon.model.network import Layout, PackedNetwork, initial_parameters
@@ -44,25 +44,21 @@ class Progress:
         return is_best, epoch - self.best_epoch < patience
 
 
+@dataclass(slots=True)
 class Mean:
     """Mean loss of each of m members over an epoch: sums first, divided once.
 
-    Sums are those of all ranks at any moment, so that any moment can be kept in a checkpoint.
-
     Args:
-        ranks: who share the epoch.
         total: sum of losses so far, float64, shape (m,).
         count: examples so far, float64, shape (m,).
     """
 
-    def __init__(self, ranks: Ranks, total: Tensor, count: Tensor) -> None:
-        self.ranks = ranks
-        self.total = total
-        self.count = count
+    total: Float64[Tensor, " m"]
+    count: Float64[Tensor, " m"]
 
     def add(self, total: Float[Tensor, " m"], count: Int64[Tensor, " m"]) -> None:
-        """Take in a batch: this rank's sum of losses, and the examples of all ranks."""
-        self.total += self.ranks.sum(total.detach().double())
+        """Take in a batch: its sum of losses, and its examples."""
+        self.total += total
         self.count += count
 
     def by_member(self) -> list[float]:
@@ -83,6 +79,10 @@ class Pack:
         stage: learning rate, epochs, patience.
         optimisation: how a step is taken.
         ranks: processes that share the pack.
+
+    Attributes:
+        num_batches: batches of the epoch that are behind, as `Batch` numbers them.
+        training: training loss of the epoch so far, of all ranks.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Pack:
     def new_mean(self) -> Mean:
         """Of the members still alive."""
         total = torch.zeros(len(self.live), dtype=torch.float64, device=self.best.device)
-        return Mean(self.ranks, total, torch.zeros_like(total))
+        return Mean(total, torch.zeros_like(total))
 
     @property
     def num_epochs(self) -> int:
@@ -137,7 +137,6 @@ class Pack:
             gradient.mul_((clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
         self._optimiser.step(gradient, has_windows)
         self._raw.parameters_by_member.grad = None
-        self.num_batches += 1
 
     def judge(self, training: Sequence[float], validation: Sequence[float]) -> None:
         """Close an epoch: keep the best weights, let members stop, drop them from the stack."""
@@ -196,5 +195,8 @@ class Pack:
             for row in rows
         ]
         self._stack(state["parameters"][rows].to(device), states)
-        self.num_batches = state["num_batches"]
-        self.training = Mean(self.ranks, *(sums[rows].to(device) for sums in state["training"]))
+        # Checkpoints of versions that took them between epochs do not have these.
+        self.num_batches = state.get("num_batches", 0)
+        self.training = self.new_mean()
+        if "training" in state:
+            self.training = Mean(*(sums[rows].to(device) for sums in state["training"]))

@@ -66,7 +66,7 @@ def _resident(work: PackWork, recipe: Recipe, windows: GroupWindows) -> Resident
 
 def _streamed(work: PackWork, recipe: Recipe, windows: StreamedWindows) -> Streamed:
     known = _known(work, recipe)
-    inside = {part: torch.zeros(known.labels.shape, dtype=torch.bool) for part in _PARTS}
+    inside = {part: np.zeros(tuple(known.labels.shape), np.bool_) for part in _PARTS}
     for draw, cell in zip(known.draw_of.tolist(), work.cells, strict=True):
         for part, of in inside.items():
             of[draw, recipe.rows(cell, part)] = True
@@ -77,7 +77,7 @@ def _streamed(work: PackWork, recipe: Recipe, windows: StreamedWindows) -> Strea
         as_sequence=work.encoder.reads_frames,
         shown=Shown(mean=mean, scale=scale, frozen=recipe.frozen),
         known=known,
-        inside={part: of.to(work.device) for part, of in inside.items()},
+        inside=inside,
         keys=torch.tensor(_keys(work), device=work.device),
         ranks=work.ranks,
     )

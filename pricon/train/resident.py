@@ -96,6 +96,7 @@ class Resident:
             first = self.ranks.index * size
             own = slice(whole.start + first, whole.start + first + size)
             yield Batch(
+                number=number,
                 members=members,
                 inputs=self.inputs.gather(members, draws, rows[:, own]),
                 labels=labels[:, whole],

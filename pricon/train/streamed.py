@@ -1,4 +1,4 @@
-"""Examples that pass by: one order for all members, each of which sees the windows of its own."""
+"""Examples that pass by: one pass over a corpus feeds all members, each with windows of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from pricon.model.keyed import Draws, derive
 from pricon.model.network import EMBEDDING, Dropout, PackedNetwork
+from pricon.model.precision import steps_in
+from pricon.train.dealing import Deal, Dealer, Seen
 from pricon.train.examples import PADDING, Batch, Evaluation, Known, Part
 from pricon.train.ranks import Ranks
 from pricon.train.streamed_windows import Pass, Passing, StreamedWindows
@@ -19,7 +20,7 @@ from pricon.train.streamed_windows import Pass, Passing, StreamedWindows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What members make of features that all of them see: standardised, and embedded for probes.
+    """What members make of features: standardised, and embedded for probes.
 
     Args:
         mean: modality -> float32, shape (members, d_in).
@@ -34,7 +35,7 @@ class Shown:
     def of(self, members: Int64[Tensor, " m"]) -> "Shown":
         """The same for some members."""
         frozen = self.frozen
-        if frozen is not None and len(members) < len(frozen.parameters_by_member):
+        if frozen is not None:
             frozen = PackedNetwork(frozen.layout, frozen.parameters_by_member[members].detach())
         return Shown(
             mean={name: mean[members] for name, mean in self.mean.items()},
@@ -47,18 +48,21 @@ class Shown:
         """Input name -> float32, shape (members, b, d_in), or (members, b, frames, d_in).
 
         Args:
-            raw: modality -> features, shape (b, d_in) or (b, frames, d_in).
+            raw: modality -> features, shape (draws, b, d_in) or (draws, b, frames, d_in); of one
+                draw, where all have the same windows.
             draws: which members standardise alike.
         """
         standardised = {}
         for name, values in raw.items():
-            once = (len(draws.first), *(1,) * (values.dim() - 1), -1)
+            once = (len(draws.first), *(1,) * (values.dim() - 2), -1)
             mean, scale = (of[name][draws.first].view(once) for of in (self.mean, self.scale))
             own = (values - mean).mul_(scale).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
             standardised[name] = draws.expand(own)
         if self.frozen is None:
             return standardised
-        embedding, _ = self.frozen(standardised)
+        # As in memory, where embeddings are made before the steps and their precision.
+        with steps_in("float32", self.frozen.parameters_by_member.device):
+            embedding, _ = self.frozen(standardised)
         return {EMBEDDING: embedding}
 
 
@@ -66,8 +70,8 @@ class Shown:
 class Streamed:
     """`Examples` of which a buffer is in memory.
 
-    All members get the same windows in the same order, so that one pass over the corpus feeds them
-    all; those that are not of a member's split are masked. The order depends on nobody in the pack.
+    Members get the windows of their own splits in the order of the pass, in batches of their own;
+    nothing of others reaches their networks. The order depends on nobody in the pack.
 
     Args:
         source: where windows come from.
@@ -75,7 +79,7 @@ class Streamed:
         as_sequence: frames, or their mean.
         shown: what members make of them.
         known: labels, and what teachers say.
-        inside: which windows are of each draw's splits, shape (draws, windows).
+        inside: which windows are of each draw's splits, shape (draws, windows), not on a device.
         keys: random key of each member, shape (members,).
         ranks: who shares a batch.
     """
@@ -85,19 +89,30 @@ class Streamed:
     as_sequence: bool
     shown: Shown
     known: Known
-    inside: Mapping[Part, Bool[Tensor, "draws windows"]]
+    inside: Mapping[Part, Bool[np.ndarray, "draws windows"]]
     keys: Int64[Tensor, " members"]
     ranks: Ranks
 
     def training(self, live: tuple[int, ...], epoch: int, after: int = 0) -> Iterator[Batch]:
         """See `Examples`."""
+        inside = self._inside("train", live)
+        seen = Seen.of(
+            self.source.passed(Pass("train", epoch), self.modalities),
+            inside,
+            self.source.batch_size,
+            after,
+        )
+        dealer = Dealer(inside, self.source.batch_size, self.ranks)
+        one = Pass("train", epoch, seen.start, self.ranks)
         dropout = derive(self.keys, "dropout", epoch)
-        one = Pass("train", epoch, after, self.ranks)
-        yield from self._batches(live, "train", one, dropout)
+        yield from self._batches(live, dealer.deal(self._passing(one), seen), dropout)
 
     def validation(self, live: tuple[int, ...]) -> Iterator[Batch]:
         """See `Examples`."""
-        yield from self._batches(live, "validation", Pass("validation", ranks=self.ranks), None)
+        inside = self._inside("validation", live)
+        dealer = Dealer(inside, self.source.batch_size, self.ranks, waits=True)
+        passing = self._passing(Pass("validation", ranks=self.ranks))
+        yield from self._batches(live, dealer.deal(passing, Seen.nothing(len(inside))), None)
 
     @torch.no_grad()
     def evaluate(
@@ -106,57 +121,60 @@ class Streamed:
         """See `Examples`; in one pass over the participants that have these windows."""
         draws = self.known.draws(tuple(range(len(rows))))
         wanted = [rows[leader] for leader in draws.first.tolist()]
+        members = [torch.nonzero(draws.of == draw).cpu() for draw in range(len(wanted))]
         people = np.unique(self.source.index.participant[np.unique(np.concatenate(wanted))])
-        passing = self._passing(Pass("evaluation", participants=tuple(people.tolist())))
         whole: tuple[Tensor, ...] = ()
-        most = max(map(len, wanted))
-        for one in passing:
-            embeddings, scores = network(self.shown.inputs(self._on_device(one.features), draws))
-            parts = (scores, embeddings) if embedded else (scores,)
-            whole = whole or tuple(part.new_empty(len(rows), most, part.shape[2]) for part in parts)
-            for draw, own in enumerate(wanted):
+        for one in self._passing(Pass("evaluation", participants=tuple(people.tolist()))):
+            features = {name: values[None] for name, values in one.features.items()}
+            embeddings, scores = network(self.shown.inputs(self._on_device(features), draws))
+            parts = (scores.cpu(), embeddings.cpu()) if embedded else (scores.cpu(),)
+            shape = len(rows), max(map(len, wanted))
+            whole = whole or tuple(part.new_empty(*shape, part.shape[2]) for part in parts)
+            for own, of_draw in zip(wanted, members, strict=True):
                 at = np.searchsorted(own, one.rows[0]).clip(max=len(own) - 1)
                 is_own = np.flatnonzero(own[at] == one.rows[0])
-                members = torch.nonzero(draws.of == draw)
                 for of, part in zip(whole, parts, strict=True):
-                    of[members, at[is_own]] = part[members, is_own]
+                    of[of_draw, at[is_own]] = part[of_draw, is_own]
         return [
             Evaluation(*(of[member, : len(own)] for of in whole)) for member, own in enumerate(rows)
         ]
 
     def _batches(
-        self, live: tuple[int, ...], part: Part, read: Pass, dropout: Tensor | None
+        self, live: tuple[int, ...], deals: Iterator[Deal], dropout: Tensor | None
     ) -> Iterator[Batch]:
         members = torch.tensor(live, device=self.keys.device)
         draws = self.known.draws(live)
-        leaders = members[draws.first]
-        shown = self.shown.of(members)
-        inside = self.inside[part][self.known.draw_of[leaders]]
-        windows = torch.from_numpy(self.source.index.window).to(members.device)
-        for one in self._passing(read):
-            size = one.rows.shape[1]
+        draw_of = draws.of.tolist()
+        shown, leaders = self.shown.of(members), members[draws.first]
+        for deal in deals:
+            size = deal.rows.shape[2]
             first = self.ranks.index * size
             own = slice(first, first + size)
-            rows = torch.from_numpy(one.rows.flatten()).to(members.device)
-            there, rows = rows != PADDING, rows.clamp(min=0)
-            valid = draws.expand(inside[:, rows] & there)
-            every = rows.expand(len(live), -1)
-            features = {
-                name: functional.pad(values, (0, 0) * (values.dim() - 1) + (0, size - len(values)))
-                for name, values in self._on_device(one.features).items()
-            }
+            has_windows = (deal.rows != PADDING).any(axis=(1, 2))
+            rows = torch.from_numpy(deal.rows.reshape(len(deal.rows), -1)).to(members.device)
+            valid, rows = draws.expand(rows != PADDING), rows.clamp(min=0)
+            every = draws.expand(rows)
+            windows = self.source.index.window[deal.rows[:, self.ranks.index].clip(min=0)]
             yield Batch(
+                number=deal.number,
                 members=members,
-                inputs=shown.inputs(features, draws),
+                inputs=shown.inputs(self._on_device(deal.features), draws),
                 labels=self.known.labels_at(members, every, valid),
                 valid=valid,
                 first=first,
                 teacher=self.known.taught_at(members, every[:, own], valid[:, own]),
                 dropout=None
                 if dropout is None
-                else Dropout(dropout[leaders], windows[rows[own]].expand(len(leaders), -1), draws),
-                has_windows=tuple(valid.any(dim=1).tolist()),
+                else Dropout(dropout[leaders], torch.from_numpy(windows).to(members.device), draws),
+                has_windows=tuple(bool(has_windows[draw]) for draw in draw_of),
             )
+
+    def _inside(self, part: Part, live: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Which windows each draw of these members wants."""
+        members = self.known.draw_of.cpu()[list(live)]
+        first = self.known.draws(live).first.cpu()
+        wanted: NDArray[np.bool_] = self.inside[part][members[first].numpy()]
+        return wanted
 
     def _passing(self, one: Pass) -> Iterator[Passing]:
         return self.source.passing(one, self.modalities, self.as_sequence)

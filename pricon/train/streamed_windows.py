@@ -24,6 +24,7 @@ from pricon.corpus.stream import Batch, StreamSpec, WindowStream
 from pricon.plan.plan import POSITION, Cell
 from pricon.spec.job import JobSpec
 from pricon.spec.training import StreamingSpec
+from pricon.train.examples import PADDING
 from pricon.train.ranks import Ranks
 from pricon.train.windows import LabelledWindows, mean_of_frames
 
@@ -57,8 +58,8 @@ class Passing:
     """A global batch of windows that pass by.
 
     Args:
-        rows: of the batch in the index, a line a rank, shape (ranks, most windows of a rank), -1
-            where a rank has fewer.
+        rows: of the batch in the index, a line a rank, shape (ranks, most windows of a rank),
+            `PADDING` where a rank has fewer.
         features: modality -> this rank's before the fold's standardisation, shape (windows, width)
             or (windows, frames, width).
     """
@@ -109,6 +110,10 @@ class StreamedWindows(LabelledWindows):
         """What `fit` has fitted."""
         return self._fitted[cell, (modality, as_sequence)]
 
+    def know(self, cell: Cell, modality: str, as_sequence: bool, fitted: Standardiser) -> None:
+        """Take a standardiser that was fitted before."""
+        self._fitted[cell, (modality, as_sequence)] = fitted
+
     def fit(self, cells: Sequence[Cell], modalities: Sequence[str], as_sequence: bool) -> None:
         """Fit the standardisers of all these cells in one pass over the corpus.
 
@@ -145,19 +150,29 @@ class StreamedWindows(LabelledWindows):
         """
         for batch in self._read(one, modalities):
             rows = np.searchsorted(self.index.window, batch.windows)
-            rows[batch.windows == NOBODY] = NOBODY
+            rows[batch.windows == NOBODY] = PADDING
             own = rows[one.ranks.index]
-            own = own[own != NOBODY]
+            own = own[own != PADDING]
             features = {
                 name: self._prepared((name, as_sequence), batch, own) for name in modalities
             }
             yield Passing(rows=rows, features=features)
 
+    @property
+    def batch_size(self) -> int:
+        """Windows of a batch of a pass, and of those that members get."""
+        return self.job.optimisation.batch_size
+
+    def passed(self, one: Pass, modalities: Sequence[str]) -> Iterator[NDArray[np.int64]]:
+        """Rows of all batches of a pass, of all ranks together, from the first; nothing is read."""
+        for windows in self._read(one, modalities).windows():
+            yield np.searchsorted(self.index.window, windows)
+
     def _read(self, one: Pass, modalities: Sequence[str]) -> WindowStream:
         spec = StreamSpec(
             modalities=tuple(name for name in modalities if name != POSITION),
             key=key_of("pass", one.name),
-            batch_size=self.job.optimisation.batch_size,
+            batch_size=self.batch_size,
             buffer_bytes=int(self.streaming.buffer_mb * 10**6),
             stimuli=self.stimuli,
             participants=one.participants,

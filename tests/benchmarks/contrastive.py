@@ -107,6 +107,7 @@ def teacher_step(rows: Tensor, labels: Tensor) -> Tensor:
     keys = torch.tensor([key_of("member", member) for member in range(num)])
     network = PackedNetwork(layout, initial_parameters(layout, keys))
     batch = Batch(
+        number=0,
         members=torch.arange(num),
         inputs={"player": rows},
         labels=labels,

@@ -111,6 +111,14 @@ def test_what_was_passed_over_is_not_read_again(corpus: Corpus) -> None:
     assert len(holding) < len(corpus.manifest.shards)
 
 
+def test_the_order_can_be_known_without_reading(corpus: Corpus) -> None:
+    recording = RecordingStorage(inner=corpus.storage)
+    stream = WindowStream(Corpus(storage=recording, manifest=corpus.manifest), SPEC, epoch=1)
+    known = [windows.tolist() for windows in stream.windows()]
+    assert known == [batch.windows[0].tolist() for batch in WindowStream(corpus, SPEC, epoch=1)]
+    assert recording.ranges == []
+
+
 def test_some_people_and_one_stimulus(corpus: Corpus) -> None:
     spec = StreamSpec(
         modalities=("physiology",),
@@ -199,12 +207,12 @@ print(num, status("VmHWM") - before)
 
 
 def large(folder: Path) -> Manifest:
-    """A hundred shards of 4.2 MB that are one file under a hundred names."""
+    """A thousand shards of 0.4 MB that are one file under a thousand names."""
     storage = open_storage(str(folder))
-    build(storage, folder / "source", num_participants=1, num_windows=3600)
+    build(storage, folder / "source", num_participants=1, num_windows=360)
     content = open_corpus(storage).manifest
     (session,), (shard,) = content.sessions, content.shards
-    numbers = [f"{number:03}" for number in range(100)]
+    numbers = [f"{number:04}" for number in range(1000)]
     for number in numbers:
         (folder / f"shards/{number}").hardlink_to(folder / shard.path)
     many = Manifest(
@@ -220,7 +228,7 @@ def large(folder: Path) -> Manifest:
 def test_a_corpus_ten_times_the_allowed_memory(tmp_path: Path) -> None:
     """Under a limit of the operating system, which reading all of it at once does not survive."""
     many = large(tmp_path)
-    assert 3600 * 100 * sum(WIDTHS.values()) * 4 >= 10 * BUFFER_BYTES
+    assert 360 * 1000 * sum(WIDTHS.values()) * 4 >= 10 * BUFFER_BYTES
 
     def run(how: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

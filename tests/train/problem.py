@@ -163,8 +163,8 @@ class Crashing:
         return self.examples.keys
 
     def training(self, live: tuple[int, ...], epoch: int, after: int = 0) -> Iterator[Batch]:
-        for number, batch in enumerate(self.examples.training(live, epoch, after)):
-            if (epoch, after + number) == (self.epoch, self.batch):
+        for batch in self.examples.training(live, epoch, after):
+            if epoch == self.epoch and batch.number >= self.batch:
                 raise CrashError
             yield batch
 

@@ -219,6 +219,7 @@ def test_contrastive_of_a_large_batch_holds_no_pairs(precision: Precision) -> No
     initial = initial_parameters(layout("contrastive"), data.keys)
     network = PackedNetwork(layout("contrastive"), initial, precision)
     batch = Batch(
+        number=0,
         members=torch.arange(3),
         inputs={name: torch.randn(3, num, width) for name, width in WIDTHS.items()},
         labels=torch.randint(0, 2, (3, num)),
