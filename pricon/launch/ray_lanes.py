@@ -71,8 +71,8 @@ class RayLanes:
         """See `Lanes`.
 
         Raises:
-            LaunchError: there is no Ray, one lane needs more than it has, or no node for workers
-                comes.
+            LaunchError: there is no Ray, one lane needs more than it has, or no node large
+                enough for a worker comes.
         """
         machine = self.connect()
         futures: dict[Future[None], Assignment] = {}
@@ -97,7 +97,8 @@ class RayLanes:
                     # Daemons: a `fit` that never hears of Ray's end must not keep us alive.
                     args = (future, slots, work)
                     threading.Thread(target=_settle, args=args, daemon=True).start()
-                nodes = WorkerNodes(self.resources.workers_within_s)
+                worker = share.of_worker(self.resources)
+                nodes = WorkerNodes(self.resources.workers_within_s, worker)
                 _relay(futures, mailbox, listen, nodes)
             finally:
                 is_over.set()
@@ -234,16 +235,13 @@ def _fit(work: _Work, retries: int) -> None:
     """
     assignment = work.assignment
     resources = assignment.job.resources
-    workers: dict[str, float] = {"CPU": resources.cpus_per_worker}
-    if work.share.gpus:
-        workers["GPU"] = work.share.gpus
     TorchTrainer(
         _train,
         train_loop_config={"assignment": assignment, "mailbox": work.mailbox},
         scaling_config=ScalingConfig(
             num_workers=resources.workers_per_lane,
             use_gpu=work.share.gpus > 0,
-            resources_per_worker=workers,
+            resources_per_worker=work.share.of_worker(resources),
         ),
         run_config=RunConfig(
             name=f"{assignment.plan.run_id}-{assignment.lane}-{uuid.uuid4().hex[:8]}",
