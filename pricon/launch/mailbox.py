@@ -1,14 +1,48 @@
 """How workers of lanes reach their driver: an actor beside it that keeps what they say."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayError, RayTaskError
 
+from pricon.errors import LaunchError
 from pricon.launch.events import EpochDone, Event, StagesDone
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
+
+
+@contextmanager
+def rays_failures() -> Iterator[None]:
+    """Around what a driver asks of Ray: a failure of Ray itself is none of the job or of pricon.
+
+    Raises:
+        LaunchError: what was asked is gone, or Ray did not answer.
+    """
+    try:
+        yield
+    except RayTaskError:
+        raise  # Ray works: it is our own code in it that does not
+    except (RayError, ConnectionError) as err:
+        said = str(err).strip().splitlines() or [""]
+        raise LaunchError(
+            f"Ray failed beside the driver: {type(err).__name__}: {said[0][:300]}",
+            "submit again to go on: finished trials are kept; if it happens again, look at the "
+            "memory of the machine that the driver runs on (on a cluster: its head)",
+        ) from err
+
+
+def answer_of(method: Any, *args: Any) -> Any:
+    """What the mailbox answers its driver.
+
+    Raises:
+        LaunchError: it is gone, or Ray did not answer.
+    """
+    with rays_failures():
+        return ray.get(method.remote(*args))
 
 
 class Teller:

@@ -5,14 +5,17 @@ cost, for as long as the run may take at all. A node counts if one worker fits o
 empty: what is too small for any, such as that of another pool, is none.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 
 import ray
+from ray.exceptions import RayError
 
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.sizing import Machine
 
+_log = logging.getLogger(__name__)
 _ASK_EVERY_S = 10.0
 
 
@@ -53,7 +56,12 @@ class WorkerNodes:
         if self.limit_s is None or (self.asked_at and now - self.asked_at < self._every_s):
             return
         self.asked_at = now
-        if any(self._fits(node) for node in self.nodes()):
+        try:
+            is_there = any(self._fits(node) for node in self.nodes())
+        except (RayError, ConnectionError) as err:
+            _log.warning("Ray did not say which nodes it has: %s: %s", type(err).__name__, err)
+            return  # no answer is neither yes nor no
+        if is_there:
             self.missing_since = None
             return
         self.missing_since = self.missing_since or now

@@ -1,7 +1,14 @@
 """What a driver hears of its lanes, and how far it knows them to be."""
 
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError, RayTaskError, RpcError
+
+from pricon.errors import LaunchError
+from pricon.launch.bulletins import EndBulletin
 from pricon.launch.events import EpochDone, Event, StagesDone
-from pricon.launch.mailbox import Mailbox
+from pricon.launch.mailbox import Mailbox, rays_failures
 
 
 def epoch(number: int, lane: int = 0) -> EpochDone:
@@ -52,3 +59,32 @@ def test_an_error_is_kept_for_its_lane() -> None:
     mailbox = Mailbox()
     mailbox.fail(1, "no such shard")
     assert (mailbox.error_of(0), mailbox.error_of(1)) == (None, "no such shard")
+
+
+RPC_ERROR: Any = RpcError  # Ray has no types here
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ActorDiedError(), "ActorDiedError: The actor died"),
+        (RPC_ERROR("GCS is away\nmore"), "RpcError: GCS is away"),
+        (ConnectionResetError("peer"), "ConnectionResetError: peer"),
+    ],
+)
+def test_a_failure_of_ray_is_no_defect(error: Exception, words: str) -> None:
+    match = f"^Ray failed beside the driver: {words}"
+    with pytest.raises(LaunchError, match=match) as caught, rays_failures():
+        raise error
+    assert "\n" not in caught.value.message
+    assert "submit again to go on: finished trials are kept" in str(caught.value.hint)
+    end = EndBulletin.of_error(caught.value)
+    assert (end.cause, end.exit_code, end.is_final) == ("infrastructure", 3, False)
+
+
+def test_a_failure_of_our_code_in_ray_is_a_defect() -> None:
+    task: Any = RayTaskError
+    error = task("take", "Traceback", KeyError("lane")).as_instanceof_cause()
+    with pytest.raises(RayTaskError) as caught, rays_failures():
+        raise error
+    assert EndBulletin.of_error(caught.value).cause == "defect"

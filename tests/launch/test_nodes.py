@@ -1,8 +1,10 @@
 """When a run without workers ends. `test_joined.py` has one on a real cluster."""
 
 import time
+from typing import Any
 
 import pytest
+from ray.exceptions import RpcError
 
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.nodes import WorkerNodes
@@ -61,6 +63,28 @@ def test_only_nodes_large_enough_for_a_worker_count(
     needs = ", ".join(f"{noun} {wants:g}" for noun, wants in worker.items())
     with pytest.raises(NoWorkersError, match=f"expected one large enough for a worker: {needs}\n"):
         checked_for(looking, 0.2)
+
+
+def test_a_question_that_ray_does_not_answer_is_none() -> None:
+    away: Any = RpcError
+    answers: list[Exception | None] = [None]
+
+    def nodes() -> list[Machine]:
+        if answers[0] is not None:
+            raise answers[0]
+        return [HEAD]
+
+    nodes_of_run = WorkerNodes(0.3, WORKER, nodes)
+    checked_for(nodes_of_run, 0.1)
+    for failure in (away("GCS is away"), ConnectionResetError("peer")):
+        answers[0] = failure
+        checked_for(nodes_of_run, 0.2)
+    answers[0] = None
+    with pytest.raises(NoWorkersError, match="no node for workers"):
+        checked_for(nodes_of_run, 0.2)
+    answers[0] = ZeroDivisionError("1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        checked_for(WorkerNodes(0.3, WORKER, nodes), 0.1)
 
 
 def test_ray_is_asked_now_and_then() -> None:
