@@ -9,10 +9,12 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from pricon.errors import LaunchError
-from pricon.launch.events import EpochDone, Event, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, Event, StagesDone
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
+Distance = tuple[int, int, int]
+"""Packs committed, epochs of the next one, batches in a checkpoint of its next epoch."""
 
 
 @contextmanager
@@ -76,17 +78,20 @@ class Mailbox:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.errors: dict[int, str] = {}
-        self.distances: dict[int, tuple[int, int]] = {}
+        self.distances: dict[int, Distance] = {}
 
     def put(self, event: Event) -> None:
         """A worker says something."""
         self.events.append(event)
-        packs, _ = self.distance_of(event.lane)
+        before = self.distance_of(event.lane)
+        packs, *_ = before
         match event:
             case EpochDone(epoch=epoch):
-                self.distances[event.lane] = max(self.distance_of(event.lane), (packs, epoch))
+                self.distances[event.lane] = max(before, (packs, epoch, 0))
+            case CheckpointKept(epoch=epoch, batches=batches):
+                self.distances[event.lane] = max(before, (packs, epoch, batches))
             case StagesDone(committed=committed) if committed:
-                self.distances[event.lane] = (packs + 1, 0)
+                self.distances[event.lane] = (packs + 1, 0, 0)
 
     def take(self) -> list[Event]:
         """What was said since it was last taken."""
@@ -101,6 +106,9 @@ class Mailbox:
         """Why a lane cannot do its work, or None."""
         return self.errors.get(lane)
 
-    def distance_of(self, lane: int) -> tuple[int, int]:
-        """How far a lane got: packs committed, and epochs of the next one."""
-        return self.distances.get(lane, (0, 0))
+    def distance_of(self, lane: int) -> Distance:
+        """How far a lane got. It never goes back, and ends with the lane's work.
+
+        An epoch may take hours, in which checkpoints between batches are all that is gained.
+        """
+        return self.distances.get(lane, (0, 0, 0))
