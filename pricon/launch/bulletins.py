@@ -4,6 +4,7 @@ They stand in its log between ordinary lines, so that reading the log is all tha
 no port, no server, and no permission but that for logs.
 """
 
+import errno
 from collections import Counter
 from typing import Annotated, Literal
 
@@ -15,6 +16,16 @@ from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
+_OF_MACHINE = {
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.ESTALE,
+}
 Cause = Literal["done", "trials", "input", "infrastructure", "capacity", "interrupted", "defect"]
 """Why a driver ended. Only after `infrastructure` and `interrupted` another try may help."""
 
@@ -185,12 +196,25 @@ class EndBulletin(Spec):
                 cause = "capacity"
             case PriconError(exit_code=LaunchError.exit_code):
                 cause = "infrastructure"
+            case OSError() if _is_of_machine(error):
+                return EndBulletin(
+                    exit_code=LaunchError.exit_code,
+                    cause="infrastructure",
+                    message=f"the driver's machine failed it: {error}",
+                    hint="make room there if its disk is full; finished trials are kept, so submit "
+                    "again to go on",
+                )
             case _:
                 text = f"{type(error).__name__}: {error}"
                 return EndBulletin(exit_code=70, cause="defect", message=text)
         return EndBulletin(
             exit_code=error.exit_code, cause=cause, message=error.message, hint=error.hint
         )
+
+
+def _is_of_machine(error: OSError) -> bool:
+    """Whether disk, memory or a connection failed; a path that is not there may be a defect."""
+    return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in _OF_MACHINE
 
 
 Bulletin = (

@@ -45,6 +45,21 @@ class EpochDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointKept:
+    """A checkpoint of a pack was committed: so far need not be trained again.
+
+    Args:
+        lane: index of the lane.
+        epoch: epochs done.
+        batches: done of the next epoch.
+    """
+
+    lane: int
+    epoch: int
+    batches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagesDone:
     """Stages were committed, or failed for good: stage id -> reason."""
 
@@ -68,5 +83,5 @@ class LaneDone:
     lost: bool = False
 
 
-Event = PackBegun | EpochDone | StagesDone | LaneDone
+Event = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone
 Listen = Callable[[Event], None]

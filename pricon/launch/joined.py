@@ -24,10 +24,10 @@ def joined_ray(*, grows: bool) -> Connect:
 def _joined(*, grows: bool) -> Machine | None:
     try:
         start_ray(_ENVIRONMENT, address="auto")
+        return None if grows else ray.cluster_resources()  # type: ignore[no-untyped-call]
     except Exception as err:  # Ray raises whatever failed inside it
         raise LaunchError(
             f"no Ray cluster to be joined from here: {type(err).__name__}: {err}",
             "`target: ray` is for a process inside a Ray cluster, such as the entrypoint of a Ray "
             "job; `--target local` starts a Ray of its own",
         ) from err
-    return None if grows else ray.cluster_resources()  # type: ignore[no-untyped-call]

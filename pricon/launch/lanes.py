@@ -43,7 +43,7 @@ def absolute(uri: str) -> str:
 
 
 class NoWorkersError(LaunchError):
-    """A cluster has had no node for workers for longer than it was to be waited for."""
+    """For longer than was to be waited, no node of a cluster was large enough for a worker."""
 
 
 class Lanes(Protocol):

@@ -1,14 +1,50 @@
 """How workers of lanes reach their driver: an actor beside it that keeps what they say."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayError, RayTaskError
 
-from pricon.launch.events import EpochDone, Event, StagesDone
+from pricon.errors import LaunchError
+from pricon.launch.events import CheckpointKept, EpochDone, Event, StagesDone
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
+Distance = tuple[int, int, int]
+"""Packs committed, epochs of the next one, batches in a checkpoint of its next epoch."""
+
+
+@contextmanager
+def rays_failures() -> Iterator[None]:
+    """Around what a driver asks of Ray: a failure of Ray itself is none of the job or of pricon.
+
+    Raises:
+        LaunchError: what was asked is gone, or Ray did not answer.
+    """
+    try:
+        yield
+    except RayTaskError:
+        raise  # Ray works: it is our own code in it that does not
+    except (RayError, ConnectionError) as err:
+        said = str(err).strip().splitlines() or [""]
+        raise LaunchError(
+            f"Ray failed beside the driver: {type(err).__name__}: {said[0][:300]}",
+            "submit again to go on: finished trials are kept; if it happens again, look at the "
+            "memory of the machine that the driver runs on (on a cluster: its head)",
+        ) from err
+
+
+def answer_of(method: Any, *args: Any) -> Any:
+    """What the mailbox answers its driver.
+
+    Raises:
+        LaunchError: it is gone, or Ray did not answer.
+    """
+    with rays_failures():
+        return ray.get(method.remote(*args))
 
 
 class Teller:
@@ -42,17 +78,20 @@ class Mailbox:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.errors: dict[int, str] = {}
-        self.distances: dict[int, tuple[int, int]] = {}
+        self.distances: dict[int, Distance] = {}
 
     def put(self, event: Event) -> None:
         """A worker says something."""
         self.events.append(event)
-        packs, _ = self.distance_of(event.lane)
+        before = self.distance_of(event.lane)
+        packs, *_ = before
         match event:
             case EpochDone(epoch=epoch):
-                self.distances[event.lane] = max(self.distance_of(event.lane), (packs, epoch))
+                self.distances[event.lane] = max(before, (packs, epoch, 0))
+            case CheckpointKept(epoch=epoch, batches=batches):
+                self.distances[event.lane] = max(before, (packs, epoch, batches))
             case StagesDone(committed=committed) if committed:
-                self.distances[event.lane] = (packs + 1, 0)
+                self.distances[event.lane] = (packs + 1, 0, 0)
 
     def take(self) -> list[Event]:
         """What was said since it was last taken."""
@@ -67,6 +106,9 @@ class Mailbox:
         """Why a lane cannot do its work, or None."""
         return self.errors.get(lane)
 
-    def distance_of(self, lane: int) -> tuple[int, int]:
-        """How far a lane got: packs committed, and epochs of the next one."""
-        return self.distances.get(lane, (0, 0))
+    def distance_of(self, lane: int) -> Distance:
+        """How far a lane got. It never goes back, and ends with the lane's work.
+
+        An epoch may take hours, in which checkpoints between batches are all that is gained.
+        """
+        return self.distances.get(lane, (0, 0, 0))

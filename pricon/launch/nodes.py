@@ -1,18 +1,28 @@
 """Whether a Ray cluster has nodes for workers. A run that has had none for long ends by itself.
 
 Ray Train asks for a lost worker group again without end, and the head of such a run would wait, and
-cost, for as long as the run may take at all.
+cost, for as long as the run may take at all. A node counts if one worker fits on it while it is
+empty: what is too small for any, such as that of another pool, is none.
 """
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import ray
+from ray.exceptions import RayError
 
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.sizing import Machine
 
+_log = logging.getLogger(__name__)
 _ASK_EVERY_S = 10.0
+
+
+def alive_nodes() -> list[Machine]:
+    """What each node has that is alive, in use or not. A head on a cluster has no CPUs for work."""
+    known = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in known if node["Alive"]]
 
 
 class WorkerNodes:
@@ -20,14 +30,19 @@ class WorkerNodes:
 
     Args:
         limit_s: so long may there be none; None: for ever.
-        resources: of all nodes, as Ray knows them. A head on a cluster has no CPUs for work.
+        worker: what one worker needs.
+        nodes: what each node has.
     """
 
     def __init__(
-        self, limit_s: float | None, resources: Callable[[], Machine] = ray.cluster_resources
+        self,
+        limit_s: float | None,
+        worker: Machine,
+        nodes: Callable[[], Iterable[Machine]] = alive_nodes,
     ) -> None:
         self.limit_s = limit_s
-        self.resources = resources
+        self.worker = worker
+        self.nodes = nodes
         self.missing_since: float | None = None
         self.asked_at: float | None = None
 
@@ -41,17 +56,27 @@ class WorkerNodes:
         if self.limit_s is None or (self.asked_at and now - self.asked_at < self._every_s):
             return
         self.asked_at = now
-        if self.resources().get("CPU", 0.0) > 0:
+        try:
+            is_there = any(self._fits(node) for node in self.nodes())
+        except (RayError, ConnectionError) as err:
+            _log.warning("Ray did not say which nodes it has: %s: %s", type(err).__name__, err)
+            return  # no answer is neither yes nor no
+        if is_there:
             self.missing_since = None
             return
         self.missing_since = self.missing_since or now
         if now - self.missing_since > self.limit_s:
+            needs = ", ".join(f"{noun} {wants:g}" for noun, wants in self.worker.items())
             raise NoWorkersError(
-                f"no node for workers has come within {self.limit_s:g} s",
+                f"no node for workers has come within {self.limit_s:g} s\n"
+                f"  expected one large enough for a worker: {needs}",
                 "submit again to wait again: `pricon status` then says what the worker pods wait "
                 "for; `resources.workers_within_s`, or `pendingLimitS` of the cluster's profile, "
                 "is the limit",
             )
+
+    def _fits(self, node: Machine) -> bool:
+        return all(node.get(noun, 0.0) >= wants for noun, wants in self.worker.items())
 
     @property
     def _every_s(self) -> float:

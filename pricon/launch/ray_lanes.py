@@ -26,7 +26,7 @@ from pricon.errors import PriconError, StorageError
 from pricon.launch.events import LaneDone, Listen
 from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
-from pricon.launch.mailbox import POLL_S, Mailbox, Teller
+from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import GivenBack, has_waited_in_vain, was_lost_in_start
@@ -71,8 +71,8 @@ class RayLanes:
         """See `Lanes`.
 
         Raises:
-            LaunchError: there is no Ray, one lane needs more than it has, or no node for workers
-                comes.
+            LaunchError: there is no Ray, or it fails; one lane needs more than it has, or no node
+                large enough for a worker comes.
         """
         machine = self.connect()
         futures: dict[Future[None], Assignment] = {}
@@ -97,7 +97,8 @@ class RayLanes:
                     # Daemons: a `fit` that never hears of Ray's end must not keep us alive.
                     args = (future, slots, work)
                     threading.Thread(target=_settle, args=args, daemon=True).start()
-                nodes = WorkerNodes(self.resources.workers_within_s)
+                worker = share.of_worker(self.resources)
+                nodes = WorkerNodes(self.resources.workers_within_s, worker)
                 _relay(futures, mailbox, listen, nodes)
             finally:
                 is_over.set()
@@ -121,9 +122,10 @@ class RayLanes:
 
 def _mailbox() -> Any:
     """On this node, which is the last to go."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(Mailbox)
-    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
+    with rays_failures():
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        return actor.options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,20 +142,24 @@ class _Work:
 def _relay(
     futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen, nodes: WorkerNodes
 ) -> None:
-    """Pass on what workers say until every lane has ended."""
+    """Pass on what workers say until every lane has ended.
+
+    Raises:
+        LaunchError: Ray failed, or no node for workers comes.
+    """
     waiting = dict(futures)
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
         nodes.check()
         ended = [future for future in waiting if future.done()]
-        for event in ray.get(mailbox.take.remote()):
+        for event in answer_of(mailbox.take):
             gauges.show(event)
             listen(event)
         gauges.repeat()
         for future in ended:
             assignment = waiting.pop(future)
-            error = ray.get(mailbox.error_of.remote(assignment.lane))
+            error = answer_of(mailbox.error_of, assignment.lane)
             lost = _lost(future) if error is None else None
             done = LaneDone(lane=assignment.lane, error=error or lost, lost=lost is not None)
             gauges.show(done)
@@ -234,16 +240,13 @@ def _fit(work: _Work, retries: int) -> None:
     """
     assignment = work.assignment
     resources = assignment.job.resources
-    workers: dict[str, float] = {"CPU": resources.cpus_per_worker}
-    if work.share.gpus:
-        workers["GPU"] = work.share.gpus
     TorchTrainer(
         _train,
         train_loop_config={"assignment": assignment, "mailbox": work.mailbox},
         scaling_config=ScalingConfig(
             num_workers=resources.workers_per_lane,
             use_gpu=work.share.gpus > 0,
-            resources_per_worker=workers,
+            resources_per_worker=work.share.of_worker(resources),
         ),
         run_config=RunConfig(
             name=f"{assignment.plan.run_id}-{assignment.lane}-{uuid.uuid4().hex[:8]}",

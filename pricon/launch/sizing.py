@@ -56,6 +56,11 @@ class Share:
         fixed = resources.model_copy(update={"gpus_per_worker": gpus})
         return Share(at_once=lanes_that_fit(fixed, num_lanes, machine), gpus=gpus)
 
+    def of_worker(self, resources: ResourcesSpec) -> dict[str, float]:
+        """What Ray reserves for one worker; no GPU is none, not 0 of them."""
+        gpus = {"GPU": self.gpus} if self.gpus else {}
+        return {"CPU": resources.cpus_per_worker, **gpus}
+
 
 def gpus_of_worker(resources: ResourcesSpec, num_lanes: int, machine: Machine) -> float:
     """GPUs of a worker: as asked, else one where there are enough for all lanes, else a share."""

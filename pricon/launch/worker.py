@@ -11,7 +11,7 @@ import torch
 from pricon.corpus.reader import open_corpus
 from pricon.errors import CorpusError, StorageError, TrainingError
 from pricon.launch.environment import environment
-from pricon.launch.events import EpochDone, Listen, PackBegun, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, Listen, PackBegun, StagesDone
 from pricon.launch.lanes import Assignment
 from pricon.plan.identity import identity
 from pricon.plan.plan import POSITION, Cell, Lane, Plan, Role, Stage
@@ -164,6 +164,7 @@ class _Worker:
             checkpoints_of(planned, self.storage),
             [stage.id for stage in stages],
             self.job.resources.checkpoint_interval_s,
+            self._tell_kept,
         )
         ids = tuple(stage.id for stage in stages)
         self.listen(PackBegun(lane=self.lane.index, stages=ids))
@@ -233,6 +234,10 @@ class _Worker:
         if failed:
             self.failed |= failed
             self.listen(StagesDone(lane=self.lane.index, failed=failed))
+
+    def _tell_kept(self, pack: Pack) -> None:
+        lane, epoch, batches = self.lane.index, pack.num_epochs, pack.num_batches
+        self.listen(CheckpointKept(lane=lane, epoch=epoch, batches=batches))
 
     def _teller(self, work: PackWork) -> Callable[[Pack], None]:
         stage = work.stages[0]

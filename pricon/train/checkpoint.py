@@ -9,7 +9,7 @@ import io
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,14 +30,20 @@ class Checkpoints:
         storage: folder of this pack's checkpoints; None keeps none.
         stage_ids: the pack's members, in their order.
         interval_s: least time between two of them.
+        kept: told the pack when a checkpoint of it is committed.
     """
 
     def __init__(
-        self, storage: Storage | None, stage_ids: Sequence[str], interval_s: float
+        self,
+        storage: Storage | None,
+        stage_ids: Sequence[str],
+        interval_s: float,
+        kept: Callable[[Pack], None] = lambda _: None,
     ) -> None:
         self.storage = storage
         self.stage_ids = list(stage_ids)
         self.interval_s = interval_s
+        self.kept = kept
         self.saved_at = time.monotonic()
 
     def save_if_due(self, pack: Pack) -> None:
@@ -57,6 +63,7 @@ class Checkpoints:
         self.storage.write(f"{name}.pt", payload)
         self.storage.write(f"{name}.commit.json", json.dumps(record).encode())
         self.saved_at = time.monotonic()
+        self.kept(pack)
         for old in self._names()[KEPT:]:
             self._forget(old)
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pricon.cli.progress import Progress, _clock, building
-from pricon.launch.events import EpochDone, LaneDone, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, LaneDone, StagesDone
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from pricon.report.results import TrialResult
@@ -54,6 +54,15 @@ def test_a_line_tells_stage_epoch_trials_and_time_left() -> None:
     assert "lane 1: starting" in line
     assert "elapsed, " in line
     assert "left" in line
+
+
+def test_a_checkpoint_changes_nothing_that_is_shown() -> None:
+    progress, _, _ = started()
+    progress.listen(epoch(12))
+    before = (progress.fraction, dict(progress.lanes), dict(progress.running))
+    progress.listen(CheckpointKept(lane=0, epoch=12, batches=400))
+    progress.listen(CheckpointKept(lane=1, epoch=0, batches=400))
+    assert (progress.fraction, progress.lanes, progress.running) == before
 
 
 def test_lines_come_seldom() -> None:

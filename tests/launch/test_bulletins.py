@@ -1,5 +1,6 @@
 """Lines of a driver's log that others read again."""
 
+import errno
 from typing import Any
 
 import pytest
@@ -82,6 +83,8 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
         (TrainingError("leak"), "trials", 1),
         (KeyboardInterrupt(), "interrupted", 130),
         (ZeroDivisionError("1 / 0"), "defect", 70),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x"), "defect", 70),
+        (OSError("a message of some library"), "defect", 70),
     ],
 )
 def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) -> None:
@@ -90,3 +93,20 @@ def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) 
     assert end.is_final is (cause in {"input", "trials", "capacity", "defect"})
     goes_on = "submit again to go on: finished trials are kept"
     assert end.hint == (goes_on if exit_code == 130 else getattr(error, "hint", None))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "No space left on device"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "reset by peer"),
+        (TimeoutError("timed out"), "timed out"),
+    ],
+)
+def test_a_machine_that_fails_its_driver_is_no_defect(error: OSError, words: str) -> None:
+    end = EndBulletin.of_error(error)
+    assert (end.cause, end.exit_code, end.is_final) == ("infrastructure", 3, False)
+    assert str(end.message).startswith("the driver's machine failed it: ")
+    assert words in str(end.message)
+    assert str(end.hint).startswith("make room there if its disk is full")

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from pricon.launch.events import EpochDone, Event, LaneDone, PackBegun, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, Event, LaneDone, PackBegun, StagesDone
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,7 @@ from pricon.launch.events import EpochDone, Event, LaneDone, PackBegun, StagesDo
             lane=1, pack="fps teacher frames", role="teacher", objective="contrastive", epoch=3,
             epochs=9, live=2, members=4, validation_loss=None,
         ),
+        CheckpointKept(lane=1, epoch=0, batches=4000),
         PackBegun(lane=1, stages=("a", "b")),
         StagesDone(lane=0, committed=("a", "b")),
         StagesDone(lane=0, failed={"a": "validation loss is nan"}),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pricon.launch.events import EpochDone, Event, LaneDone, PackBegun, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, Event, LaneDone, PackBegun, StagesDone
 from pricon.launch.gauges import METRICS, Gauges, readings_of
 
 
@@ -43,6 +43,7 @@ def epoch(loss: float | None, lane: int = 2) -> EpochDone:
             StagesDone(lane=2, failed={"a": "diverged"}),
             {"pricon_live_members": 0, "pricon_stages_failed": 1},
         ),
+        (CheckpointKept(lane=2, epoch=6, batches=40), {}),
         (LaneDone(lane=2, error="lost"), {}),
     ],
 )

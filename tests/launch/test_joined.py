@@ -165,7 +165,9 @@ def test_a_run_for_which_no_worker_comes_ends(
     end = read(done.stdout.splitlines()[-1])
     assert isinstance(end, EndBulletin), done.stderr[-2000:]
     assert (done.returncode, end.exit_code, end.cause) == (3, 3, "capacity")
-    assert end.message == "no node for workers has come within 3 s"
+    assert end.message == (
+        "no node for workers has come within 3 s\n  expected one large enough for a worker: CPU 1"
+    )
     assert "`resources.workers_within_s`" in str(end.hint)
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from pricon.errors import LaunchError
 from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
-from tests.launch.train_workers import kill, train_workers
+from tests.launch.train_workers import actors, kill, train_workers
 
 pytestmark = IN_REAL_RAY
 
@@ -54,3 +55,29 @@ def test_two_ranks_a_lane_give_the_results_of_one(job: JobSpec) -> None:
     assert len({stage for stages in done for stage in stages}) == sum(map(len, done)), (
         "only one rank may speak"
     )
+
+
+class Deafening(Listener):
+    """Kills what the driver hears its lanes by, in the middle of the first pack that trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.killed: list[int] = []
+
+    def listen(self, event: Event) -> None:
+        super().listen(event)
+        if isinstance(event, EpochDone) and not self.killed:
+            self.killed = actors(b"ray::Mailbox")
+            kill(self.killed)
+
+
+@pytest.mark.ray
+def test_a_run_whose_mailbox_is_gone_ends_and_may_be_tried_again(job: JobSpec) -> None:
+    lane = with_resources(job, "local", "lane")
+    killer = Deafening()
+    with pytest.raises(LaunchError, match="Ray failed beside the driver: ActorDiedError") as caught:
+        rehearse(lane, killer)
+    assert len(killer.killed) == 1
+    assert caught.value.exit_code == 3
+    assert not train_workers(), "Ray stops with the run"
+    assert rehearse(lane).complete

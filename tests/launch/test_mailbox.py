@@ -1,7 +1,14 @@
 """What a driver hears of its lanes, and how far it knows them to be."""
 
-from pricon.launch.events import EpochDone, Event, StagesDone
-from pricon.launch.mailbox import Mailbox
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError, RayTaskError, RpcError
+
+from pricon.errors import LaunchError
+from pricon.launch.bulletins import EndBulletin
+from pricon.launch.events import CheckpointKept, EpochDone, Event, StagesDone
+from pricon.launch.mailbox import Mailbox, rays_failures
 
 
 def epoch(number: int, lane: int = 0) -> EpochDone:
@@ -18,6 +25,10 @@ def epoch(number: int, lane: int = 0) -> EpochDone:
     )
 
 
+def kept(epochs: int, batches: int, lane: int = 0) -> CheckpointKept:
+    return CheckpointKept(lane=lane, epoch=epochs, batches=batches)
+
+
 def test_events_are_taken_once_and_in_order() -> None:
     mailbox = Mailbox()
     said: list[Event] = [epoch(1), StagesDone(lane=0, committed=("a",)), epoch(1, lane=1)]
@@ -30,19 +41,37 @@ def test_events_are_taken_once_and_in_order() -> None:
 def test_a_lane_gets_further_by_epochs_and_by_packs() -> None:
     mailbox = Mailbox()
     seen = [mailbox.distance_of(0)]
-    further: list[Event] = [epoch(1), epoch(7), StagesDone(lane=0, committed=("a",)), epoch(1)]
+    further: list[Event] = [
+        kept(0, 5000), kept(0, 9000), epoch(1), kept(1, 1), epoch(7), kept(7, 4),
+        StagesDone(lane=0, committed=("a",)), kept(0, 1), epoch(1),
+    ]  # fmt: skip
     for event in further:
         mailbox.put(event)
         seen.append(mailbox.distance_of(0))
     assert seen == sorted({*seen}), "each further than the one before"
-    assert mailbox.distance_of(1) == (0, 0)
+    assert mailbox.distance_of(1) == (0, 0, 0)
+
+
+def test_a_lane_gets_further_within_an_epoch_of_hours() -> None:
+    """Nodes are lost hourly: each attempt ends in the first epoch, beyond the one before."""
+    mailbox = Mailbox()
+    begun = mailbox.distance_of(0)
+    for batches in (4000, 8000, 12000):
+        mailbox.put(kept(0, batches))
+        reached = mailbox.distance_of(0)
+        assert reached > begun
+        begun = reached
 
 
 def test_doing_the_same_again_is_not_further() -> None:
     mailbox = Mailbox()
     mailbox.put(epoch(7))
+    mailbox.put(kept(7, 30))
     before = mailbox.distance_of(0)
-    same: list[Event] = [epoch(1), epoch(7), StagesDone(lane=0, failed={"a": "diverged"})]
+    same: list[Event] = [
+        epoch(1), kept(1, 31), kept(7, 29), epoch(7), kept(7, 30),
+        StagesDone(lane=0, failed={"a": "diverged"}),
+    ]  # fmt: skip
     for event in same:
         mailbox.put(event)
     assert mailbox.distance_of(0) == before
@@ -52,3 +81,32 @@ def test_an_error_is_kept_for_its_lane() -> None:
     mailbox = Mailbox()
     mailbox.fail(1, "no such shard")
     assert (mailbox.error_of(0), mailbox.error_of(1)) == (None, "no such shard")
+
+
+RPC_ERROR: Any = RpcError  # Ray has no types here
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ActorDiedError(), "ActorDiedError: The actor died"),
+        (RPC_ERROR("GCS is away\nmore"), "RpcError: GCS is away"),
+        (ConnectionResetError("peer"), "ConnectionResetError: peer"),
+    ],
+)
+def test_a_failure_of_ray_is_no_defect(error: Exception, words: str) -> None:
+    match = f"^Ray failed beside the driver: {words}"
+    with pytest.raises(LaunchError, match=match) as caught, rays_failures():
+        raise error
+    assert "\n" not in caught.value.message
+    assert "submit again to go on: finished trials are kept" in str(caught.value.hint)
+    end = EndBulletin.of_error(caught.value)
+    assert (end.cause, end.exit_code, end.is_final) == ("infrastructure", 3, False)
+
+
+def test_a_failure_of_our_code_in_ray_is_a_defect() -> None:
+    task: Any = RayTaskError
+    error = task("take", "Traceback", KeyError("lane")).as_instanceof_cause()
+    with pytest.raises(RayTaskError) as caught, rays_failures():
+        raise error
+    assert EndBulletin.of_error(caught.value).cause == "defect"

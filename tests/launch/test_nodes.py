@@ -1,15 +1,18 @@
 """When a run without workers ends. `test_joined.py` has one on a real cluster."""
 
 import time
+from typing import Any
 
 import pytest
+from ray.exceptions import RpcError
 
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine
 
 HEAD: Machine = {"memory": 8e9, "node:__internal_head__": 1.0}
-WITH_WORKER: Machine = {**HEAD, "CPU": 4.0}
+FOR_WORKERS: Machine = {"memory": 8e9, "CPU": 4.0}
+WORKER: Machine = {"CPU": 1.0}
 
 
 def checked_for(nodes: WorkerNodes, seconds: float) -> None:
@@ -20,7 +23,7 @@ def checked_for(nodes: WorkerNodes, seconds: float) -> None:
 
 
 def test_a_head_alone_is_waited_with_for_so_long() -> None:
-    nodes = WorkerNodes(0.2, lambda: HEAD)
+    nodes = WorkerNodes(0.2, WORKER, lambda: [HEAD])
     checked_for(nodes, 0.15)
     with pytest.raises(NoWorkersError, match=r"no node for workers has come within 0\.2 s") as e:
         checked_for(nodes, 0.2)
@@ -30,24 +33,68 @@ def test_a_head_alone_is_waited_with_for_so_long() -> None:
 
 def test_the_clock_begins_when_the_last_one_went() -> None:
     found = [HEAD]
-    nodes = WorkerNodes(0.3, lambda: found[0])
+    nodes = WorkerNodes(0.3, WORKER, lambda: found)
     checked_for(nodes, 0.2)
-    found[0] = WITH_WORKER
+    found.append(FOR_WORKERS)
     checked_for(nodes, 0.5)
-    found[0] = HEAD
+    found.pop()
     checked_for(nodes, 0.2)
     with pytest.raises(NoWorkersError, match="no node for workers"):
         checked_for(nodes, 0.4)
 
 
+@pytest.mark.parametrize(
+    ("worker", "nodes", "is_enough"),
+    [
+        ({"CPU": 4.0}, [HEAD, FOR_WORKERS], True),
+        ({"CPU": 0.5, "GPU": 0.25}, [HEAD, {"CPU": 4.0, "GPU": 1.0}], True),
+        ({"CPU": 5.0}, [HEAD, FOR_WORKERS, FOR_WORKERS], False),
+        ({"CPU": 1.0, "GPU": 0.25}, [HEAD, FOR_WORKERS], False),
+        ({"CPU": 4.0, "GPU": 1.0}, [FOR_WORKERS, {"CPU": 2.0, "GPU": 1.0}], False),
+    ],
+)
+def test_only_nodes_large_enough_for_a_worker_count(
+    worker: Machine, nodes: list[Machine], is_enough: bool
+) -> None:
+    looking = WorkerNodes(0.05, worker, lambda: nodes)
+    if is_enough:
+        checked_for(looking, 0.2)
+        return
+    needs = ", ".join(f"{noun} {wants:g}" for noun, wants in worker.items())
+    with pytest.raises(NoWorkersError, match=f"expected one large enough for a worker: {needs}\n"):
+        checked_for(looking, 0.2)
+
+
+def test_a_question_that_ray_does_not_answer_is_none() -> None:
+    away: Any = RpcError
+    answers: list[Exception | None] = [None]
+
+    def nodes() -> list[Machine]:
+        if answers[0] is not None:
+            raise answers[0]
+        return [HEAD]
+
+    nodes_of_run = WorkerNodes(0.3, WORKER, nodes)
+    checked_for(nodes_of_run, 0.1)
+    for failure in (away("GCS is away"), ConnectionResetError("peer")):
+        answers[0] = failure
+        checked_for(nodes_of_run, 0.2)
+    answers[0] = None
+    with pytest.raises(NoWorkersError, match="no node for workers"):
+        checked_for(nodes_of_run, 0.2)
+    answers[0] = ZeroDivisionError("1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        checked_for(WorkerNodes(0.3, WORKER, nodes), 0.1)
+
+
 def test_ray_is_asked_now_and_then() -> None:
     asked: list[float] = []
 
-    def resources() -> Machine:
+    def nodes() -> list[Machine]:
         asked.append(time.monotonic())
-        return WITH_WORKER
+        return [HEAD, FOR_WORKERS]
 
-    checked_for(WorkerNodes(0.4, resources), 0.5)
+    checked_for(WorkerNodes(0.4, WORKER, nodes), 0.5)
     assert 3 <= len(asked) <= 6
-    checked_for(WorkerNodes(None, resources), 0.1)
+    checked_for(WorkerNodes(None, WORKER, nodes), 0.1)
     assert len(asked) <= 6, "without a limit nobody is asked"

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pricon.errors import LaunchError, SpecError
-from pricon.launch.sizing import check_fits, gpus_of_worker, lanes_that_fit
+from pricon.launch.sizing import Share, check_fits, gpus_of_worker, lanes_that_fit
 from pricon.spec.resources import ResourcesSpec
 
 
@@ -15,6 +15,14 @@ def test_lanes_are_limited_to_what_the_machine_has() -> None:
     assert lanes_that_fit(ResourcesSpec(lanes_at_once=1), 1000, machine) == 1
     assert lanes_that_fit(ResourcesSpec(cpus_per_worker=0.25), 3, machine) == 3
     assert lanes_that_fit(ResourcesSpec(gpus_per_worker=0.5), 1000, machine) == 2
+
+
+@pytest.mark.parametrize(
+    ("gpus", "expected"), [(0.0, {"CPU": 2.0}), (0.25, {"CPU": 2.0, "GPU": 0.25})]
+)
+def test_what_a_worker_gets(gpus: float, expected: dict[str, float]) -> None:
+    resources = ResourcesSpec(cpus_per_worker=2)
+    assert Share(at_once=1, gpus=gpus).of_worker(resources) == expected
 
 
 def test_a_lane_larger_than_the_machine_is_refused() -> None:

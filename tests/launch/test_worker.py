@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pricon.corpus.reader import open_corpus
-from pricon.launch.events import EpochDone, Event, PackBegun, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, Event, PackBegun, StagesDone
 from pricon.launch.lanes import Assignment
 from pricon.launch.worker import members_at_most, packs_of, run_lane
 from pricon.plan.plan import Plan, Stage, Trial
@@ -252,6 +252,26 @@ def test_a_finished_lane_leaves_no_checkpoint(job: JobSpec) -> None:
     worked(job, plan, listen=lambda _: seen.append(len(list(folder.rglob("*.pt")))))
     assert max(seen) > 0
     assert not list(folder.rglob("*.*"))
+
+
+def test_a_checkpoint_is_told_when_it_counts(job: JobSpec) -> None:
+    """Whoever hears of it finds its commit record; the last one lies beyond the last epoch."""
+    job, plan = planned(job, "e2e")
+    often = job.resources.model_copy(update={"checkpoint_interval_s": 1e-9})
+    job = job.model_copy(update={"resources": often})
+    folder = Path(job.output) / "checkpoints"
+
+    def look(event: Event) -> None:
+        if isinstance(event, CheckpointKept):
+            name = f"epoch-{event.epoch:06d}-{event.batches:09d}.commit.json"
+            assert len([*folder.rglob(name)]) == 1
+
+    events = worked(job, plan, listen=look)
+    told = [(e.epoch, e.batches) for e in events if isinstance(e, CheckpointKept)]
+    assert told == sorted({*told})
+    assert (0, 1) in told, "within the first epoch"
+    assert told[-1] == (3, 0)
+    assert not [e for e in worked(job, plan) if isinstance(e, CheckpointKept)]
 
 
 def test_an_interrupted_pack_goes_on_where_it_was(job: JobSpec) -> None:

@@ -11,10 +11,15 @@ from pathlib import Path
 
 def train_workers() -> list[int]:
     """Workers of the Ray that this process has started; other tests may have one of their own."""
+    return actors(b"RayTrainWorker")
+
+
+def actors(kind: bytes) -> list[int]:
+    """Actors of a kind, in the Ray that this process has started."""
     return [
         pid
         for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-        if b"RayTrainWorker" in read(pid, "cmdline") and os.getpid() in ancestors(pid)
+        if kind in read(pid, "cmdline") and os.getpid() in ancestors(pid)
     ]
 
 

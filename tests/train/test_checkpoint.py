@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from pricon.errors import CorpusError
 from pricon.storage import open_storage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.loop import fit
@@ -156,6 +157,20 @@ def test_no_checkpoint_before_the_interval(tmp_path: Path) -> None:
     checkpoints = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 1e9)
     train("cross_entropy", MEMBERS, checkpoints=checkpoints)
     assert not list(tmp_path.glob("*"))
+
+
+def test_only_a_checkpoint_that_counts_is_told(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+
+    def tell(pack: Pack) -> None:
+        told.append((pack.num_epochs, pack.num_batches))
+
+    (tmp_path / "epoch-000000-000000003.commit.json").mkdir()
+    (tmp_path / "epoch-000000-000000003.commit.json" / "in-the-way").touch()
+    often = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 0.0, tell)
+    with pytest.raises(CorpusError):
+        train("distillation", MEMBERS, checkpoints=often)
+    assert told == [(0, 1), (0, 2)]
 
 
 def test_the_commit_record_names_the_payload(tmp_path: Path) -> None:
