@@ -56,6 +56,8 @@ def handle_of(job: JobSpec, folds: tuple[int, ...] | None = None) -> str:
     Lower-case letters, digits and hyphens, a letter first, at most 47 characters.
     """
     science = job.model_dump(mode="json", exclude=_NO_RESULT)
+    if job.optimisation.streaming is None:
+        del science["optimisation"]["streaming"]  # it came later: who runs keeps its handle
     digest = identity([SCIENCE, science, folds])[:8]
     name = job.name if job.name[0].isalpha() else f"job-{job.name}"
     return f"{name[: _LONGEST_NAME - len(digest) - 1].rstrip('-')}-{digest}"
