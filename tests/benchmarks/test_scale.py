@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import scale, scale_cluster, scale_plan
+from tests.benchmarks import scale, scale_plan
 from tests.benchmarks.growth import exponent, worst
 from tests.benchmarks.world import WIDTHS
 from tests.safeguards.sources import ROOT
@@ -100,12 +100,3 @@ def test_the_plan_is_as_large_as_promised() -> None:
     planning = scale_plan.crossed(people=20, seeds=2)
     scale_plan.seconds_of(planning)
     assert len(planning.plan.trials) == 260
-
-
-@pytest.mark.ray
-def test_a_simulated_cluster() -> None:
-    found = scale_cluster.in_a_process(2)
-    assert found["trials"] == 2 * scale_cluster.CELLS_A_LANE * len(scale_cluster.ARMS)
-    assert found["controllers"] > 0
-    assert found["nodes"] > 0
-    assert 0 < found["run cpu"] < found["run"] * 2

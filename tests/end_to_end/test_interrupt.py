@@ -33,8 +33,9 @@ def lanes_train(output: Path) -> bool:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("moment", [ray_starts, lanes_train])
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("signal_number", "moment"), [(signal.SIGTERM, ray_starts), (signal.SIGINT, lanes_train)]
+)
 def test_an_interrupted_run_says_so_and_leaves_nothing_behind(
     moment: Callable[[Path], bool],
     signal_number: signal.Signals,
