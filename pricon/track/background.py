@@ -27,10 +27,12 @@ class RecordRefusedError(ValueError):
 
 
 class Recorder(Protocol):
-    """Talks with a tracking server, one record after the other. Used by one thread."""
+    """Talks with a tracking server, one record after the other. Used by one thread at a time."""
 
     def apply(self, record: Record) -> None:
         """Records it; what the server holds already is not added again.
+
+        After a failure it takes nothing for granted that it knew of the server.
 
         Raises:
             LaunchError: the server failed; what it has seen of the record is unknown.
@@ -38,13 +40,16 @@ class Recorder(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Nothing is recorded any more."""
+        ...
+
 
 class BackgroundSink:
     """Delivers records to a recorder from a thread of its own.
 
     Args:
-        make_recorder: called in the thread, because importing MLflow and making its database take
-            seconds; again after every failure, so that nothing remembered of the server is stale.
+        recorder: used by the thread, and closed with the sink.
         journal: where undelivered records wait.
         check: what `Tracker.check` calls; runs in the caller's thread.
         retry_after_s: pause before a server that failed is tried again.
@@ -52,17 +57,16 @@ class BackgroundSink:
 
     def __init__(
         self,
-        make_recorder: Callable[[], Recorder],
+        recorder: Recorder,
         journal: Journal,
         check: Callable[[str], None],
         retry_after_s: float = RETRY_AFTER_S,
     ) -> None:
-        self._make_recorder = make_recorder
+        self._recorder = recorder
         self._journal = journal
         self._check = check
         self._retry_after_s = retry_after_s
         self._queue: Queue[Record | None] = Queue(QUEUE_RECORDS)
-        self._recorder: Recorder | None = None
         self._retry_at = 0.0
         self._has_warned = False
         self._num_lost = 0
@@ -86,6 +90,7 @@ class BackgroundSink:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        self._recorder.close()
         if self._num_lost:
             _log.warning(
                 "%d records of the run are lost; submit again to record them", self._num_lost
@@ -135,8 +140,6 @@ class BackgroundSink:
     def _deliver(self, record: Record) -> bool:
         """Whether the record needs no further attempt."""
         try:
-            if self._recorder is None:
-                self._recorder = self._make_recorder()
             self._recorder.apply(record)
         except RecordRefusedError as err:
             _log.warning("the tracking server refused a record, which is left out: %s", err)
@@ -150,7 +153,6 @@ class BackgroundSink:
         return True
 
     def _fail(self, reason: str) -> None:
-        self._recorder = None
         self._retry_at = monotonic() + self._retry_after_s
         if not self._has_warned:
             self._has_warned = True

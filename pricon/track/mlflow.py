@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
@@ -78,6 +79,7 @@ class MlflowRecorder:
         with _translated(uri):
             self._client = MlflowClient(tracking_uri=uri)
         # What was seen of the server; a journal may hold records of several runs.
+        self._experiments: dict[str, str] = {}
         self._runs: dict[tuple[str, str], _Known] = {}
         self._trials: dict[str, dict[str, _Known]] = {}
 
@@ -134,8 +136,7 @@ class MlflowRecorder:
         tags = {**record.tags, TRIAL_ID: record.trial_id, PARENT: run.id}
         trial = trials.get(record.trial_id)
         if trial is None:
-            experiment_id = self._experiment(record.job_name)
-            trial = trials[record.trial_id] = self._create(experiment_id, record.name, tags)
+            trial = trials[record.trial_id] = self._create(record.job_name, record.name, tags)
             self._log(trial, record.points, record.params, {})
         elif trial.status == record.status == "FINISHED":
             return  # the status is written last: everything else is there
@@ -150,8 +151,9 @@ class MlflowRecorder:
     def _finish(self, record: FinishRecord) -> None:
         run = self._find_run(record.job_name, record.run_id)
         held = self._client.get_run(run.id).data.metrics
+        history = partial(self._client.get_metric_history, run.id)
         points = [
-            Point(key=key, value=value, step=self._num_points(run.id, key) if key in held else 0)
+            Point(key=key, value=value, step=len(history(key)) if key in held else 0)
             for key, value in record.metrics.items()
             if held.get(key) != value
         ]
@@ -161,6 +163,11 @@ class MlflowRecorder:
         self._client.set_terminated(run.id, status=record.status)
 
     def _experiment(self, job_name: str) -> str:
+        if job_name not in self._experiments:
+            self._experiments[job_name] = self._find_experiment(job_name)
+        return self._experiments[job_name]
+
+    def _find_experiment(self, job_name: str) -> str:
         experiment = self._client.get_experiment_by_name(job_name)
         if experiment is None:
             try:
@@ -179,13 +186,10 @@ class MlflowRecorder:
 
     def _find_run(self, job_name: str, run_id: str) -> _Known:
         if (job_name, run_id) not in self._runs:
-            experiment_id = self._experiment(job_name)
-            found = self._search(experiment_id, RUN_ID, run_id)
-            self._runs[job_name, run_id] = (
-                _known(found[0])
-                if found
-                else self._create(experiment_id, f"{job_name} {run_id}", {RUN_ID: run_id})
-            )
+            found = self._search(self._experiment(job_name), RUN_ID, run_id)
+            name, tags = f"{job_name} {run_id}", {RUN_ID: run_id}
+            run = _known(found[0]) if found else self._create(job_name, name, tags)
+            self._runs[job_name, run_id] = run
         return self._runs[job_name, run_id]
 
     def _find_trials(self, run: _Known) -> dict[str, _Known]:
@@ -214,12 +218,15 @@ class MlflowRecorder:
             if not token:
                 return runs
 
-    def _create(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> _Known:
-        run = self._client.create_run(
-            experiment_id,
-            tags={key: text(value) for key, value in tags.items()},
-            run_name=text(name),
-        )
+    def _create(self, job_name: str, name: str, tags: Mapping[str, str]) -> _Known:
+        values = {key: text(value) for key, value in tags.items()}
+        try:
+            run = self._client.create_run(
+                self._experiment(job_name), tags=values, run_name=text(name)
+            )
+        except MlflowException:
+            self._find_experiment(job_name)  # has words for one that was deleted meanwhile
+            raise
         return _Known(id=run.info.run_id, status=run.info.status, is_new=True)
 
     def _missing(self, held: Run, points: Sequence[Point]) -> list[Point]:
@@ -229,9 +236,6 @@ class MlflowRecorder:
             for key in {point.key for point in points} & held.data.metrics.keys()
         }
         return [point for point in points if point.step > highest.get(point.key, -1)]
-
-    def _num_points(self, mlflow_run_id: str, key: str) -> int:
-        return len(self._client.get_metric_history(mlflow_run_id, key))
 
     def _log(
         self,

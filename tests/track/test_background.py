@@ -19,7 +19,7 @@ from tests.track.examples import make_run_record
 
 
 class Server:
-    """Holds records while it is up; makes the recorders that talk with it."""
+    """Holds records while it is up; its own recorder."""
 
     def __init__(self) -> None:
         self.held: list[str] = []
@@ -27,6 +27,7 @@ class Server:
         self.answers = threading.Event()
         self.answers.set()
         self.threads: set[str] = set()
+        self.is_closed = False
 
     def apply(self, record: Record) -> None:
         self.answers.wait()
@@ -37,12 +38,13 @@ class Server:
             raise RecordRefusedError("a key has 300 letters")
         self.held.append(record.run_id)
 
+    def close(self) -> None:
+        self.is_closed = True
+
 
 def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> BackgroundSink:
     journal = Journal(folder / "tracking.jsonl")
-    return BackgroundSink(
-        lambda: server, journal, check=lambda job_name: None, retry_after_s=retry_after_s
-    )
+    return BackgroundSink(server, journal, check=lambda job_name: None, retry_after_s=retry_after_s)
 
 
 def record(name: str) -> RunRecord:
@@ -57,6 +59,7 @@ def test_records_arrive_in_order_from_a_thread_of_its_own(tmp_path: Path) -> Non
     sink.close()
     assert server.held == ["a", "b", "c"]
     assert server.threads == {THREAD_NAME}
+    assert server.is_closed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,3 +143,4 @@ def test_closing_without_a_record_starts_nothing(tmp_path: Path) -> None:
     server = Server()
     make_sink(server, tmp_path).close()
     assert server.threads == set()
+    assert server.is_closed

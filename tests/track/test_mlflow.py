@@ -223,6 +223,14 @@ def test_a_deleted_experiment_is_explained(job: Job) -> None:
     assert "mlflow experiments restore" in (err.value.hint or "")
 
 
+def test_an_experiment_that_is_deleted_meanwhile_is_explained(job: Job) -> None:
+    recorder = job.recorder()
+    recorder.apply(job.run_record)
+    job.client.delete_experiment(job.parent().info.experiment_id)
+    with pytest.raises(LaunchError, match="was deleted"):
+        recorder.apply(job.trial(make_results()[0]))
+
+
 def test_figures_lie_in_a_folder_of_the_run(job: Job, tmp_path: Path) -> None:
     figures = {"figures/fps-arousal-frames-participants.svg": b"<svg/>", "report.md": b"# r"}
     recorder = job.recorder()
@@ -328,21 +336,20 @@ def test_passwords_and_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     server = MlflowServer(tmp_path, "--app-name", "basic-auth", environment=secrets)
     server.start()
     try:
-        tracker = open_tracker(server.uri, tmp_path, tmp_path / "tracking.jsonl")
         with pytest.raises(LaunchError, match=r"\(401\)") as err:
-            tracker.check("job")
+            MlflowRecorder(server.uri).check("job")
         assert "MLFLOW_TRACKING_PASSWORD" in (err.value.hint or "")
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
         with pytest.raises(LaunchError, match=r"\(401\)"):
-            tracker.check("job")
+            MlflowRecorder(server.uri).check("job")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", secrets["MLFLOW_AUTH_ADMIN_PASSWORD"])
-        tracker.check("job")
+        MlflowRecorder(server.uri).check("job")
         add_user(server, "reader", "another-long-password", secrets["MLFLOW_AUTH_ADMIN_PASSWORD"])
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "reader")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another-long-password")
         with pytest.raises(LaunchError, match="forbids this user to write") as err:
-            tracker.check("job")
+            MlflowRecorder(server.uri).check("job")
         assert "EDIT" in (err.value.hint or "")
     finally:
         server.stop()
@@ -370,10 +377,10 @@ class _Website(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_a_server_that_is_not_mlflow_is_called_so(tmp_path: Path) -> None:
+def test_a_server_that_is_not_mlflow_is_called_so() -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Website) as website:
         threading.Thread(target=website.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{website.server_port}"
         with pytest.raises(LaunchError, match="does not answer as an MLflow server"):
-            open_tracker(uri, tmp_path, tmp_path / "tracking.jsonl").check("job")
+            MlflowRecorder(uri).check("job")
         website.shutdown()

@@ -1,10 +1,7 @@
 """Addresses, and what is refused before a run starts."""
 
-import sqlite3
 import subprocess
 import sys
-import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,6 +33,7 @@ def test_a_port_that_nobody_listens_on_is_refused(tmp_path: Path) -> None:
     tracker = open_tracker("http://ada:secret@127.0.0.1:9", tmp_path, tmp_path / "tracking.jsonl")
     with pytest.raises(LaunchError, match=r"server http://127\.0\.0\.1:9 does not answer") as err:
         tracker.check("job")
+    tracker.close()
     assert "--no-track" in (err.value.hint or "")
 
 
@@ -46,26 +44,3 @@ def test_opening_loads_no_mlflow(tmp_path: Path) -> None:
         "sys.exit('mlflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_a_database_appears_whole(tmp_path: Path) -> None:
-    """Killed at any moment while MLflow makes its tables, the next start makes a whole one."""
-    script = "\n".join(
-        (
-            "import sys",
-            "from pathlib import Path",
-            "from pricon.track.open import _create",
-            "_create(Path(sys.argv[1]) / 'mlflow.db')",
-        )
-    )
-    command = [sys.executable, "-c", script, str(tmp_path)]
-    began = subprocess.Popen(command)
-    while not list(tmp_path.glob(".mlflow.db.*")):
-        time.sleep(0.01)
-    began.kill()
-    began.wait()
-    assert not (tmp_path / "mlflow.db").exists()
-    subprocess.run(command, check=True)
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
-        (version,) = database.execute("select count(*) from alembic_version").fetchone()
-    assert version == 1
