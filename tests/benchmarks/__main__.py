@@ -9,6 +9,7 @@ BENCHMARKS = (
     "contrastive",
     "reading",
     "startup",
+    "tracking",
     "scale",
 )
 """Modules of this folder, each of which also runs by itself."""

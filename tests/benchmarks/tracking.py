@@ -1,0 +1,73 @@
+"""What MLflow adds to a run that trains as people do: the main job, three of its games.
+
+Whole submissions, from the command to the last record, in turns with and without tracking.
+"""
+
+import argparse
+import resource
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pricon.spec.job import JobSpec
+from pricon.spec.load import load_job
+from tests.benchmarks.startup import submitted
+from tests.benchmarks.table import Table, publish
+from tests.safeguards.sources import ROOT
+from tests.tiny import build
+
+GAMES = ("tiny", "solid", "apex")
+
+
+def job_of(folder: Path, games: Sequence[str], participants: int) -> JobSpec:
+    """The main job on fewer games, and so many people; its corpus built."""
+    document = load_job(ROOT / "jobs" / "again_cv.yaml").model_dump(mode="json")
+    corpus = document["corpus"]
+    corpus |= {"uri": str(folder / "corpus"), "stimuli": list(games)}
+    corpus["generate"] |= {"into": str(folder / "recordings"), "participants": participants}
+    return build(JobSpec.model_validate(document | {"output": str(folder / "runs")}))
+
+
+def cost(job: JobSpec, folder: Path, rounds: int) -> Table:
+    """Seconds of wall and of CPU of whole submissions, medians, and what tracking adds."""
+    taken: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}
+    for _ in range(rounds):
+        taken["without"].append(_measured(job, folder, "--no-track"))
+        taken["with"].append(_measured(job, folder))
+    plain, tracked = (
+        tuple(map(statistics.median, zip(*seconds, strict=True))) for seconds in taken.values()
+    )
+    share = (tracked[0] - plain[0]) / tracked[0]
+    return Table(
+        name="tracking",
+        title="the main job on fewer games, everything trained",
+        columns=("", "wall s", "CPU s of driver and MLflow"),
+        rows=[("without MLflow", *plain), ("with MLflow", *tracked)],
+        notes=(
+            f"tracking takes {share:.1%} of the wall; target: at most 5 %",
+            f"median of {rounds} rounds in turns",
+        ),
+    )
+
+
+def _measured(job: JobSpec, folder: Path, *options: str) -> tuple[float, float]:
+    """Seconds of wall, and of CPU of the driver and the processes that it waited for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = submitted(job, folder, *options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, sum(after[:2]) - sum(before[:2])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="small, once: for tests")
+    is_quick = parser.parse_args(arguments).quick
+    with TemporaryDirectory(prefix="pricon-bench-") as name:
+        folder = Path(name)
+        job = job_of(folder, GAMES[: 1 if is_quick else 3], 20 if is_quick else 80)
+        publish(cost(job, folder, 1 if is_quick else 3))
+
+
+if __name__ == "__main__":
+    main()
