@@ -44,17 +44,7 @@ AUTH = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "as-the-operator-gives-it-to
 
 @pytest.fixture
 def tracking(tmp_path: Path) -> Iterator[MlflowServer]:
-    secrets = {
-        "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-in-this-test",
-        "MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "auth.ini"),
-    }
-    (tmp_path / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path}/auth.db\n"
-        "admin_username = admin\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    server = MlflowServer(tmp_path, "--app-name", "basic-auth", environment=secrets)
+    server = MlflowServer.with_passwords(tmp_path, PASSWORD)
     server.start()
     yield server
     server.stop()

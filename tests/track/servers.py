@@ -29,6 +29,21 @@ class MlflowServer:
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @classmethod
+    def with_passwords(cls, folder: Path, admin_password: str) -> "MlflowServer":
+        """One that asks for user names and passwords; `admin` may do everything, others read."""
+        (folder / "auth.ini").write_text(
+            f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder}/auth.db\n"
+            "admin_username = admin\n"
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        )
+        secrets = {
+            "MLFLOW_AUTH_ADMIN_PASSWORD": admin_password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-in-this-test",
+            "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
+        }
+        return cls(folder, "--app-name", "basic-auth", environment=secrets)
+
     def start(self) -> None:
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),

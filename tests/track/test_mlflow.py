@@ -76,6 +76,7 @@ def job(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Job:
     return Job(database, request.node.name.replace("_", "-")[:50], tmp_path / "artifacts")
 
 
+ADMIN_PASSWORD = "long-enough-for-mlflow"
 LOSSES = [(0, 1.0), (1, 0.5), (2, 1 / 3), (3, 0.25)]
 
 
@@ -323,17 +324,7 @@ def test_a_server_hands_figures_out_as_pictures(server: MlflowServer, tmp_path: 
 
 @pytest.mark.tracking
 def test_passwords_and_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = {
-        "MLFLOW_AUTH_ADMIN_PASSWORD": "long-enough-for-mlflow",
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-in-this-test",
-        "MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "auth.ini"),
-    }
-    (tmp_path / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path}/auth.db\n"
-        "admin_username = admin\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    server = MlflowServer(tmp_path, "--app-name", "basic-auth", environment=secrets)
+    server = MlflowServer.with_passwords(tmp_path, ADMIN_PASSWORD)
     server.start()
     try:
         with pytest.raises(LaunchError, match=r"\(401\)") as err:
@@ -343,9 +334,9 @@ def test_passwords_and_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
         with pytest.raises(LaunchError, match=r"\(401\)"):
             MlflowRecorder(server.uri).check("job")
-        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", secrets["MLFLOW_AUTH_ADMIN_PASSWORD"])
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
         MlflowRecorder(server.uri).check("job")
-        add_user(server, "reader", "another-long-password", secrets["MLFLOW_AUTH_ADMIN_PASSWORD"])
+        add_user(server, "reader", "another-long-password", ADMIN_PASSWORD)
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "reader")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another-long-password")
         with pytest.raises(LaunchError, match="forbids this user to write") as err:
