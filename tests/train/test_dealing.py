@@ -165,14 +165,18 @@ def test_what_was_given_out_long_ago_is_not_read_again(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("passed", [0, 7])
 @pytest.mark.parametrize("buffer", ["one shard", "batches a load"])
-def test_ranks_get_their_shares_of_the_same_batches(corpus: Corpus, size: int, buffer: str) -> None:
+def test_ranks_get_their_shares_of_the_same_batches(
+    corpus: Corpus, buffer: str, passed: int, size: int
+) -> None:
+    """Also those that go on with what one has begun."""
     _, features = corpus.windows(("audio",))
     inside = wanted(0.7, 0.3, 0.0)
-    alone = list(dealer(corpus, inside, buffer=buffer).deal())
+    alone = list(dealer(corpus, inside, buffer=buffer).deal())[passed:]
     shares = [
-        list(dealer(corpus, inside, buffer=buffer, ranks=Ranks(index, size)).deal())
-        for index in range(size)
+        list(dealer(corpus, inside, buffer=buffer, ranks=Ranks(at, size)).deal(alone[0].number))
+        for at in range(size)
     ]
     for draw in range(3):
         assert batches(shares[0], draw) == batches(alone, draw)
