@@ -1,22 +1,24 @@
 """In which order an epoch passes over windows that do not fit into memory. Pure: no bytes are read.
 
-Shards come in a shuffled order. Each of a shard's windows gets a place drawn uniformly from the
-`spread` positions that begin with the shard's own, and windows are given out by their places. A
-window can so be given out as soon as all shards that begin before its place have come, and has left
-before `spread` more windows have come: a shuffle buffer, bounded, in which every draw is a function
-of the key, the epoch and the window alone.
+Shards come in a shuffled order, one for everybody, some at a time: a load. With every load begins a
+turn, and a load stays for some turns. In which of them a window is given out, and where in that
+turn, each reader draws for itself, as a function of its own key and the window alone. So readers
+share what is in memory, and each has its windows once, in an order that is its own among the loads
+that are there together.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pricon.corpus.keyed import bits, key_of, uniform
+from pricon.corpus.keyed import bits, key_of
 
 NOBODY = -1
-"""Stands for a window where a rank has fewer of them than others."""
+"""Stands for a window where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +35,33 @@ class Stretch:
     first: int
     rows: NDArray[np.int64]
 
+    @property
+    def windows(self) -> NDArray[np.int64]:
+        """Positions of the wanted windows in the corpus, rising."""
+        return self.first + self.rows
+
+
+Load = tuple[Stretch, ...]
+"""Shards that come together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What can be given out once one more shard has come.
+class Turn:
+    """The time between the coming of two loads.
 
     Args:
-        arrived: the shard.
-        shards: shard of each window that is given out now, shape (n,).
-        rows: which of that shard's wanted windows it is, shape (n,).
+        number: of the turn in its epoch.
+        loads: that are there, the newest first, as many as stay together; empty in place of those
+            that would come before the first or after the last.
     """
 
-    arrived: Stretch
-    shards: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    number: int
+    loads: tuple[Load, ...]
+
+    @property
+    def stretches(self) -> Load:
+        """Everything that is there."""
+        return tuple(chain.from_iterable(self.loads))
 
 
 def shuffled_shards(num_shards: int, key: int, epoch: int) -> NDArray[np.int64]:
@@ -55,68 +70,50 @@ def shuffled_shards(num_shards: int, key: int, epoch: int) -> NDArray[np.int64]:
     return np.argsort(drawn, kind="stable")
 
 
-def steps(
-    stretches: Iterator[Stretch], *, key: int, epoch: int, spread: int, batch_size: int
-) -> Iterator[Step]:
-    """A step a stretch: whole batches, and in the last step the rest.
+def loads_of(stretches: Iterable[Stretch], most: int) -> Iterator[Load]:
+    """Stretches that follow each other, as many as have `most` windows together, or one."""
+    load: list[Stretch] = []
+    num = 0
+    for stretch in stretches:
+        if load and num + len(stretch.rows) > most:
+            yield tuple(load)
+            load, num = [], 0
+        load.append(stretch)
+        num += len(stretch.rows)
+    if load:
+        yield tuple(load)
+
+
+def turns(loads: Iterable[Load], stay: int) -> Iterator[Turn]:
+    """All turns of an epoch.
 
     Args:
-        stretches: in the order in which they come.
-        key: of the whole stream.
-        epoch: every epoch has its own order.
-        spread: windows over which those of one shard are spread, if it has fewer itself.
-        batch_size: windows of a batch.
+        loads: in the order in which they come.
+        stay: turns for which each of them is there.
     """
-    draws = key_of("stream: windows", key, epoch)
-    waiting = _Waiting(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-    num_come = 0
-    arrived = next(stretches, None)
-    while arrived is not None:
-        following = next(stretches, None)
-        num = len(arrived.rows)
-        drawn = uniform(draws, arrived.first + arrived.rows)
-        waiting = waiting.joined(num_come + drawn * max(num, spread), arrived)
-        num_come += num
-        num_ready = int(np.searchsorted(waiting.place, num_come))
-        count = num_ready // batch_size * batch_size
-        if following is None:
-            count = len(waiting.place)
-        yield Step(arrived=arrived, shards=waiting.shard[:count], rows=waiting.row[:count])
-        waiting = waiting.after(count)
-        arrived = following
+    here: deque[Load] = deque([()] * stay, maxlen=stay)
+    for number, load in enumerate(chain(loads, repeat((), stay - 1))):
+        here.appendleft(load)
+        yield Turn(number=number, loads=tuple(here))
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Windows that have come and not been given out, by rising place."""
-
-    place: NDArray[np.float64]
-    shard: NDArray[np.int64]
-    row: NDArray[np.int64]
-
-    def joined(self, place: NDArray[np.float64], stretch: Stretch) -> "_Waiting":
-        places = np.concatenate([self.place, place])
-        shards = np.concatenate([self.shard, np.full(len(place), stretch.shard)])
-        rows = np.concatenate([self.row, np.arange(len(stretch.rows))])
-        order = np.argsort(places, kind="stable")
-        return _Waiting(places[order], shards[order], rows[order])
-
-    def after(self, count: int) -> "_Waiting":
-        return _Waiting(self.place[count:], self.shard[count:], self.row[count:])
+def windows_of(load: Load) -> NDArray[np.int64]:
+    """Positions in the corpus of all wanted windows of a load, shape (n,)."""
+    return np.concatenate([np.empty(0, np.int64), *(stretch.windows for stretch in load)])
 
 
-def dealt(num: int, batch_size: int, world_size: int) -> list[NDArray[np.int64]]:
-    """Which of `num` windows that begin with a batch each rank gets, batch by batch.
+def given_out(windows: Sequence[NDArray[np.int64]], key: int) -> NDArray[np.int64]:
+    """Which windows a reader is given in a turn, in its order.
+
+    Args:
+        windows: the reader's of each load that may be there, the newest first.
+        key: of the reader in this epoch.
 
     Returns:
-        For each batch, shape (ranks, most windows of a rank), -1 where a rank has fewer.
-
-    >>> [one.tolist() for one in dealt(5, 4, world_size=2)]
-    [[[0, 2], [1, 3]], [[4], [-1]]]
+        Positions in all of `windows`, one load after the other. Over the turns for which a load is
+        there, each of its windows is given out once.
     """
-    deals = []
-    for start in range(0, num, batch_size):
-        most = -(-min(batch_size, num - start) // world_size)
-        deal = start + np.arange(most * world_size).reshape(most, world_size).T
-        deals.append(np.where(deal < min(start + batch_size, num), deal, NOBODY))
-    return deals
+    drawn = bits(key, np.concatenate(windows))
+    age = np.repeat(np.arange(len(windows), dtype=np.uint64), [len(own) for own in windows])
+    now = np.flatnonzero(drawn % np.uint64(len(windows)) == age)
+    return now[np.argsort(drawn[now], kind="stable")]

@@ -7,7 +7,7 @@ import numpy as np
 
 from pricon.corpus.index import WindowIndex
 from pricon.corpus.reader import Corpus
-from pricon.corpus.stream import buffer_windows
+from pricon.corpus.stream import room_for
 from pricon.errors import PlanError
 from pricon.plan.leakage import Check, check_leakage
 from pricon.plan.plan import CLASS_STAGES, Cell, Plan
@@ -69,7 +69,7 @@ def prepare(job: JobSpec, recordings: Recordings, only_folds: tuple[int, ...] | 
     check_projection(job.report.maps)
     streaming = job.optimisation.streaming
     if streaming is not None and isinstance(recordings, Corpus):
-        buffer_windows(recordings, job.modalities.everything, int(streaming.buffer_mb * 10**6))
+        room_for(recordings, job.modalities.everything, int(streaming.buffer_mb * 10**6))
     plan = plan_trials(job, recordings.summary, only_folds)
     checks = check_leakage(plan, recordings.summary)
     balances = check_classes(plan, job, recordings)

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from pricon import __version__
-from pricon.plan.identity import SCIENCE, identity
+from pricon.plan.identity import SCIENCE, STREAM, identity
 from pricon.spec.job import JobSpec
 
 _LONGEST_NAME = 47
@@ -56,8 +56,10 @@ def handle_of(job: JobSpec, folds: tuple[int, ...] | None = None) -> str:
     Lower-case letters, digits and hyphens, a letter first, at most 47 characters.
     """
     science = job.model_dump(mode="json", exclude=_NO_RESULT)
+    versions = [SCIENCE, STREAM]
     if job.optimisation.streaming is None:
         del science["optimisation"]["streaming"]  # it came later: who runs keeps its handle
-    digest = identity([SCIENCE, science, folds])[:8]
+        versions = [SCIENCE]
+    digest = identity([*versions, science, folds])[:8]
     name = job.name if job.name[0].isalpha() else f"job-{job.name}"
     return f"{name[: _LONGEST_NAME - len(digest) - 1].rstrip('-')}-{digest}"

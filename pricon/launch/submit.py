@@ -211,8 +211,8 @@ def _order(streaming: StreamingSpec | None) -> str:
     if streaming is None:
         return "of each fold, seed and kind of stage its own"
     return (
-        f"one for all folds and seeds, shuffled among {streaming.buffer_mb:g} MB of features "
-        "(streaming)"
+        f"of each fold, seed and kind of stage its own among {streaming.buffer_mb:g} MB of "
+        "features; that of shards is one for all (streaming)"
     )
 
 

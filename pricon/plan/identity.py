@@ -8,6 +8,9 @@ SCIENCE = 2
 """Version of what the code computes. Raise it in every commit that moves a result: what was trained
 before then counts as another stage and is never taken for a result of the new code."""
 
+STREAM = 2
+"""The same for the order in which windows pass by: for stages and runs that stream alone."""
+
 
 def identity(content: Any) -> str:
     """First 16 hexadecimal digits of the SHA-256 of `content` as canonical JSON.

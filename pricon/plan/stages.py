@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pricon.plan.identity import SCIENCE, identity
+from pricon.plan.identity import SCIENCE, STREAM, identity
 from pricon.plan.plan import (
     CLASS_STAGES,
     POSITION,
@@ -171,7 +171,7 @@ def _what_is_known(link: Link, cell: Cell, job: JobSpec) -> dict[str, Any]:
 
 def _streaming(job: JobSpec) -> dict[str, Any]:
     streaming = job.optimisation.streaming
-    return {} if streaming is None else {"streaming": streaming.model_dump()}
+    return {} if streaming is None else {"streaming": [STREAM, streaming.model_dump()]}
 
 
 def _own(threshold: Any, cell: Cell) -> Any:

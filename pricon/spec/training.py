@@ -184,17 +184,19 @@ class StageSpec(Spec):
 class StreamingSpec(Spec):
     """Features pass by instead of being in memory, for corpora that are larger than it.
 
-    One pass over the shards, in a shuffled order, feeds all models of a pack: each gets the windows
-    of its own split in batches of `batch_size`. The order is the same for all folds and seeds, so
-    results are not those of a run in memory, and seeds differ in validation participants, initial
-    weights and dropout alone.
+    One pass over the shards feeds all models of a pack: each gets the windows of its own split in
+    batches of `batch_size`. In which order shards come is drawn for each epoch, and the same for
+    all folds and seeds; in which order those windows come that are in memory together, each fold,
+    seed and kind of stage draws for itself. So seeds differ in their batches too, but windows of
+    shards that are never there together are in no batch together, as they may be in memory.
     """
 
     buffer_mb: PositiveFloat = 1024
-    """Features in a worker's memory, megabytes: among so many the windows of an epoch are shuffled.
-    Besides, there are the windows that models wait with until they have a batch, up to twice
-    `batch_size` for each fold and seed of a pack, and what is known of every window of the corpus:
-    affect, labels, what teachers say."""
+    """Features in a worker's memory, megabytes, those included that are being read: among the
+    others, four fifths in a large buffer, the windows of an epoch are shuffled. Besides, there are
+    the windows that models wait with until they have a batch, up to twice `batch_size` for each
+    fold and seed of a pack, two bytes a window of the buffer for each of them, which hold its
+    order, and what is known of every window of the corpus: affect, labels, what teachers say."""
 
 
 Precision = Literal["float32", "tf32", "bf16"]

@@ -1,20 +1,23 @@
 """Windows that pass by, dealt to everybody who wants them in whole batches of their own.
 
-What a draw gets depends on its own windows alone: the k-th batch is the k-th `batch_size` of them.
-It is given out with the pass' batch that completes it; what is left at the end comes last.
+What a draw gets depends on its own windows and key alone: the k-th batch is the k-th `batch_size`
+of them in the order of `pricon.corpus.order`. In a turn it is given all that are whole; the rest
+waits for another turn, less than two batches, and what is left at the end comes last.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 
+from pricon.corpus.loader import Features
+from pricon.corpus.order import NOBODY, Turn, given_out, windows_of
+from pricon.corpus.stream import WindowStream
 from pricon.train.examples import PADDING
 from pricon.train.ranks import Ranks
-from pricon.train.streamed_windows import Passing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class Deal:
     """Batches of those draws that have one; of the others, padding.
 
     Args:
-        number: of the pass' batch with which these are given out.
+        number: rising; that of a draw's batch does not depend on the other draws.
         rows: shape (draws, ranks, most of a rank), `PADDING` where a rank has fewer.
         features: modality -> this rank's, shape (draws, most, width) or (draws, most, frames,
             width); 0 where padded.
@@ -35,181 +38,166 @@ class Deal:
 
 @dataclass(slots=True)
 class _Hand:
-    """What a draw has got and not given out: rows, the ranks they are on, this rank's features."""
-
-    chunks: deque[tuple[NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[np.float32]]]] = (
-        field(default_factory=deque)
-    )
-    num: int = 0
-
-    def add(
-        self,
-        rows: NDArray[np.int64],
-        owner: NDArray[np.int64],
-        features: dict[str, NDArray[np.float32]],
-    ) -> None:
-        if len(rows):
-            self.chunks.append((rows, owner, features))
-            self.num += len(rows)
-
-    def cut(
-        self, num: int, rank: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[np.float32]]]:
-        """The first `num`, or all; the rest stays."""
-        rows, owner = (np.concatenate([chunk[part] for chunk in self.chunks]) for part in (0, 1))
-        features = {
-            name: np.concatenate([chunk[2][name] for chunk in self.chunks])
-            for name in self.chunks[0][2]
-        }
-        own = int((owner[:num] == rank).sum())
-        self.chunks.clear()
-        self.num = 0
-        rest = {name: values[own:] for name, values in features.items()}
-        self.add(rows[num:], owner[num:], rest)
-        return rows[:num], owner[:num], {name: values[:own] for name, values in features.items()}
-
-
-class Dealer:
-    """Deals one pass.
+    """Windows of a draw that are not given out, in order, from the beginning of a batch on.
 
     Args:
-        inside: which windows each draw wants, shape (draws, windows).
-        batch_size: windows of a batch, all ranks together.
-        ranks: who share it.
-        waits: until all draws have a batch, or one has two: of no consequence for what they get,
-            but computing on padding takes as long as on windows. A pass that may be gone on with
-            must not wait: when a draw's batch comes would depend on the others.
+        rows: of these windows in the index.
+        kept: features of the first of them that are this rank's, for their shards may be gone.
     """
 
-    def __init__(
-        self,
-        inside: Bool[np.ndarray, "draws windows"],
-        batch_size: int,
-        ranks: Ranks,
-        *,
-        waits: bool = False,
-    ) -> None:
-        self.inside = inside
-        self.batch_size = batch_size
-        self.ranks = ranks
-        self.waits = waits
-        self.hands = [_Hand() for _ in inside]
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    kept: Features = field(default_factory=dict)
 
-    def deal(self, passing: Iterable[Passing], seen: "Seen") -> Iterator[Deal]:
-        """Deals of these batches of a pass.
+    @property
+    def num_kept(self) -> int:
+        """Windows of this rank whose features are kept."""
+        return len(next(iter(self.kept.values()), ()))
 
-        Args:
-            passing: from `seen.start` on.
-            seen: what was dealt before.
-        """
-        number = seen.start - 1
-        left = seen.left_out.copy()
-        for number, one in enumerate(passing, seen.start):
-            self._take(one, left)
-            if number >= seen.num_batches and self._is_due():
-                yield self._give(number)
-        while any(hand.num for hand in self.hands):
-            number += 1
-            yield self._give(number, is_last=True)
-
-    def _take(self, one: Passing, left: NDArray[np.int64]) -> None:
-        """Windows to those who want them, but for the first `left` of each."""
-        in_order = one.rows.T.flatten()
-        there = in_order != PADDING
-        owner = np.tile(np.arange(self.ranks.size), one.rows.shape[1])[there]
-        in_order = in_order[there]
-        for draw, hand in enumerate(self.hands):
-            wanted = np.flatnonzero(self.inside[draw, in_order])
-            passed = min(int(left[draw]), len(wanted))
-            left[draw] -= passed
-            if passed == len(wanted):
-                continue
-            is_taken = np.zeros(len(in_order), np.bool_)
-            is_taken[wanted[passed:]] = True
-            own = np.flatnonzero(is_taken[owner == self.ranks.index])
-            features = {name: values[own] for name, values in one.features.items()}
-            hand.add(in_order[is_taken], owner[is_taken], features)
-
-    def _is_due(self) -> bool:
-        num = [hand.num for hand in self.hands]
-        if self.waits:
-            return min(num) >= self.batch_size or max(num) >= 2 * self.batch_size
-        return max(num) >= self.batch_size
-
-    def _give(self, number: int, *, is_last: bool = False) -> Deal:
-        """A batch of each draw that has a whole one; at the end, of each that has anything."""
-        least = 1 if is_last else self.batch_size
-        cut = {
-            draw: hand.cut(self.batch_size, self.ranks.index)
-            for draw, hand in enumerate(self.hands)
-            if hand.num >= least
-        }
-        counts = {
-            draw: np.bincount(owner, minlength=self.ranks.size)
-            for draw, (_, owner, _) in cut.items()
-        }
-        most = max(int(count.max()) for count in counts.values())
-        rows = np.full((len(self.hands), self.ranks.size, most), PADDING, np.int64)
-        features: dict[str, NDArray[np.float32]] = {}
-        for draw, (own, owner, values) in cut.items():
-            for rank in range(self.ranks.size):
-                of_rank = own[owner == rank]
-                rows[draw, rank, : len(of_rank)] = of_rank
-            for name, some in values.items():
-                if name not in features:
-                    shape = (len(self.hands), most, *some.shape[1:])
-                    features[name] = np.zeros(shape, np.float32)
-                features[name][draw, : len(some)] = some
-        return Deal(number=number, rows=rows, features=features)
+    def cut(self, num: int, num_own: int) -> "_Hand":
+        """The first `num` windows, `num_own` of them this rank's; the rest stays."""
+        first = _Hand(self.rows[:num], {name: own[:num_own] for name, own in self.kept.items()})
+        self.rows = self.rows[num:]
+        self.kept = {name: own[num_own:] for name, own in self.kept.items()}
+        return first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What of a pass is behind a checkpoint.
+class Dealer:
+    """Deals one epoch.
 
     Args:
-        num_batches: of the pass.
-        start: the first of them that has windows which were not given out.
-        left_out: wanted windows of each draw, from `start` on, that were, shape (draws,).
+        stream: what passes by.
+        window: position in the corpus of each row of the index, rising, shape (windows,).
+        inside: which rows each draw wants, shape (draws, windows).
+        keys: of the order of each draw in this epoch.
+        batch_size: windows of a batch, all ranks together.
+        ranks: who share it: its windows are dealt to them one by one.
+        waits: until all draws have a batch, or one has two: of no consequence for what they get,
+            but computing on padding takes as long as on windows. An epoch that may be gone on with
+            must not wait: when a draw's batch comes would depend on the others.
     """
 
-    num_batches: int
-    start: int
-    left_out: NDArray[np.int64]
+    stream: WindowStream
+    window: Int64[np.ndarray, " windows"]
+    inside: Bool[np.ndarray, "draws windows"]
+    keys: Sequence[int]
+    batch_size: int
+    ranks: Ranks
+    waits: bool = False
 
-    @staticmethod
-    def nothing(num_draws: int) -> "Seen":
-        """At the beginning of a pass."""
-        return Seen(num_batches=0, start=0, left_out=np.zeros(num_draws, np.int64))
+    def deal(self, after: int = 0) -> Iterator[Deal]:
+        """All deals but those of lower number than `after`, which are passed over unread.
 
-    @staticmethod
-    def of(
-        passed: Iterator[NDArray[np.int64]],
-        inside: Bool[np.ndarray, "draws windows"],
-        batch_size: int,
-        num_batches: int,
-    ) -> "Seen":
-        """What a dealer that does not wait has dealt with the first batches of a pass.
-
-        Args:
-            passed: rows of each batch of the pass, in whatever order.
-            inside: which windows each draw wants, shape (draws, windows).
-            batch_size: of the dealer.
-            num_batches: that were passed.
+        Raises:
+            CorpusError: a damaged or missing shard.
+            StorageError: the store failed.
         """
-        got = np.zeros(len(inside), np.int64)
-        given = np.zeros(len(inside), np.int64)
-        recent: deque[tuple[int, NDArray[np.int64]]] = deque()
-        for number in range(num_batches):
-            recent.append((number, got.copy()))
-            rows = next(passed, None)
-            if rows is None:  # what is given out after the last
-                return Seen(num_batches=num_batches, start=number, left_out=got - recent[-1][1])
-            got += inside[:, rows[rows != PADDING]].sum(axis=1)
-            given += np.where(got - given >= batch_size, batch_size, 0)
-            while len(recent) > 1 and (recent[1][1] <= given).all():
-                recent.popleft()
-        if not recent:
-            return Seen(num_batches=0, start=0, left_out=given)
-        start, before = recent[0]
-        return Seen(num_batches=num_batches, start=start, left_out=given - before)
+        first = after // self._most_rounds
+        hands, end = self._hands_before(first), first
+        for turn in self.stream.turns(first):
+            self._take(hands, turn)
+            yield from self._give(hands, turn.number, self._rounds(hands, turn.number), after)
+            self._keep(hands)
+            end = turn.number + 1
+        rounds = -(-_most(hands) // self.batch_size)
+        yield from self._give(hands, end, rounds, after, is_last=True)
+
+    def orders(self) -> list[NDArray[np.int64]]:
+        """Rows of each draw in its order; nothing is read."""
+        turns = [self._given_out(turn) for turn in self.stream.order()]
+        return [np.concatenate(own) for own in zip(*turns, strict=True)]
+
+    @property
+    def _turns_a_deal(self) -> int:
+        """As many as it takes for a batch of windows to come: else most draws would have none."""
+        return 1 if self.waits else -(-self.batch_size // self.stream.room.load)
+
+    @property
+    def _most_rounds(self) -> int:
+        """More than there can be with a turn: nobody is given more windows than there are."""
+        return self._turns_a_deal * self.stream.room.turn // self.batch_size + 3
+
+    def _rounds(self, hands: list[_Hand], turn: int) -> int:
+        """How often in a turn everybody is given a batch who has a whole one."""
+        most = _most(hands) // self.batch_size
+        if self.waits:
+            return max(min(len(hand.rows) for hand in hands) // self.batch_size, most - 1)
+        return most if (turn + 1) % self._turns_a_deal == 0 else 0
+
+    def _given_out(self, turn: Turn) -> list[NDArray[np.int64]]:
+        """Rows that each draw is given out in a turn, in its order."""
+        windows = [windows_of(load) for load in turn.loads]
+        rows = [np.searchsorted(self.window, some) for some in windows]
+        given = []
+        for inside, key in zip(self.inside, self.keys, strict=True):
+            own = [row[inside[row]] for row in rows]
+            order = given_out([self.window[row] for row in own], key)
+            given.append(np.concatenate(own)[order])
+        return given
+
+    def _take(self, hands: list[_Hand], turn: Turn) -> None:
+        for hand, given in zip(hands, self._given_out(turn), strict=True):
+            hand.rows = np.concatenate([hand.rows, given])
+
+    def _hands_before(self, turn: int) -> list[_Hand]:
+        """What everybody has when a turn begins, of which nothing is kept."""
+        hands = [_Hand() for _ in self.inside]
+        for passed in islice(self.stream.order(), turn):
+            self._take(hands, passed)
+            for _ in range(self._rounds(hands, passed.number)):
+                self._due(hands)
+        return hands
+
+    def _give(
+        self, hands: list[_Hand], turn: int, rounds: int, after: int, *, is_last: bool = False
+    ) -> Iterator[Deal]:
+        """Deals of a turn but those of lower number than `after`."""
+        first = turn * self._most_rounds
+        for number in range(first, first + rounds):
+            due = self._due(hands, is_last=is_last)
+            if number < after:
+                continue
+            most = -(-_most(due) // self.ranks.size)
+            rows = np.full((len(due), most, self.ranks.size), PADDING, np.int64)
+            for of_draw, hand in zip(rows, due, strict=True):
+                of_draw.reshape(-1)[: len(hand.rows)] = hand.rows
+            features = self._features(due, most)
+            yield Deal(number=number, rows=rows.swapaxes(1, 2), features=features)
+
+    def _due(self, hands: list[_Hand], *, is_last: bool = False) -> list[_Hand]:
+        """A batch out of each hand that has a whole one; at the end, of each that has anything."""
+        due = []
+        for hand in hands:
+            is_due = is_last or len(hand.rows) >= self.batch_size
+            num = min(self.batch_size, len(hand.rows)) if is_due else 0
+            due.append(hand.cut(num, len(range(self.ranks.index, num, self.ranks.size))))
+        return due
+
+    def _keep(self, hands: list[_Hand]) -> None:
+        """Features of what waits for another turn, out of shards that may be gone by then."""
+        num_own = [len(self._own(hand)) for hand in hands]
+        features = self._features(hands, max(num_own))
+        for draw, (hand, num) in enumerate(zip(hands, num_own, strict=True)):
+            hand.kept = {name: values[draw, :num] for name, values in features.items()}
+
+    def _features(self, hands: list[_Hand], most: int) -> Features:
+        """Of this rank's windows of each hand, shape (draws, most, ...), 0 where padded."""
+        windows = np.full((len(hands), most), NOBODY, np.int64)
+        for of_draw, hand in zip(windows, hands, strict=True):
+            own = self._own(hand)
+            of_draw[hand.num_kept : len(own)] = self.window[own[hand.num_kept :]]
+        features = self.stream.gather(windows)
+        for draw, hand in enumerate(hands):
+            for name, values in hand.kept.items():
+                features[name][draw, : len(values)] = values
+        return features
+
+    def _own(self, hand: _Hand) -> NDArray[np.int64]:
+        """This rank's rows of a hand."""
+        place = np.arange(len(hand.rows)) % self.batch_size
+        own: NDArray[np.int64] = hand.rows[place % self.ranks.size == self.ranks.index]
+        return own
+
+
+def _most(hands: list[_Hand]) -> int:
+    return max(len(hand.rows) for hand in hands)

@@ -79,6 +79,7 @@ def _streamed(work: PackWork, recipe: Recipe, windows: StreamedWindows) -> Strea
         known=known,
         inside=inside,
         keys=torch.tensor(_keys(work), device=work.device),
+        batch_size=work.job.optimisation.batch_size,
         ranks=work.ranks,
     )
 

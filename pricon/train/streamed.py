@@ -12,10 +12,10 @@ from torch import Tensor
 from pricon.model.keyed import Draws, derive
 from pricon.model.network import EMBEDDING, Dropout, PackedNetwork
 from pricon.model.precision import steps_in
-from pricon.train.dealing import Deal, Dealer, Seen
+from pricon.train.dealing import Deal, Dealer
 from pricon.train.examples import PADDING, Batch, Evaluation, Known, Part
 from pricon.train.ranks import Ranks
-from pricon.train.streamed_windows import Pass, Passing, StreamedWindows
+from pricon.train.streamed_windows import Pass, StreamedWindows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,9 @@ class Shown:
 class Streamed:
     """`Examples` of which a buffer is in memory.
 
-    Members get the windows of their own splits in the order of the pass, in batches of their own;
-    nothing of others reaches their networks. The order depends on nobody in the pack.
+    Members get the windows of their own splits in orders and batches of their own; nothing of
+    others reaches their networks. The order of shards is one for all, and depends on nobody in the
+    pack.
 
     Args:
         source: where windows come from.
@@ -81,7 +82,8 @@ class Streamed:
         known: labels, and what teachers say.
         inside: which windows are of each draw's splits, shape (draws, windows), not on a device.
         keys: random key of each member, shape (members,).
-        ranks: who shares a batch.
+        batch_size: windows of the global batch.
+        ranks: who shares it.
     """
 
     source: StreamedWindows
@@ -91,28 +93,32 @@ class Streamed:
     known: Known
     inside: Mapping[Part, Bool[np.ndarray, "draws windows"]]
     keys: Int64[Tensor, " members"]
+    batch_size: int
     ranks: Ranks
 
     def training(self, live: tuple[int, ...], epoch: int, after: int = 0) -> Iterator[Batch]:
         """See `Examples`."""
-        inside = self._inside("train", live)
-        seen = Seen.of(
-            self.source.passed(Pass("train", epoch), self.modalities),
-            inside,
-            self.source.batch_size,
-            after,
-        )
-        dealer = Dealer(inside, self.source.batch_size, self.ranks)
-        one = Pass("train", epoch, seen.start, self.ranks)
-        dropout = derive(self.keys, "dropout", epoch)
-        yield from self._batches(live, dealer.deal(self._passing(one), seen), dropout)
+        deals = self.dealer(live, "train", epoch).deal(after)
+        yield from self._batches(live, deals, derive(self.keys, "dropout", epoch))
 
     def validation(self, live: tuple[int, ...]) -> Iterator[Batch]:
         """See `Examples`."""
-        inside = self._inside("validation", live)
-        dealer = Dealer(inside, self.source.batch_size, self.ranks, waits=True)
-        passing = self._passing(Pass("validation", ranks=self.ranks))
-        yield from self._batches(live, dealer.deal(passing, Seen.nothing(len(inside))), None)
+        yield from self._batches(live, self.dealer(live, "validation").deal(), None)
+
+    def dealer(self, live: tuple[int, ...], part: Part, epoch: int = 0) -> Dealer:
+        """Who deals a split to the draws of these members, each in the order of its own key."""
+        members = torch.tensor(live, device=self.keys.device)
+        draws = self.known.draws(live)
+        keys = derive(self.keys[members[draws.first]], f"{part} order", epoch)
+        return Dealer(
+            stream=self.source.stream(Pass(part, epoch), self.modalities, self.as_sequence),
+            window=self.source.index.window,
+            inside=self.inside[part][self.known.draw_of[members[draws.first]].cpu().numpy()],
+            keys=keys.tolist(),
+            batch_size=self.batch_size,
+            ranks=self.ranks,
+            waits=part == "validation",
+        )
 
     @torch.no_grad()
     def evaluate(
@@ -124,15 +130,16 @@ class Streamed:
         members = [torch.nonzero(draws.of == draw).cpu() for draw in range(len(wanted))]
         people = np.unique(self.source.index.participant[np.unique(np.concatenate(wanted))])
         whole: tuple[Tensor, ...] = ()
-        for one in self._passing(Pass("evaluation", participants=tuple(people.tolist()))):
-            features = {name: values[None] for name, values in one.features.items()}
+        one = Pass("evaluation", participants=tuple(people.tolist()))
+        for passing in self.source.passing(one, self.modalities, self.as_sequence):
+            features = {name: values[None] for name, values in passing.features.items()}
             embeddings, scores = network(self.shown.inputs(self._on_device(features), draws))
             parts = (scores.cpu(), embeddings.cpu()) if embedded else (scores.cpu(),)
             shape = len(rows), max(map(len, wanted))
             whole = whole or tuple(part.new_empty(*shape, part.shape[2]) for part in parts)
             for own, of_draw in zip(wanted, members, strict=True):
-                at = np.searchsorted(own, one.rows[0]).clip(max=len(own) - 1)
-                is_own = np.flatnonzero(own[at] == one.rows[0])
+                at = np.searchsorted(own, passing.rows).clip(max=len(own) - 1)
+                is_own = np.flatnonzero(own[at] == passing.rows)
                 for of, part in zip(whole, parts, strict=True):
                     of[of_draw, at[is_own]] = part[of_draw, is_own]
         return [
@@ -168,16 +175,6 @@ class Streamed:
                 else Dropout(dropout[leaders], torch.from_numpy(windows).to(members.device), draws),
                 has_windows=tuple(bool(has_windows[draw]) for draw in draw_of),
             )
-
-    def _inside(self, part: Part, live: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Which windows each draw of these members wants."""
-        members = self.known.draw_of.cpu()[list(live)]
-        first = self.known.draws(live).first.cpu()
-        wanted: NDArray[np.bool_] = self.inside[part][members[first].numpy()]
-        return wanted
-
-    def _passing(self, one: Pass) -> Iterator[Passing]:
-        return self.source.passing(one, self.modalities, self.as_sequence)
 
     def _on_device(self, features: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
         return {

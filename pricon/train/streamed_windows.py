@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricon.corpus.keyed import key_of
+from pricon.corpus.loader import Features
 from pricon.corpus.moments import Moments
-from pricon.corpus.order import NOBODY
 from pricon.corpus.reader import Corpus
 from pricon.corpus.standardise import (
     Incomplete,
@@ -20,52 +20,46 @@ from pricon.corpus.standardise import (
     standardise_session,
     standardiser_of,
 )
-from pricon.corpus.stream import Batch, StreamSpec, WindowStream
+from pricon.corpus.stream import StreamSpec, WindowStream
 from pricon.plan.plan import POSITION, Cell
 from pricon.spec.job import JobSpec
 from pricon.spec.training import StreamingSpec
-from pricon.train.examples import PADDING
-from pricon.train.ranks import Ranks
 from pricon.train.windows import LabelledWindows, mean_of_frames
-
-ALONE = Ranks()
 
 _Kind = tuple[str, bool]
 """A modality, and whether its frames are kept or averaged."""
 
+_OfKind = Callable[[_Kind, Features, NDArray[np.int64]], NDArray[np.float32]]
+"""Kind, features as they are in the corpus, and rows -> what the kind has of these rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over a corpus; passes of one name, epoch and modalities have one order.
+    """One pass over a corpus; shards have one order in passes of one name, epoch and modalities.
 
     Args:
         name: what it is for.
         epoch: from 0.
-        after: batches that are left out.
-        ranks: who shares each batch.
         participants: whose windows; None means everybody's.
     """
 
     name: str
     epoch: int = 0
-    after: int = 0
-    ranks: Ranks = ALONE
     participants: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passing:
-    """A global batch of windows that pass by.
+    """Windows that pass by.
 
     Args:
-        rows: of the batch in the index, a line a rank, shape (ranks, most windows of a rank),
-            `PADDING` where a rank has fewer.
-        features: modality -> this rank's before the fold's standardisation, shape (windows, width)
-            or (windows, frames, width).
+        rows: of these windows in the index, shape (windows,).
+        features: modality -> before the fold's standardisation, shape (windows, width) or (windows,
+            frames, width).
     """
 
     rows: NDArray[np.int64]
-    features: dict[str, NDArray[np.float32]]
+    features: Features
 
 
 class StreamedWindows(LabelledWindows):
@@ -141,50 +135,45 @@ class StreamedWindows(LabelledWindows):
                 self._fitted[cell, kind] = standardiser_of(*found)
 
     def passing(self, one: Pass, modalities: Sequence[str], as_sequence: bool) -> Iterator[Passing]:
-        """All windows that a pass wants, batch by batch, their frames as they are or averaged.
+        """All windows that a pass wants, at most a batch at once, frames as they are or averaged.
 
         Raises:
             CorpusError: an unknown modality, a damaged or missing shard, or a buffer that is too
                 small.
             StorageError: the store failed.
         """
-        for batch in self._read(one, modalities):
-            rows = np.searchsorted(self.index.window, batch.windows)
-            rows[batch.windows == NOBODY] = PADDING
-            own = rows[one.ranks.index]
-            own = own[own != PADDING]
-            features = {
-                name: self._prepared((name, as_sequence), batch, own) for name in modalities
-            }
-            yield Passing(rows=rows, features=features)
+        yield from self._through(self.stream(one, modalities, as_sequence))
 
-    @property
-    def batch_size(self) -> int:
-        """Windows of a batch of a pass, and of those that members get."""
-        return self.job.optimisation.batch_size
+    def stream(self, one: Pass, modalities: Sequence[str], as_sequence: bool) -> WindowStream:
+        """What passes by in a pass, as `passing` has it.
 
-    def passed(self, one: Pass, modalities: Sequence[str]) -> Iterator[NDArray[np.int64]]:
-        """Rows of all batches of a pass, of all ranks together, from the first; nothing is read."""
-        for windows in self._read(one, modalities).windows():
-            yield np.searchsorted(self.index.window, windows)
+        Raises:
+            CorpusError: an unknown modality, or a buffer that is too small.
+        """
+        return self._stream(one, [(name, as_sequence) for name in modalities], self._prepared)
 
-    def _read(self, one: Pass, modalities: Sequence[str]) -> WindowStream:
+    def _through(self, stream: WindowStream) -> Iterator[Passing]:
+        size = self.job.optimisation.batch_size
+        for windows, features in stream.through():
+            rows = np.searchsorted(self.index.window, windows)
+            for start in range(0, len(rows), size):
+                some = slice(start, start + size)
+                of_some = {name: values[some] for name, values in features.items()}
+                yield Passing(rows=rows[some], features=of_some)
+
+    def _stream(self, one: Pass, kinds: Sequence[_Kind], of_kind: _OfKind) -> WindowStream:
+        def prepare(windows: NDArray[np.int64], features: Features) -> Features:
+            rows = np.searchsorted(self.index.window, windows)
+            return {kind[0]: of_kind(kind, features, rows) for kind in kinds}
+
         spec = StreamSpec(
-            modalities=tuple(name for name in modalities if name != POSITION),
+            modalities=tuple(name for name, _ in kinds if name != POSITION),
             key=key_of("pass", one.name),
-            batch_size=self.batch_size,
             buffer_bytes=int(self.streaming.buffer_mb * 10**6),
             stimuli=self.stimuli,
             participants=one.participants,
         )
-        return WindowStream(
-            self.corpus,
-            spec,
-            epoch=one.epoch,
-            after=one.after,
-            rank=one.ranks.index,
-            world_size=one.ranks.size,
-        )
+        return WindowStream(self.corpus, spec, epoch=one.epoch, prepare=prepare)
 
     def _is_by_session(self, kind: _Kind) -> bool:
         return kind[0] != POSITION and self.job.standardise == "session"
@@ -198,14 +187,11 @@ class StreamedWindows(LabelledWindows):
     ) -> dict[_Kind, Moments]:
         """Moments of each group of windows, `groups` telling which of some rows are in which."""
         moments = {kind: Moments(num_groups, self.width(kind[0])) for kind in kinds}
-        names = [name for name, _ in kinds]
         of_kind = self._prepared if prepared else self._raw
-        for batch in self._read(Pass("fit"), names):
-            rows = np.searchsorted(self.index.window, batch.windows[0])
-            values = {kind: of_kind(kind, batch, rows) for kind in kinds}
-            for group, inside in groups(rows):
+        for passing in self._through(self._stream(Pass("fit"), kinds, of_kind)):
+            for group, inside in groups(passing.rows):
                 for kind, of in moments.items():
-                    some = values[kind][inside]
+                    some = passing.features[kind[0]][inside]
                     of.add(group, some.reshape(-1, some.shape[-1]))
         return moments
 
@@ -214,7 +200,7 @@ class StreamedWindows(LabelledWindows):
         for name in np.unique(sessions):
             yield self._sessions[name], sessions == name
 
-    def _raw(self, kind: _Kind, batch: Batch, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _raw(self, kind: _Kind, features: Features, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some rows, as they were recorded."""
         modality, as_sequence = kind
         if modality == POSITION:
@@ -223,12 +209,14 @@ class StreamedWindows(LabelledWindows):
             start_s = self.index.t_start_s[rows]
             frames = (start_s[:, None, None] + offset_s[:, None]).astype(np.float32)
         else:
-            frames = batch.features[modality]
+            frames = features[modality]
         return frames if as_sequence else mean_of_frames(frames)
 
-    def _prepared(self, kind: _Kind, batch: Batch, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _prepared(
+        self, kind: _Kind, features: Features, rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Features of some rows before the fold's standardisation."""
-        raw = self._raw(kind, batch, rows)
+        raw = self._raw(kind, features, rows)
         if not self._is_by_session(kind):
             return raw
         moments, standardised = self._session_moments[kind], np.empty_like(raw)

@@ -29,6 +29,8 @@ def test_a_streamed_comparison_is_whole_and_found_again(
     assert found["complete"]
     assert len(found["trials"]) == 2 * len(arms)
     assert [*results.parent.glob("figures/*map*.svg")], "no picture of any embedding"
+    report = (results.parent / "report.html").read_text(encoding="utf-8")
+    assert "its own among 0.03 MB of features; that of shards is one for all (streaming)" in report
     before = {path for path in files_below(tmp_path / "runs" / "stages") if "." in path}
     assert submit(job, "--no-track") == 0
     assert capsys.readouterr().out == first

@@ -1,16 +1,17 @@
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pricon.corpus.build import build_corpus
+from pricon.corpus.loader import Features
 from pricon.corpus.manifest import Manifest, write_manifest
-from pricon.corpus.order import NOBODY
+from pricon.corpus.order import NOBODY, Turn
 from pricon.corpus.reader import Corpus, open_corpus
-from pricon.corpus.stream import Batch, StreamSpec, WindowStream
+from pricon.corpus.stream import Room, StreamSpec, WindowStream
 from pricon.errors import CorpusError
 from pricon.storage import open_storage
 from tests.benchmarks.reading_corpus import WIDTHS, build
@@ -19,12 +20,9 @@ from tests.corpus.tables import TableAdapter, make_spec, write_tables
 
 BOTH = ("audio", "physiology")
 SHARD_WINDOWS, WINDOW_BYTES = 7, 20
-SPEC = StreamSpec(
-    modalities=BOTH,
-    key=11,
-    batch_size=10,
-    buffer_bytes=WINDOW_BYTES * SHARD_WINDOWS * 13,
-)
+SPEC = StreamSpec(modalities=BOTH, key=11, buffer_bytes=WINDOW_BYTES * SHARD_WINDOWS * 13)
+"""Room for six shards besides those that are being read: four that stay, each for itself, and one
+that comes."""
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +36,66 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return open_corpus(storage)
 
 
-def of(batches: list[Batch], rank: int = 0) -> list[int]:
-    own = [batch.windows[rank] for batch in batches]
-    return [window for windows in own for window in windows[windows != NOBODY].tolist()]
+def shards_of(turn: Turn) -> list[int]:
+    return [stretch.shard for stretch in turn.stretches]
+
+
+def recorded(corpus: Corpus) -> tuple[RecordingStorage, Corpus]:
+    recording = RecordingStorage(inner=corpus.storage)
+    return recording, Corpus(storage=recording, manifest=corpus.manifest)
 
 
 def test_every_window_once_as_it_is_when_read_at_once(corpus: Corpus) -> None:
-    batches = list(WindowStream(corpus, SPEC, epoch=0))
     _, features = corpus.windows(BOTH)
-    assert [batch.number for batch in batches] == list(range(24))
-    assert [batch.windows.shape for batch in batches] == [(1, 10)] * 23 + [(1, 4)]
-    assert sorted(of(batches)) == list(range(234))
-    assert of(batches) != sorted(of(batches))
-    for batch in batches:
+    seen: list[int] = []
+    for windows, found in WindowStream(corpus, SPEC, epoch=0).through():
+        seen += windows.tolist()
         for name in BOTH:
-            assert batch.features[name].dtype == np.float32
-            np.testing.assert_array_equal(batch.features[name], features[name][batch.windows[0]])
+            assert found[name].dtype == np.float32
+            np.testing.assert_array_equal(found[name], features[name][windows])
+    assert sorted(seen) == list(range(234))
+    assert seen != sorted(seen)
 
 
-def test_epochs_and_keys_have_their_own_orders(corpus: Corpus) -> None:
-    other = StreamSpec(modalities=BOTH, key=12, batch_size=10, buffer_bytes=SPEC.buffer_bytes)
+def test_windows_of_a_turn_come_in_any_order_and_shape(corpus: Corpus) -> None:
+    _, features = corpus.windows(BOTH)
+    random = np.random.default_rng(0)
+    stream = WindowStream(corpus, SPEC, epoch=0)
+    for turn in stream.turns():
+        there = np.concatenate([stretch.windows for stretch in turn.stretches])
+        windows = random.choice(there, (3, 5))
+        windows[random.random((3, 5)) < 0.3] = NOBODY
+        for name, values in stream.gather(windows).items():
+            assert values.shape == (3, 5, 1, features[name].shape[2])
+            np.testing.assert_array_equal(
+                values[windows >= 0], features[name][windows[windows >= 0]]
+            )
+            assert not values[windows == NOBODY].any()
+    nobody = np.full((2, 4), NOBODY)
+    assert {n: v.shape for n, v in stream.gather(nobody).items()} == {
+        name: (2, 4, 1, features[name].shape[2]) for name in BOTH
+    }
+
+
+def test_each_shard_is_read_once_and_never_more_than_there_is_room_for(corpus: Corpus) -> None:
+    recording, seen = recorded(corpus)
+    stream = WindowStream(seen, SPEC, epoch=0)
+    assert stream.room == Room(load=8, stay=4)
+    for turn in stream.turns():
+        for stretch in turn.stretches:
+            stream.gather(stretch.windows)
+        assert len(stream.loader.reading) <= stream.room.stay + 1
+        assert {*shards_of(turn)} <= stream.loader.reading.keys()
+    read = [path for path, _, _ in recording.ranges]
+    assert sorted({*read}) == sorted(shard.path for shard in corpus.manifest.shards)
+    once = len(read) // len({*read})
+    assert {read.count(path) for path in read} == {once}
+
+
+def test_epochs_and_keys_have_their_own_orders_of_shards(corpus: Corpus) -> None:
+    other = StreamSpec(modalities=BOTH, key=12, buffer_bytes=SPEC.buffer_bytes)
     orders = {
-        tuple(of(list(stream)))
+        tuple(shard for turn in stream.order() for shard in shards_of(turn))
         for stream in (
             WindowStream(corpus, SPEC, epoch=0),
             WindowStream(corpus, SPEC, epoch=0),
@@ -70,116 +106,103 @@ def test_epochs_and_keys_have_their_own_orders(corpus: Corpus) -> None:
     assert len(orders) == 3
 
 
-@pytest.mark.parametrize("world_size", [2, 3, 4])
-def test_the_order_does_not_depend_on_the_number_of_ranks(corpus: Corpus, world_size: int) -> None:
-    alone = list(WindowStream(corpus, SPEC, epoch=2))
-    ranks = [
-        list(WindowStream(corpus, SPEC, epoch=2, rank=rank, world_size=world_size))
-        for rank in range(world_size)
-    ]
-    for batch, *shares in zip(alone, *ranks, strict=True):
-        dealt = shares[0].windows.T.flatten()
-        np.testing.assert_array_equal(dealt[dealt != NOBODY], batch.windows[0])
-        for rank, share in enumerate(shares):
-            np.testing.assert_array_equal(share.windows, shares[0].windows)
-            own = share.windows[rank][share.windows[rank] != NOBODY]
-            for name in BOTH:
-                whole = batch.features[name][np.isin(batch.windows[0], own)]
-                np.testing.assert_array_equal(share.features[name], whole)
+@pytest.mark.parametrize("first", [0, 1, 17, 38, 39])
+def test_begins_with_any_turn_and_reads_what_is_there_then(corpus: Corpus, first: int) -> None:
+    recording, seen = recorded(corpus)
+    stream = WindowStream(seen, SPEC, epoch=1)
+    whole = [shards_of(turn) for turn in stream.order()]
+    assert len(whole) == 39
+    assert recording.ranges == [], "the order can be known without reading"
+    assert [shards_of(turn) for turn in stream.turns(first)] == whole[first:]
+    left = {corpus.manifest.shards[shard].path for some in whole[first:] for shard in some}
+    assert {path for path, _, _ in recording.ranges} <= left
 
 
-@pytest.mark.parametrize("taken", [0, 1, 7, 12, 23, 24])
-def test_goes_on_where_it_was_with_any_number_of_ranks(corpus: Corpus, taken: int) -> None:
-    whole = list(WindowStream(corpus, SPEC, epoch=1))
-    stream = WindowStream(corpus, SPEC, epoch=1)
-    before = list(islice(stream, taken))
-    assert stream.num_batches == taken
-    after = list(WindowStream(corpus, SPEC, epoch=1, after=taken))
-    assert of(before + after) == of(whole)
-    assert [batch.number for batch in after] == list(range(taken, 24))
-    second = list(WindowStream(corpus, SPEC, epoch=1, rank=1, world_size=2, after=taken))
-    assert of(second, rank=1) == [w for batch in whole[taken:] for w in batch.windows[0][1::2]]
+def test_what_is_not_there_is_read_once_more(corpus: Corpus) -> None:
+    _, features = corpus.windows(BOTH)
+    stream = WindowStream(corpus, SPEC, epoch=0)
+    list(stream.turns())
+    windows = np.array([200, 3, 100, 4])
+    for name, values in stream.gather(windows).items():
+        np.testing.assert_array_equal(values, features[name][windows])
+    assert not stream.loader.reading
 
 
-def test_what_was_passed_over_is_not_read_again(corpus: Corpus) -> None:
-    recording = RecordingStorage(inner=corpus.storage)
-    seen = Corpus(storage=recording, manifest=corpus.manifest)
-    left = of(list(WindowStream(seen, SPEC, epoch=0, after=20)))
-    first = np.cumsum([0, *(shard.num_windows for shard in corpus.manifest.shards)])
-    holding = {corpus.manifest.shards[np.searchsorted(first, w, "right") - 1].path for w in left}
-    assert {path for path, _, _ in recording.ranges} == holding
-    assert len(holding) < len(corpus.manifest.shards)
+def test_what_is_kept_is_made_of_windows_and_features(corpus: Corpus) -> None:
+    def prepare(windows: NDArray[np.int64], features: Features) -> Features:
+        assert {len(windows)} == {len(values) for values in features.values()}
+        return {"sum": features["audio"].sum(axis=2) + windows[:, None]}
 
-
-def test_the_order_can_be_known_without_reading(corpus: Corpus) -> None:
-    recording = RecordingStorage(inner=corpus.storage)
-    stream = WindowStream(Corpus(storage=recording, manifest=corpus.manifest), SPEC, epoch=1)
-    known = [windows.tolist() for windows in stream.windows()]
-    assert known == [batch.windows[0].tolist() for batch in WindowStream(corpus, SPEC, epoch=1)]
-    assert recording.ranges == []
+    _, features = corpus.windows(BOTH)
+    expected = features["audio"].sum(axis=2) + np.arange(234)[:, None]
+    stream = WindowStream(corpus, SPEC, epoch=0, prepare=prepare)
+    for windows, found in stream.through():
+        np.testing.assert_allclose(found["sum"], expected[windows], rtol=1e-6)
 
 
 def test_some_people_and_one_stimulus(corpus: Corpus) -> None:
     spec = StreamSpec(
         modalities=("physiology",),
         key=1,
-        batch_size=8,
         buffer_bytes=SPEC.buffer_bytes,
         stimuli=("maze",),
         participants=("P1", "P4"),
     )
-    recording = RecordingStorage(inner=corpus.storage)
-    seen = Corpus(storage=recording, manifest=corpus.manifest)
-    batches = list(WindowStream(seen, spec, epoch=0))
+    recording, seen = recorded(corpus)
+    stream = WindowStream(seen, spec, epoch=0)
+    found = list(stream.through())
     index = corpus.index()
     wanted = np.isin(index.participant, spec.participants or ()) & (index.stimulus == "maze")
-    assert sorted(of(batches)) == np.flatnonzero(wanted).tolist()
-    assert batches[0].features["physiology"].shape == (8, 1, 3)  # as of `maze` alone
+    windows = np.concatenate([windows for windows, _ in found])
+    assert sorted(windows) == np.flatnonzero(wanted).tolist()
     of_others = [s.path for s in corpus.manifest.shards if not {"P1", "P4"} & {*s.participants}]
     assert {path for path, _, _ in recording.ranges}.isdisjoint(of_others)
+    (gathered,) = stream.gather(windows).values()
+    assert gathered.shape == (len(windows), 1, 3)  # as of `maze` alone
+    np.testing.assert_array_equal(
+        gathered, np.concatenate([features["physiology"] for _, features in found])
+    )
 
 
 def test_refusals(corpus: Corpus) -> None:
     def spec(**changes: object) -> StreamSpec:
-        given = {"modalities": BOTH, "key": 1, "batch_size": 8, "buffer_bytes": 20_000}
+        given = {"modalities": BOTH, "key": 1, "buffer_bytes": 20_000}
         return StreamSpec(**{**given, **changes})  # type: ignore[arg-type]
 
     with pytest.raises(CorpusError, match=r"buffer of 900 bytes.*\n  expected at least 1,260") as e:
         WindowStream(corpus, spec(buffer_bytes=900), epoch=0)
     assert "corpus.shard_windows" in str(e.value.hint)
+    least = WindowStream(corpus, spec(buffer_bytes=1260), epoch=0)
+    assert least.room == Room(load=7, stay=1)
     with pytest.raises(CorpusError, match="no modality `face`"):
         WindowStream(corpus, spec(modalities=("face",)), epoch=0)
     with pytest.raises(CorpusError, match="no windows to stream from"):
         WindowStream(corpus, spec(participants=("P9",)), epoch=0)
 
 
-def test_a_damaged_shard_is_named_and_a_repaired_one_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["short", "flipped"])
+def test_a_damaged_shard_is_named(tmp_path: Path, damage: str) -> None:
     source = write_tables(tmp_path / "source", units=3, sessions=2)
     storage = open_storage(str(tmp_path / "corpus"))
     spec = make_spec(storage.uri, source, shard_windows=SHARD_WINDOWS)
     build_corpus(TableAdapter(folder=source), spec, storage, generated=False)
     corpus = open_corpus(storage)
-    whole = of(list(WindowStream(corpus, SPEC, epoch=0)))
     shard = corpus.manifest.shards[4]
-    good = storage.read(shard.path)
-    storage.write(shard.path, good[:-200])
-    stream = WindowStream(corpus, SPEC, epoch=0)
-    taken: list[Batch] = []
-    bad = bytearray(good)
+    bad = bytearray(storage.read(shard.path))
+    if damage == "short":
+        del bad[-200:]
     bad[shard.columns["audio"].start + 9] ^= 1
     storage.write(shard.path, bytes(bad))
     with pytest.raises(CorpusError, match=f"shard is damaged: .*{shard.path}"):
-        taken.extend(stream)
-    storage.write(shard.path, good)
-    rest = list(WindowStream(corpus, SPEC, epoch=0, after=stream.num_batches))
-    assert of(taken + rest) == whole
+        list(WindowStream(corpus, SPEC, epoch=0).through())
 
 
 BUFFER_BYTES = 40_000_000
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from pricon.corpus.order import NOBODY
+import numpy as np
+from pricon.corpus.order import given_out, windows_of
 from pricon.corpus.reader import open_corpus
 from pricon.corpus.stream import StreamSpec, WindowStream
 from pricon.storage import open_storage
@@ -191,15 +214,19 @@ def status(name):
 folder, how, buffer_bytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
 corpus = open_corpus(open_storage(folder))
 names = tuple(entry.name for entry in corpus.manifest.modalities)
-spec = StreamSpec(modalities=names, key=1, batch_size=256, buffer_bytes=buffer_bytes)
+spec = StreamSpec(modalities=names, key=1, buffer_bytes=buffer_bytes)
 threads = 3 * 8_400_000  # stacks, which are reserved and hardly used
 limit = status("VmData") + threads + buffer_bytes
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 before = status("VmRSS")
 num = 0
 if how == "stream":
-    for batch in WindowStream(corpus, spec, epoch=0):
-        num += batch.windows.size
+    stream = WindowStream(corpus, spec, epoch=0)
+    for turn in stream.turns():
+        there = [windows_of(load) for load in turn.loads]
+        given = np.concatenate(there)[given_out(there, 1)]
+        for start in range(0, len(given), 256):
+            num += len(stream.gather(given[start : start + 256])["eda"])
 else:
     num = len(corpus.windows(names)[0])
 print(num, status("VmHWM") - before)

@@ -17,6 +17,8 @@ def test_a_handle_is_the_same_for_the_same_science() -> None:
     wider = job(corpus=CORPUS, resources={"lanes": 9}, target="kubernetes", output="s3://b/r")
     assert handle_of(spec) == handle_of(wider)
     assert handle_of(spec) != handle_of(job(corpus=CORPUS, seeds=[7]))
+    streamed = {"optimisation": {"streaming": {"buffer_mb": 64}}}
+    assert handle_of(spec) != handle_of(job(corpus=CORPUS, **streamed))
     again_ = handle_of(parse_job(Path(ROOT / "jobs/again_cv.yaml").read_text(), "x"))
     assert again_.startswith("again-cv-")
 

@@ -97,6 +97,14 @@ def test_chain_of_a_regression_arm(arm: Arm) -> None:
     assert words(chain(arm, ("a",), M, "regression")) == expected
 
 
+def test_what_was_streamed_in_another_order_is_another_stage() -> None:
+    """So no record and no checkpoint of it is ever gone on from."""
+    streaming = {"streaming": {"buffer_mb": 64}}
+    asked = job(arms=["e2e"], seeds=[0], optimisation=streaming)
+    ids = {stage.id for stage in plan_trials(asked, summary()).stages}
+    assert "e0069e72fe24a0e1" not in ids, "the first of them when one order was everybody's"
+
+
 EVERY_ARM = [arm for arm in get_args(Arm) if arm != "majority"]
 
 

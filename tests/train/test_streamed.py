@@ -1,8 +1,9 @@
-"""Streaming gives what memory gives, when memory is read in the order of the stream."""
+"""Streaming gives what memory gives, when memory is read in the orders of the stream."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pricon.train.reading import examples_of, open_windows
 from pricon.train.recipes import PackWork, recipe_for
 from pricon.train.resident import Resident, padded
 from pricon.train.streamed import Streamed
-from pricon.train.streamed_windows import Pass, StreamedWindows
+from pricon.train.streamed_windows import StreamedWindows
 from tests.gloo import on_ranks
 from tests.tiny import build, tiny_document, tiny_job
 from tests.train.problem import CrashError, Crashing
@@ -32,16 +33,24 @@ from tests.train.test_stages import trained
 
 PARTS: tuple[Part, ...] = ("train", "validation")
 BUFFER_MB = 0.03
-"""152 windows of 129 features in shards of four: about a third of them fit."""
+"""Of 152 windows of 129 features in shards of four a third fit, those that are being read included:
+sixteen are there in a turn, one batch."""
 
 
-def bench_of(folder: Path, *, is_streaming: bool = True, frames: int = 1, **changes: Any) -> Bench:
+def bench_of(
+    folder: Path,
+    *,
+    is_streaming: bool = True,
+    frames: int = 1,
+    buffer_mb: float = BUFFER_MB,
+    **changes: Any,
+) -> Bench:
     document = tiny_document(folder, arms=["e2e", "lupi", "pricon", "time_only"], **changes)
     windows = {"window_s": 3, "hop_s": 3, "lag_s": 1, "frames": frames}
     document["corpus"] |= {"shard_windows": 4, "windows": windows}
     optimisation = {**document["optimisation"], "batch_size": 16}
     if is_streaming:
-        optimisation["streaming"] = {"buffer_mb": BUFFER_MB * frames}
+        optimisation["streaming"] = {"buffer_mb": buffer_mb * frames}
     return Bench.of(build(tiny_job(folder, **document | {"optimisation": optimisation})))
 
 
@@ -59,16 +68,17 @@ def streaming(bench: Bench, work: PackWork) -> PackWork:
 
 @dataclass(frozen=True, kw_only=True)
 class InOrder(Resident):
-    """Windows in memory, each member's in the order in which a pass comes to them."""
+    """Windows in memory, each member's in the order in which they are dealt to it."""
 
-    source: StreamedWindows
-    modalities: Sequence[str]
+    streamed: Streamed
 
     def _order(self, members: torch.Tensor, part: Part, epoch: int) -> torch.Tensor:
-        one = Pass("train", epoch) if part == "train" else Pass("validation")
-        order = np.concatenate([*self.source.passed(one, self.modalities)])
-        wanted = [self.rows[part][member].numpy() for member in members]
-        return padded([order[np.isin(order, rows)] for rows in wanted], PADDING)
+        live = tuple(members.tolist())
+        orders = self.streamed.dealer(live, part, epoch).orders()
+        for member, order in zip(live, orders, strict=True):
+            rows = self.rows[part][member]
+            assert sorted(order) == rows[rows != PADDING].tolist(), "each window once, no other"
+        return padded(orders, PADDING)
 
 
 def both(bench: Bench, work: PackWork) -> tuple[InOrder, Streamed]:
@@ -79,7 +89,7 @@ def both(bench: Bench, work: PackWork) -> tuple[InOrder, Streamed]:
     assert isinstance(memory, Resident)
     assert isinstance(streamed, Streamed)
     same = {field.name: getattr(memory, field.name) for field in fields(memory)}
-    return InOrder(**same, source=streamed.source, modalities=streamed.modalities), streamed
+    return InOrder(**same, streamed=streamed), streamed
 
 
 def packs(bench: Bench) -> dict[str, PackWork]:
@@ -191,6 +201,59 @@ def test_batches_models_and_predictions_are_those_of_memory_in_the_same_order(
             assert torch.allclose(one.embeddings, other.embeddings, rtol=0, atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Four batches are there in a turn."""
+    return bench_of(tmp_path_factory.mktemp("seeds"), seeds=[0, 1], buffer_mb=2 * BUFFER_MB)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_seeds_and_folds_have_batches_of_their_own(seeds: Bench, size: int) -> None:
+    """Also where they train on the same windows; and each always the same, whoever computes it."""
+    work = seeds.work(seeds.stages("teacher", "cross_entropy"))
+    _, streamed = both(seeds, work)
+    live = tuple(range(len(work.stages)))
+    assert len({(cell.fold, cell.seed) for cell in work.cells}) == len(live) == 4
+    everything = np.ones_like(streamed.inside["train"])
+    for examples in (streamed, replace(streamed, inside={"train": everything})):
+        found = batches_of(replace(examples, ranks=Ranks(0, size)), live, epoch=1)
+        assert found == batches_of(examples, live, epoch=1)
+        assert found != batches_of(examples, live, epoch=2)
+        for member in live:
+            (alone,) = batches_of(examples, (member,), epoch=1)
+            assert alone == found[member]
+        pairs = [
+            len({*a} & {*b})
+            for one, other in combinations(found, 2)
+            for a, b in zip(one, other, strict=False)
+        ]
+        assert max(pairs) < 14
+        assert np.mean(pairs) < 8, "half of a batch"
+
+
+def batches_of(examples: Streamed, live: tuple[int, ...], epoch: int) -> list[list[list[int]]]:
+    """Rows of each batch of each member, rising, as all ranks together have them."""
+    deals = list(examples.dealer(live, "train", epoch).deal())
+    return [
+        [
+            sorted(rows[rows >= 0].tolist())
+            for rows in (deal.rows[draw] for deal in deals)
+            if rows.max() >= 0
+        ]
+        for draw in range(len(live))
+    ]
+
+
+def test_students_of_all_arms_get_the_same_batches(bench: Bench) -> None:
+    """Arms differ in their teachers alone."""
+    work = packs(bench)["student"]
+    _, streamed = both(bench, work)
+    assert len(work.stages) == 3 * len(bench.plan.cells)
+    for batch in streamed.training(tuple(range(len(work.stages))), epoch=1):
+        of_arms = batch.inputs["frames"].chunk(3)
+        assert all(torch.equal(frames, of_arms[0]) for frames in of_arms)
+
+
 def test_a_pass_goes_on_after_any_batch(bench: Bench) -> None:
     """Also for some of the members alone: others may have finished before the crash."""
     work = bench.work(bench.stages("teacher", "cross_entropy"))
@@ -216,8 +279,9 @@ def test_going_on_in_the_middle_of_a_pass_gives_the_very_bits(bench: Bench, tmp_
     examples = examples_of(work, recipe_for(work))
     storage = open_storage(str(tmp_path))
     often = Checkpoints(storage, [stage.id for stage in work.stages], 0.0)
+    numbers = [batch.number for batch in examples.training((0, 1), epoch=1)]
     with pytest.raises(CrashError):
-        fitted(work, Crashing(examples, epoch=1, batch=5), often)
+        fitted(work, Crashing(examples, epoch=1, batch=numbers[2]), often)
     assert not max(storage.list()).endswith("-000000000.pt"), "between epochs"
     found, whole = fitted(work, examples, often), fitted(work, examples)
     assert torch.equal(found.best, whole.best)
@@ -273,8 +337,8 @@ def test_people_of_other_splits_cannot_move_a_model(tmp_path: Path) -> None:
     held_out = [*work.cells[0].split.test]
 
     class Spoiled(StreamedWindows):
-        def _raw(self, kind: Any, batch: Any, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            raw = super()._raw(kind, batch, rows).copy()
+        def _raw(self, kind: Any, features: Any, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            raw = super()._raw(kind, features, rows).copy()
             raw[np.isin(self.index.participant[rows], held_out)] = np.finfo(np.float32).max
             return raw
 

@@ -8,7 +8,6 @@ import pytest
 
 from pricon.corpus.reader import Corpus
 from pricon.plan.plan import POSITION
-from pricon.train.ranks import Ranks
 from pricon.train.streamed_windows import Pass, StreamedWindows
 from tests.corpus.recording import RecordingStorage
 from tests.train.test_recipes import Bench
@@ -72,17 +71,19 @@ def test_all_cells_take_one_pass_and_what_is_fitted_takes_none(
     assert len(recording.ranges) > len(starts), "frames are not their mean"
 
 
-def test_rows_name_what_passes_by_to_every_rank(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path)
+def test_rows_name_what_passes_by(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, frames=4)
     windows = streamed(bench)
-    raw = bench.windows.raw("frames")
-    alone = list(windows.passing(Pass("train", 3), ("frames",), False))
-    for rank in (0, 1):
-        one = Pass("train", 3, after=2, ranks=Ranks(rank, 2))
-        for batch, whole in zip(windows.passing(one, ("frames",), False), alone[2:], strict=True):
-            assert sorted(batch.rows[batch.rows >= 0]) == sorted(whole.rows[0])
-            own = batch.rows[rank][batch.rows[rank] >= 0]
-            np.testing.assert_array_equal(batch.features["frames"], raw[own])
+    for as_sequence in (False, True):
+        raw = {name: bench.windows.raw(name, as_sequence) for name in (*BOTH, POSITION)}
+        found = list(windows.passing(Pass("evaluation", 3), [*raw], as_sequence))
+        assert max(len(one.rows) for one in found) <= bench.job.optimisation.batch_size
+        for one in found:
+            assert one.features.keys() == raw.keys()
+            for name, values in one.features.items():
+                np.testing.assert_array_equal(values, raw[name][one.rows])
+        rows = np.concatenate([one.rows for one in found])
+        assert sorted(rows) == list(range(len(windows.index)))
 
 
 def test_only_the_people_asked_for_are_read(tmp_path: Path) -> None:
@@ -90,5 +91,5 @@ def test_only_the_people_asked_for_are_read(tmp_path: Path) -> None:
     windows = streamed(bench)
     people = tuple(bench.plan.cells[0].split.test)
     read = windows.passing(Pass("evaluation", participants=people), ("frames",), False)
-    rows = np.concatenate([batch.rows[0] for batch in read])
+    rows = np.concatenate([passing.rows for passing in read])
     assert {*windows.index.participant[rows].tolist()} == {*people}
