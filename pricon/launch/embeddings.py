@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from pricon.corpus.reader import Corpus
 from pricon.corpus.standardise import Standardiser
@@ -44,7 +45,12 @@ def embedding_maps(
     What cannot be read, or is too little for a picture, has no map: a report must not fail for want
     of one.
     """
-    maps = []
+    # Matrices are small: threads would wait for each other, on busy cores for ten times the work.
+    with threadpool_limits(1):
+        return tuple(_maps(plan, job, corpus, records))
+
+
+def _maps(plan: Plan, job: JobSpec, corpus: Corpus, records: Records) -> Iterator[EmbeddingMap]:
     groups: dict[tuple[str, ...], Windows] = {}  # affects of one group share its features
     for index, cell in _first_cells(plan):
         try:
@@ -55,10 +61,9 @@ def embedding_maps(
                 record = records.load(stage.id)
                 if record is not None and _has_a_map(stage, cell, windows):
                     title = f"{arm} {stage.role} ({'+'.join(stage.modalities)})"
-                    maps.append(_map(title, stage, record, cell, windows))
+                    yield _map(title, stage, record, cell, windows)
         except CorpusError as err:
             _log.warning("no map of embeddings  cell=%s: %s", cell, err.message.splitlines()[0])
-    return tuple(maps)
 
 
 def _has_a_map(stage: Stage, cell: Cell, windows: LabelledWindows) -> bool:

@@ -83,11 +83,12 @@ _Projected = tuple[NDArray[np.float64], tuple[float, float] | None]
 
 
 def _by_pca(embeddings: NDArray[np.float64]) -> _Projected:
-    from sklearn.decomposition import PCA  # takes seconds, at the end of a run
-
-    fitted = PCA(n_components=2, svd_solver="full").fit(embeddings)
-    first, second = fitted.explained_variance_ratio_.tolist()
-    return fitted.transform(embeddings), (first, second)
+    """On the two first principal components, of each of which the largest weight is positive."""
+    centred = embeddings - embeddings.mean(axis=0)
+    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), axis=1)
+    first, second, *_ = (spread**2 / (spread**2).sum()).tolist()
+    return centred @ (axes * np.sign(largest))[:2].T, (first, second)
 
 
 def _by_umap(embeddings: NDArray[np.float64]) -> _Projected:

@@ -173,11 +173,16 @@ def count_ranked_pairs(
         Shape (participants, participants): who the high window is of, who the low one.
     """
     row = np.searchsorted(participants, predictions.participant)
-    is_high = predictions.label == 1
-    high, owner = predictions.probability_high[is_high], row[is_high]
+    is_high, said = predictions.label == 1, predictions.probability_high
+    rising = np.flatnonzero(is_high)[np.argsort(said[is_high])]
+    high, owner = said[rising], row[rising]
+    low, whose = said[~is_high], row[~is_high]
     pairs = np.zeros((participants.size, participants.size))
-    for person in np.unique(row[~is_high]):
-        low = np.sort(predictions.probability_high[~is_high & (row == person)])
-        below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
-        pairs[:, person] = np.bincount(owner, below / 2, minlength=participants.size)
-    return pairs
+    for person in np.unique(whose):
+        # Half a pair with every high window from the first that is not below, half from the first
+        # that is above.
+        own = low[whose == person]
+        halves = [np.searchsorted(high, own, side) for side in ("left", "right")]
+        begun = np.bincount(np.concatenate(halves), minlength=high.size + 1)[: high.size]
+        pairs[:, person] = np.bincount(owner, begun.cumsum(), minlength=participants.size)
+    return pairs / 2

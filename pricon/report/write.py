@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pricon.plan.plan import UNTOUCHED, Plan
 from pricon.report.document import to_json, trial_columns
@@ -155,10 +156,15 @@ def _predictions_of(result: TrialResult, schema: pa.Schema) -> pa.Table:
     arrays = [
         _repeated(same[field.name], num, field.type)
         if field.name in same
-        else pa.array(getattr(seen, field.name).tolist(), field.type)
+        else _array(getattr(seen, field.name), field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(values: NDArray[Any], kind: pa.DataType) -> Any:
+    """An Arrow array of these; words by numbers, in the order in which they come."""
+    return pa.array(values).dictionary_encode() if kind == _WORD else pa.array(values, kind)
 
 
 def _repeated(value: str | int, num: int, kind: pa.DataType) -> Any:

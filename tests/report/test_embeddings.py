@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from pricon.errors import SpecError
 from pricon.report.embeddings import MOST_POINTS, EmbeddingMap, check_projection, project
@@ -23,6 +24,14 @@ def test_the_map_shows_the_directions_in_which_windows_differ_most() -> None:
     agree = ((found.points[:, 0] > 0) == (found.label == 1)).mean()
     assert max(agree, 1 - agree) > 0.95, "the widest direction is the one that tells the classes"
     assert {*found.participant.tolist()} == {*people.tolist()}
+
+
+def test_principal_components_are_those_of_scikit_learn() -> None:
+    embeddings = np.random.default_rng(2).standard_normal((150, 6)) * np.arange(1, 7) + 3
+    fitted = PCA(n_components=2, svd_solver="full").fit(embeddings)
+    found = in_two_dimensions(embeddings, "pca")
+    assert found.points == pytest.approx(fitted.transform(embeddings), abs=1e-12)
+    assert found.explained == pytest.approx(fitted.explained_variance_ratio_, abs=1e-12)
 
 
 def test_few_windows_are_all_shown() -> None:

@@ -1,5 +1,6 @@
 """Figures hold what they should, and nothing where there is nothing to show."""
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -35,10 +36,10 @@ def texts(svg: str | None) -> list[str]:
 
 
 def num_lines(svg: str | None) -> int:
-    """Lines of data: axes and ticks come in groups of their own."""
+    """Thin lines of data, of which all are in one group."""
     assert svg is not None
-    root = ET.fromstring(svg)
-    return sum(element.get("id", "").startswith("line2d") for element in root.iter())
+    (group,) = ET.fromstring(svg).iterfind(".//*[@id='LineCollection_1']")
+    return sum(element.tag.endswith("path") for element in group)
 
 
 def test_every_participant_is_a_line_over_the_main_arms() -> None:
@@ -50,8 +51,7 @@ def test_every_participant_is_a_line_over_the_main_arms() -> None:
         "pricon",
         "all_modalities",
     ]
-    alone = replace(block(), arms=tuple(row for row in block().arms if row.arm == "e2e"))
-    assert num_lines(svg) > num_lines(figures.participants(alone, "accuracy"))
+    assert num_lines(svg) == block().num_participants == 8
     nobody = replace(block(), arms=())
     assert figures.participants(nobody, "accuracy") is None
 
@@ -78,6 +78,15 @@ def test_curves_have_a_figure_for_each_kind_of_stage() -> None:
     assert [*drawn] == ["e2e teacher", "e2e student"]
     assert all(kind in texts(svg) for kind, svg in drawn.items())
     assert figures.learning_curves([]) == {}
+
+
+def test_every_stage_is_a_line_whatever_its_losses_are() -> None:
+    """One of a single epoch, and one that diverged."""
+    of = (curve("a", 2, 1, 3),), (curve("b", 4),), (curve("c", 5, math.nan, math.inf),)
+    (svg,) = figures.learning_curves(trained(*of)).values()
+    assert num_lines(svg) == 3
+    dots = [e for e in ET.fromstring(svg).iter() if e.get("id", "").startswith("line2d")][-1]
+    assert sum(e.tag.endswith("use") for e in dots.iter()) == 3, "the best epoch of each"
 
 
 def test_every_arm_has_a_colour_and_the_same_figure_the_same_bytes() -> None:

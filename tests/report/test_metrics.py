@@ -113,6 +113,24 @@ def test_ranked_pairs_by_hand() -> None:
     assert pairs.sum() / 9 == pytest.approx(measure(seen).auroc)
 
 
+def test_ranked_pairs_are_those_of_all_windows_compared() -> None:
+    """With ties between people and within one; d has no high window, e no low one, f none."""
+    rng = np.random.default_rng(5)
+    people = rng.choice([*"abcde"], 200)
+    label = np.where(people == "d", 0, np.where(people == "e", 1, rng.integers(0, 2, 200)))
+    seen = make(label.tolist(), np.round(rng.random(200), 1).tolist(), people.tolist())
+    said, is_high = seen.probability_high, label == 1
+    wins = (said[:, None] > said) + (said[:, None] == said) / 2
+    expected = [
+        [
+            wins[np.ix_(is_high & (people == who), ~is_high & (people == of))].sum()
+            for of in "abcdef"
+        ]
+        for who in "abcdef"
+    ]
+    assert count_ranked_pairs(seen, np.array([*"abcdef"])).tolist() == expected
+
+
 def test_ccc_by_hand_on_four_windows() -> None:
     """Means 2.5 and 3, variances 1.25 and 1, covariance 1: 2 / (1.25 + 1 + 0.25)."""
     metrics = measure(make_values([1, 2, 3, 4], [2, 2, 4, 4]))

@@ -5,6 +5,7 @@ from math import isnan, nan, sqrt
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from pricon.report.significance import (
     bonferroni,
@@ -24,6 +25,17 @@ def test_one_sign_against_six_by_enumeration() -> None:
     assert paired_wilcoxon(np.array([-1.0, 2, 3, 4, 5, 6])) == pytest.approx(4 / 64)
 
 
+@pytest.mark.parametrize("num_pairs", [2, 3, 5, 8])
+def test_few_pairs_with_ties_have_the_exact_p_value(num_pairs: int) -> None:
+    """Against SciPy's permutation test, which ranks every choice of signs anew."""
+    rng = np.random.default_rng(num_pairs)
+    for _ in range(3):
+        differences = rng.choice([-0.2, -0.1, 0.1, 0.2], num_pairs)
+        differences[0] = -differences[1]  # ties, whatever was drawn
+        slow = stats.wilcoxon(differences, method=stats.PermutationMethod(n_resamples=2**num_pairs))
+        assert paired_wilcoxon(differences) == slow.pvalue
+
+
 def test_no_difference_at_all_speaks_against_nothing() -> None:
     assert paired_wilcoxon(np.zeros(8)) == 1.0
     # 0.1 + 0.2 - 0.3 is not exactly zero; it must not count as a positive difference.
@@ -40,6 +52,19 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert holm([0.6, 0.7]) == (1.0, 1.0)
     assert holm([]) == ()
+
+
+@pytest.mark.parametrize("method", ["holm", "bonferroni"])
+def test_adjusted_p_values_are_those_of_statsmodels(method: str) -> None:
+    rng = np.random.default_rng(1)
+    adjust = {"holm": holm, "bonferroni": bonferroni}[method]
+    for num in (1, 2, 7, 30):
+        p_values = np.round(rng.uniform(0, 0.3, num), 2)  # ties among them
+        known = np.append(p_values, nan)
+        expected = multipletests(p_values, method=method)[1].tolist()
+        *found, unknown = adjust(known.tolist())
+        assert found == expected
+        assert isnan(unknown)
 
 
 def test_undefined_p_values_do_not_count_as_comparisons() -> None:

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
-from pricon.report.metrics import measure
+from pricon.report.metrics import count_outcomes, measure
 from pricon.report.results import ValuePredictions
 from pricon.report.weighted import (
     MOMENTS,
     OF_MOMENTS,
     accuracy,
+    auroc,
     balanced_accuracy,
     ccc,
     macro_f1,
@@ -20,7 +22,7 @@ from pricon.report.weighted import (
     rmse,
     sum_moments,
 )
-from tests.report.test_metrics import make_values
+from tests.report.test_metrics import make, make_values
 
 
 def noisy(num: int, people: int) -> ValuePredictions:
@@ -94,6 +96,22 @@ def test_a_person_drawn_twice_counts_as_two() -> None:
     for name, of in OF_MOMENTS.items():
         expected = getattr(measure(doubled), name)
         assert of(weights @ by_person) == pytest.approx(expected, abs=1e-9), name
+
+
+def test_auroc_of_resamples_is_scikit_learns_of_weighted_windows() -> None:
+    rng = np.random.default_rng(6)
+    names = [f"p{i}" for i in range(5)]
+    people, label = rng.choice(names, 300), rng.integers(0, 2, 300)
+    seen = make(label.tolist(), np.round(rng.random(300), 1).tolist(), people.tolist())
+    participants, weights = np.array(names), rng.integers(0, 3, (20, 5)).astype(np.float64)
+    counts = count_outcomes(seen, participants).astype(np.float64)
+    expected = [
+        roc_auc_score(
+            label, seen.probability_high, sample_weight=drawn[np.searchsorted(names, people)]
+        )
+        for drawn in weights
+    ]
+    assert auroc(seen, counts, participants, weights) == pytest.approx(expected, abs=1e-12)
 
 
 def test_class_metrics_by_hand() -> None:
