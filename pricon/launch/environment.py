@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pricon
 
-_PACKAGES = ("torch", "ray", "mlflow", "numpy", "pyarrow", "scikit-learn", "scipy", "pydantic")
+_PACKAGES = ("torch", "ray", "mlflow", "numpy", "pyarrow", "scipy", "statsmodels", "pydantic")
 
 
 def environment() -> dict[str, str]:
