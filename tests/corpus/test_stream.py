@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from pricon.storage import open_storage
 from tests.benchmarks.reading_corpus import WIDTHS, build
 from tests.corpus.recording import RecordingStorage
 from tests.corpus.tables import TableAdapter, make_spec, write_tables
+from tests.limited import limited
 
 BOTH = ("audio", "physiology")
 SHARD_WINDOWS, WINDOW_BYTES = 7, 20
@@ -199,26 +198,17 @@ def test_a_damaged_shard_is_named(tmp_path: Path, damage: str) -> None:
 
 BUFFER_BYTES = 40_000_000
 LIMITED = """
-import resource, sys
-from pathlib import Path
 import numpy as np
 from pricon.corpus.order import given_out, windows_of
 from pricon.corpus.reader import open_corpus
 from pricon.corpus.stream import StreamSpec, WindowStream
 from pricon.storage import open_storage
 
-def status(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
-
 folder, how, buffer_bytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
 corpus = open_corpus(open_storage(folder))
 names = tuple(entry.name for entry in corpus.manifest.modalities)
 spec = StreamSpec(modalities=names, key=1, buffer_bytes=buffer_bytes)
-threads = 3 * 8_400_000  # stacks, which are reserved and hardly used
-limit = status("VmData") + threads + buffer_bytes
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-before = status("VmRSS")
+before = allow(buffer_bytes, threads=3)
 num = 0
 if how == "stream":
     stream = WindowStream(corpus, spec, epoch=0)
@@ -257,22 +247,11 @@ def test_a_corpus_ten_times_the_allowed_memory(tmp_path: Path) -> None:
     many = large(tmp_path)
     assert 360 * 1000 * sum(WIDTHS.values()) * 4 >= 10 * BUFFER_BYTES
 
-    def run(how: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-c", LIMITED, str(tmp_path), how, str(BUFFER_BYTES)],
-            env={"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    streamed = run("stream")
+    streamed = limited(LIMITED, tmp_path, "stream", BUFFER_BYTES)
     assert streamed.returncode == 0, streamed.stderr
     num, peak_bytes = map(int, streamed.stdout.split())
     assert num == many.num_windows
     assert peak_bytes < 1.25 * BUFFER_BYTES  # columns, and code that is loaded on the way
-    at_once = run("at once")
+    at_once = limited(LIMITED, tmp_path, "at once", BUFFER_BYTES)
     assert at_once.returncode != 0
     assert "MemoryError" in at_once.stderr

@@ -1,7 +1,5 @@
 """Training on a corpus ten times the memory that it gets, under a limit of the operating system."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,13 +9,12 @@ from pricon.corpus.reader import open_corpus
 from pricon.spec.corpus import WindowSpec
 from pricon.storage import open_storage
 from tests.benchmarks.reading_corpus import WIDTHS, build
+from tests.limited import limited
 
 NUM_SHARDS, SHARD_WINDOWS, FRAMES = 800, 90, 10
 ALLOWED_BYTES = NUM_SHARDS * SHARD_WINDOWS * FRAMES * 4 * sum(WIDTHS.values()) // 10
 
 LIMITED = """
-import resource, sys
-from pathlib import Path
 import torch
 from pricon.corpus.reader import open_corpus
 from pricon.plan.trials import plan_trials
@@ -29,10 +26,6 @@ from pricon.train.ranks import Ranks
 from pricon.train.reading import open_windows
 from pricon.train.recipes import PackWork
 from pricon.train.stages import train_pack
-
-def status(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 folder, how, allowed_bytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
 torch.set_num_threads(1)
@@ -51,9 +44,7 @@ plan = plan_trials(job, corpus.summary)
 # The first step loads code and starts threads, whose memory is not that of the corpus.
 weight = torch.zeros(8, 8, requires_grad=True)
 (weight @ weight).sum().backward()
-limit = status("VmData") + 4 * 8_400_000 + allowed_bytes  # stacks are reserved and hardly used
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-before = status("VmRSS")
+before = allow(allowed_bytes, threads=4)
 windows = open_windows(corpus, job, plan.cells[0].stimuli)
 records = {}
 for role in ("teacher", "student"):
@@ -96,22 +87,11 @@ def large(folder: Path) -> Manifest:
 def test_trains_teachers_and_students_on_ten_times_the_allowed_memory(tmp_path: Path) -> None:
     many = large(tmp_path)
 
-    def run(how: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-c", LIMITED, str(tmp_path), how, str(ALLOWED_BYTES)],
-            env={"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    streamed = run("streaming")
+    streamed = limited(LIMITED, tmp_path, "streaming", ALLOWED_BYTES)
     assert streamed.returncode == 0, streamed.stderr
     num_judged, peak_bytes = map(int, streamed.stdout.split())
     assert num_judged > 1.9 * many.num_windows, "a teacher and a student, on all that have a label"
     assert peak_bytes < ALLOWED_BYTES
-    in_memory = run("in memory")
+    in_memory = limited(LIMITED, tmp_path, "in memory", ALLOWED_BYTES)
     assert in_memory.returncode != 0
     assert "MemoryError" in in_memory.stderr
