@@ -8,6 +8,7 @@ What the API server refuses becomes words in `pricon.launch.kubernetes.refusals`
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -41,6 +42,8 @@ EVENTS = Kind(api="api/v1", plural="events", word="Event")
 
 _RETRY_AFTER_AT_MOST_S = 60.0
 _PAGE = 500
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""Names that an object may have. Of another the path would lead elsewhere: to all, or out of it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -62,6 +65,8 @@ class Cluster:
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """The object, or None where there is none of this name."""
+        if not _NAME.fullmatch(name):
+            return None
         request = self._request("get", kind, name)
         answer = self._send(request)
         return None if is_absent(answer) else self._object(request, answer)

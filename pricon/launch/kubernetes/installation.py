@@ -28,6 +28,12 @@ def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
     """
     space = cluster.namespace
     found = cluster.get(CONFIG_MAPS, name)
+    if found is None and name != PROFILE:
+        raise LaunchError(
+            f"there is no ConfigMap `{name}` in namespace `{space}`, which `--profile` names",
+            f"leave `--profile` out to take the usual one, `{PROFILE}`; another is named by "
+            "`profileName` of its values, which the cluster's owner knows",
+        )
     if found is None:
         raise LaunchError(
             f"the chart `pricon` is not installed in namespace `{space}`: there is no ConfigMap "

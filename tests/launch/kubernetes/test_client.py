@@ -40,6 +40,14 @@ def test_objects_are_plain_dicts(kube: Cluster) -> None:
     kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
 
 
+@pytest.mark.parametrize("name", ["", "..", "../configmaps", "a/log", "UPPER", "a" * 254])
+def test_what_no_object_can_be_called_is_not_asked_for(
+    name: str, kube: Cluster, api: ApiServer
+) -> None:
+    assert kube.get(RAY_JOBS, name) is None
+    assert api.asked == []
+
+
 @pytest.mark.parametrize("is_stale", [False, True])
 def test_lists_are_read_page_by_page(
     is_stale: bool, kube: Cluster, operator: Operator, api: ApiServer
