@@ -185,6 +185,12 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
     )
 
 
+def address_of(cluster: Cluster, handle: str) -> str:
+    """Arguments that lead to a run, wherever the kubeconfig may point by then."""
+    context = f" --context {cluster.access.context}" if cluster.access.context else ""
+    return f"{handle}{context} --namespace {cluster.namespace}"
+
+
 def attend(cluster: Cluster, handle: str) -> int:
     """Follow a run and print what is heard; its exit code. Ctrl-C leaves the run alone."""
     try:
@@ -193,7 +199,7 @@ def attend(cluster: Cluster, handle: str) -> int:
                 return _tell_outcome(handle, heard.outcome)
             _tell(handle, heard)
     except KeyboardInterrupt:
-        run = f"{handle} --namespace {cluster.namespace}"
+        run = address_of(cluster, handle)
         typer.echo(
             f"\ndetached; run {handle} goes on\n\nhint: `pricon logs -f {run}` comes back, "
             f"`pricon cancel {run}` ends it",

@@ -9,6 +9,7 @@ What the API server refuses becomes words in `pricon.launch.kubernetes.refusals`
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -203,6 +204,7 @@ class Cluster:
     def _send(self, request: Request) -> Answer:
         """The answer of the first try that got a lasting one."""
         last = self.patience.attempts - 1
+        is_told, since = last < 2, time.monotonic()  # whoever is hasty tells it by himself
         for attempt in range(self.patience.attempts):
             asked_s = 0.0
             try:
@@ -219,8 +221,9 @@ class Cluster:
                 if attempt == last or (attempt and isinstance(error, UnreadableLogError)):
                     raise error
                 asked_s = min(answer.retry_after_s, _RETRY_AFTER_AT_MOST_S)
-            if attempt == 1:
+            if not is_told and (attempt or time.monotonic() - since > self.patience.silent_s):
                 _LOG.warning("%s does not answer as it should; trying again", request.access.host)
+                is_told = True
             self.patience.pause(attempt, asked_s)
         raise AssertionError("every loop ends above")
 

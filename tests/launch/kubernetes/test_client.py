@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,19 @@ def test_a_node_that_answers_the_second_time(
     api.fail("log", status=500, body=SILENT_NODE)
     (line,) = kube.log(operator.submitter, "ray-job-submitter", None, follow=False)
     assert line.endswith(b" one\n")
+
+
+def test_a_server_that_hangs_is_told_before_the_second_try(
+    api: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config_maps = connect(tmp_path, api.url, replace(HASTY, read_s=0.3, silent_s=0.2))
+    api.fail("get", stall_s=1.0)
+    assert config_maps.get(CONFIG_MAPS, HANDLE) is None
+    assert caplog.messages == [f"{api.url} does not answer as it should; trying again"]
+    caplog.clear()
+    api.fail("get", reset=True)
+    assert config_maps.get(CONFIG_MAPS, HANDLE) is None
+    assert caplog.messages == [], "once is no trouble"
 
 
 def test_a_node_that_hangs_is_asked_once(kube: Cluster, operator: Operator, api: ApiServer) -> None:
