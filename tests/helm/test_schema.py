@@ -184,12 +184,17 @@ QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
         ),
         (
             ("sharedCluster.enabled=true", "sharedCluster.pool=gpu"),
-            "`sharedCluster.pool` is `gpu`, which `profile.pools` does not have",
+            "`sharedCluster.pool` is `gpu`, `profile.pools` has `cpu`",
         ),
         (
             ("objectStore.enabled=true", "profile.storage.endpointUrl=https://s3.example.org"),
             "`objectStore.enabled` is true, and `profile.storage.endpointUrl` is another store",
         ),
+        (
+            ("objectStore.enabled=true", "profile.storage.secretName=null"),
+            "`profile.storage.secretName` is null: the store would be open to every pod",
+        ),
+        (("quota.enabled=true",), "`quota.enabled` is true, and `quota.hard` limits nothing"),
         *(
             (
                 (*QUEUE, f"kueue.quota.{resource}=null"),
@@ -211,6 +216,23 @@ def test_contradictions(each_helm: Binary, settings: tuple[str, ...], expected: 
     done = each_helm.run(*arguments(settings=settings), check=False)
     assert done.returncode != 0
     assert expected in done.stderr
+    assert "\n\nhint: " in done.stderr
+
+
+@pytest.mark.parametrize("name", ["my.release", "2pricon"])
+def test_a_release_that_cannot_name_services(helm: Binary, name: str) -> None:
+    done = helm.run("template", name, str(CHART), check=False)
+    assert done.returncode != 0
+    assert f"release `{name}` names no service: expected lower-case letters" in done.stderr
+    assert "hint: `helm install pricon helm/pricon" in done.stderr
+
+
+def test_a_pool_that_no_job_can_name(each_helm: Binary) -> None:
+    """Its keys would pass unread, and every submitter would be refused."""
+    done = each_helm.run(*arguments(settings=("profile.pools.GPU.cpus=1",)), check=False)
+    assert done.returncode != 0
+    said = done.stderr.replace("'", "").replace("/", ".").lower()
+    assert re.search(r"profile\.pools: additional propert(y|ies) gpu", said), done.stderr
 
 
 @pytest.mark.parametrize(
