@@ -71,8 +71,8 @@ class RayLanes:
         """See `Lanes`.
 
         Raises:
-            LaunchError: there is no Ray, or it fails; one lane needs more than it has, or no node
-                large enough for a worker comes.
+            LaunchError: there is no Ray, or it fails; one lane needs more than it has, or no nodes
+                large enough for its workers come.
         """
         machine = self.connect()
         futures: dict[Future[None], Assignment] = {}
@@ -98,7 +98,11 @@ class RayLanes:
                     args = (future, slots, work)
                     threading.Thread(target=_settle, args=args, daemon=True).start()
                 worker = share.of_worker(self.resources)
-                nodes = WorkerNodes(self.resources.workers_within_s, worker)
+                nodes = WorkerNodes(
+                    self.resources.workers_within_s,
+                    worker,
+                    num_workers=self.resources.workers_per_lane,
+                )
                 _relay(futures, mailbox, listen, nodes)
             finally:
                 is_over.set()
@@ -145,7 +149,7 @@ def _relay(
     """Pass on what workers say until every lane has ended.
 
     Raises:
-        LaunchError: Ray failed, or no node for workers comes.
+        LaunchError: Ray failed, or no nodes for workers come.
     """
     waiting = dict(futures)
     gauges = Gauges()

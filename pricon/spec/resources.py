@@ -144,7 +144,7 @@ class ResourcesSpec(Spec):
     """Node pool of a cluster; null is the one that the cluster's owner calls its default."""
 
     workers_within_s: PositiveInt | None = None
-    """A run whose cluster has had no node for so long that is large enough for a worker ends, and
+    """A run whose cluster has had for so long no nodes on which all workers of a lane fit ends, and
     is not tried again. Null is the cluster's custom; without one it waits as long as it may run."""
 
     queue: NodeName | None = None
