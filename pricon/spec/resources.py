@@ -125,10 +125,9 @@ class ResourcesSpec(Spec):
     none."""
 
     max_failures: NonNegativeInt = 2
-    """How often a lane starts again after losing a worker. Not quite the most: losses in training
-    are counted anew after a worker was lost while it started, with one less allowed each time, so
-    of 2 there may be 5 (2 + 1 in training, 2 in starts); and anew, with as many, after a lost node
-    if the lane had got further. A trial that fails by itself is not retried."""
+    """How often a lane starts again after losing a worker, in training or while it starts. Counted
+    anew, with as many, after a lost node if the lane had got further since the last one. A trial
+    that fails by itself is not retried."""
 
     checkpoint_interval_s: PositiveFloat = 60.0
     """Seconds between two checkpoints of a pack: the most work that a crash can lose."""
