@@ -116,14 +116,14 @@ def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> in
     except SystemExit as err:  # the libraries that print leave with 1, the code of a failed trial
         return UNREAD if err.code == 1 else int(err.code or 0)
     except Exception as err:
-        return _told(err, errors)
+        return _told(err, errors, on_interruption)
     finally:
         for number, answer in before.items():
             signal.signal(number, answer)
     return result if isinstance(result, int) else 0
 
 
-def _told(err: Exception, errors: Console) -> int:
+def _told(err: Exception, errors: Console, kept: str) -> int:
     """Say what nobody has put into words yet; the exit code."""
     with suppress(OSError):  # stderr may be what cannot be written
         if not (isinstance(err, OSError) and is_of_machine(err)):
@@ -131,9 +131,9 @@ def _told(err: Exception, errors: Console) -> int:
             errors.print_exception(show_locals=False)
             errors.print("this is a defect in pricon, not in your job; please report it")
             return DEFECT
+        goes_on = "; finished trials are kept, so submit again to go on" if kept else ""
         errors.print(
-            f"error: this machine failed: {err}\n\nhint: make room if its disk is full; finished "
-            "trials are kept, so submit again to go on"
+            f"error: this machine failed: {err}\n\nhint: make room if its disk is full{goes_on}"
         )
     return LaunchError.exit_code
 

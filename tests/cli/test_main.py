@@ -22,11 +22,11 @@ from pricon.errors import (
 )
 
 
-def failing(error: BaseException) -> int:
+def failing(error: BaseException, on_interruption: str = "") -> int:
     def command() -> None:
         raise error
 
-    return exit_code_of(command)
+    return exit_code_of(command, on_interruption)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,14 @@ def test_a_defect_shows_its_trace_and_has_a_code_of_its_own(
 
 
 def test_a_machine_that_fails_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
-    assert failing(OSError(errno.ENOSPC, "No space left on device", "/x/report.html")) == 3
+    full = OSError(errno.ENOSPC, "No space left on device", "/x/report.html")
+    assert failing(full, KEPT) == 3
     shown = capsys.readouterr().err
     assert "error: this machine failed: [Errno 28] No space left on device: '/x/rep" in shown
     assert "\nhint: make room if its disk is full; finished trials are kept" in shown
     assert "Traceback" not in shown
+    assert failing(full) == 3
+    assert capsys.readouterr().err.endswith("\nhint: make room if its disk is full\n")
     assert failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")) == DEFECT
 
 
