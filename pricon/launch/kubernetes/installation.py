@@ -104,7 +104,8 @@ def _check_version(document: dict[str, Any], origin: _Origin) -> None:
         raise origin.error(
             f"this is pricon {__version__}, and the image of the cluster holds pricon {there} "
             f"({origin.where})",
-            f"`pip install pricon=={there}`, or the cluster's owner upgrades the chart",
+            f"check out pricon {there} and install it (`pip install -e .`), or the cluster's "
+            "owner upgrades the chart",
         )
 
 

@@ -65,7 +65,7 @@ def open_access(
     except ImportError as err:
         raise LaunchError(
             f"talking to a cluster needs the Python package `kubernetes` ({err})",
-            "pip install 'pricon[k8s]'",
+            "`pip install -c deploy/constraints.txt -e '.[k8s]'` in pricon's checkout",
         ) from err
     files = kubeconfig or _DEFAULT_FILE
     settings = Configuration()

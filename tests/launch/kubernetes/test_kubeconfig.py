@@ -128,4 +128,4 @@ def test_the_client_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "kubernetes.client", None)  # as Python marks what is not there
     with pytest.raises(LaunchError, match="needs the Python package `kubernetes`") as caught:
         open_access(kubeconfig=str(tmp_path / "config"))
-    assert caught.value.hint == "pip install 'pricon[k8s]'"
+    assert "pip install -c deploy/constraints.txt -e '.[k8s]'" in str(caught.value.hint)
