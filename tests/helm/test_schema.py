@@ -45,6 +45,32 @@ def keys(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield from keys(value, (*path, key))
 
 
+def sections(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Objects of the schema whose keys are the chart's own."""
+    for key, value in schema.get("properties", {}).items():
+        if "properties" in value and key != "global":
+            yield (*path, key)
+            yield from sections(value, (*path, key))
+
+
+def test_an_empty_section_is_told(helm: Binary) -> None:
+    """In YAML a section of comments alone is null, which takes its defaults away."""
+    found = [*sections(read_schema()), ("profile",)]
+    assert len(found) > 25
+    for depth in range(1, 1 + max(map(len, found))):
+        paths = [path for path in found if len(path) == depth]
+        settings = tuple(f"{'.'.join(path)}=null" for path in paths)
+        said = helm.run(*arguments(settings=settings), check=False).stderr
+        missing = re.findall(r"at '([^']*)': missing propert(?:y|ies) (.*)", said)
+        told = {(*where.split("/")[1:], key) for where, keys in missing for key in names_in(keys)}
+        assert told == {*paths}
+
+
+def names_in(text: str) -> list[str]:
+    """What stands between quotes."""
+    return re.findall("'([^']+)'", text)
+
+
 FREE = {("tracking", "resources"), ("objectStore", "resources"), ("kueue", "quota")}
 """Maps whose keys are Kubernetes' own."""
 
