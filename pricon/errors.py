@@ -4,6 +4,19 @@ A message says what is wrong, where, and what was expected; the hint says how to
 travel through `super().__init__`, so an error raised in a Ray worker arrives whole in the driver.
 """
 
+import errno
+
+_OF_MACHINE = {
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.ESTALE,
+}
+
 
 class PriconError(Exception):
     """An error with a way out.
@@ -59,3 +72,8 @@ class LaunchError(PriconError):
     """The cluster, Ray or the tracking server failed."""
 
     exit_code = 3
+
+
+def is_of_machine(error: OSError) -> bool:
+    """Whether disk, memory or a connection failed; a path that is not there may be a defect."""
+    return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in _OF_MACHINE

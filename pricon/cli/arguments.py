@@ -1,5 +1,7 @@
 """What options of several commands say."""
 
+import typer
+
 from pricon.errors import SpecError
 from pricon.spec.base import ContradictionError
 from pricon.spec.resources import known_target
@@ -35,3 +37,10 @@ def parse_target(target: str) -> str:
         return known_target(target)
     except ContradictionError as err:
         raise SpecError(f"`--target`: {err}", err.hint) from err
+
+
+def help_without_command(context: typer.Context) -> None:
+    """Show what there is to whoever names no command; that is wrong, but no error to read."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(SpecError.exit_code)

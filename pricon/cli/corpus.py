@@ -9,15 +9,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pricon.cli.arguments import help_without_command
 from pricon.corpus import ensure, generate, verify
 from pricon.corpus.inspect import describe
 from pricon.corpus.reader import open_corpus
 from pricon.spec.load import load_job
 from pricon.storage import Storage, open_storage
 
-app = typer.Typer(
-    name="corpus", help="Build and look after corpora.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(name="corpus", help="Build and look after corpora.", add_completion=False)
+app.callback(invoke_without_command=True)(help_without_command)
 
 _JOB_SUFFIXES = {".yaml", ".yml"}
 

@@ -14,10 +14,12 @@ import typer
 import typer.exceptions
 from rich.console import Console
 
-from pricon.errors import PriconError, SpecError
+from pricon.errors import LaunchError, PriconError, SpecError, is_of_machine
 
 INTERRUPTED = 130
 DEFECT = 70
+UNREAD = 141
+"""Nobody reads what is said any more: 128 + SIGPIPE, as shells have it."""
 _ASK_AGAIN_S = 0.02
 KEPT = "; finished trials are kept\n\nhint: submit again to go on"
 """What an interrupted submission leaves behind. Other commands leave nothing."""
@@ -61,6 +63,7 @@ def _pricon() -> object:
 def commands() -> typer.Typer:
     """Everything that `pricon` can do."""
     from pricon.cli import runs
+    from pricon.cli.arguments import help_without_command
     from pricon.cli.corpus import app as corpus
     from pricon.cli.drive import drive_job
     from pricon.cli.reproduce import reproduce_run
@@ -70,8 +73,7 @@ def commands() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         help="Privileged contrastive pretraining. Jobs are run by pricon-submit. Exit codes of all "
-        "commands besides their own: 70 a defect of pricon, 130 interrupted.",
-        no_args_is_help=True,
+        "commands besides their own: 70 a defect of pricon, 130 interrupted, 141 nobody reads on.",
     )
     app.add_typer(corpus, name="corpus")
     app.command("reproduce")(reproduce_run)
@@ -81,7 +83,7 @@ def commands() -> typer.Typer:
     app.command("cancel")(runs.cancel)
     app.command("results")(runs.show_results)
     app.command("drive", hidden=True)(drive_job)
-    app.callback()(lambda: None)
+    app.callback(invoke_without_command=True)(help_without_command)
     return app
 
 
@@ -111,14 +113,29 @@ def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> in
     except (KeyboardInterrupt, typer.Abort):
         errors.print(f"interrupted{on_interruption}")
         return INTERRUPTED
-    except Exception:  # a bug of ours: say so, with everything needed to report it
-        errors.print_exception(show_locals=False)
-        errors.print("this is a defect in pricon, not in your job; please report it")
-        return DEFECT
+    except SystemExit as err:  # the libraries that print leave with 1, the code of a failed trial
+        return UNREAD if err.code == 1 else int(err.code or 0)
+    except Exception as err:
+        return _told(err, errors, on_interruption)
     finally:
         for number, answer in before.items():
             signal.signal(number, answer)
     return result if isinstance(result, int) else 0
+
+
+def _told(err: Exception, errors: Console, kept: str) -> int:
+    """Say what nobody has put into words yet; the exit code."""
+    with suppress(OSError):  # stderr may be what cannot be written
+        if not (isinstance(err, OSError) and is_of_machine(err)):
+            # a bug of ours: say so, with everything needed to report it
+            errors.print_exception(show_locals=False)
+            errors.print("this is a defect in pricon, not in your job; please report it")
+            return DEFECT
+        goes_on = "; finished trials are kept, so submit again to go on" if kept else ""
+        errors.print(
+            f"error: this machine failed: {err}\n\nhint: make room if its disk is full{goes_on}"
+        )
+    return LaunchError.exit_code
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pricon.cli.main import INTERRUPTED
 from pricon.cli.plan import show_plan
-from pricon.cli.runs import attend, echo, open_cluster
+from pricon.cli.runs import address_of, attend, echo, open_cluster
 from pricon.corpus.ensure import look_at
 from pricon.errors import CorpusError, LaunchError, SpecError
 from pricon.launch.account import words_of
@@ -19,7 +19,7 @@ from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.kubernetes.estimate import Estimate, estimate
 from pricon.launch.kubernetes.installation import PROFILE, load_profile, read_profile
 from pricon.launch.kubernetes.rayjob import RenderedRun, render
-from pricon.launch.kubernetes.sending import Submitted, check_run, submit_run
+from pricon.launch.kubernetes.sending import check_run, submit_run
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submission import Submission
 from pricon.spec.dump import dump
@@ -97,7 +97,8 @@ def send_to_kubernetes(job: JobSpec, submission: Submission, place: Place) -> in
     submitted = submit_run(cluster, rendered, rerun=submission.reruns)
     _say(_FOUND[submitted.found].format(handle=submitted.handle))
     if place.detaches:
-        _say(_comes_back(submitted))
+        run = address_of(cluster, submitted.handle)
+        _say(f"`pricon logs -f {run}` follows it, `pricon status {run}` shows how far it is")
         return 0
     return attend(cluster, submitted.handle)
 
@@ -108,11 +109,6 @@ _FOUND = {
     "finished": "run {handle} has finished already; `--rerun` trains again",
     "replaced": "run {handle}: sent again; what it finished before is kept",
 }
-
-
-def _comes_back(submitted: Submitted) -> str:
-    handle = submitted.handle
-    return f"`pricon logs -f {handle}` follows it, `pricon status {handle}` shows how far it is"
 
 
 def dry_run_of_kubernetes(job: JobSpec, submission: Submission, place: Place) -> None:

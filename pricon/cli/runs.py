@@ -6,7 +6,6 @@ is said about the run to stderr.
 
 import json
 import os
-import re
 from typing import Annotated
 
 import typer
@@ -20,7 +19,7 @@ from pricon.launch.kubernetes.client import Cluster, Object
 from pricon.launch.kubernetes.ending import Outcome
 from pricon.launch.kubernetes.following import Changed, Ended, Heard, Line, Waiting, follow
 from pricon.launch.kubernetes.kept import kept_lines
-from pricon.launch.kubernetes.kubeconfig import open_access
+from pricon.launch.kubernetes.kubeconfig import NAMESPACE, open_access
 from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.pods import Reason
 from pricon.launch.kubernetes.refusals import UnreadableLogError
@@ -45,7 +44,6 @@ Namespace = Annotated[
 Context = Annotated[
     str | None, typer.Option(help="Of the kubeconfig, instead of its current context.")
 ]
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -56,7 +54,7 @@ def open_cluster(context: str | None, namespace: str | None) -> Cluster:
         SpecError: no namespace can be called so.
         LaunchError: the kubeconfig cannot be used.
     """
-    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+    if namespace is not None and not NAMESPACE.fullmatch(namespace):
         raise SpecError(
             f"`--namespace` is {namespace!r}\n  expected lower-case letters, digits and hyphens",
             "`kubectl get namespaces` lists them",
@@ -187,6 +185,12 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
     )
 
 
+def address_of(cluster: Cluster, handle: str) -> str:
+    """Arguments that lead to a run, wherever the kubeconfig may point by then."""
+    context = f" --context {cluster.access.context}" if cluster.access.context else ""
+    return f"{handle}{context} --namespace {cluster.namespace}"
+
+
 def attend(cluster: Cluster, handle: str) -> int:
     """Follow a run and print what is heard; its exit code. Ctrl-C leaves the run alone."""
     try:
@@ -195,7 +199,7 @@ def attend(cluster: Cluster, handle: str) -> int:
                 return _tell_outcome(handle, heard.outcome)
             _tell(handle, heard)
     except KeyboardInterrupt:
-        run = f"{handle} --namespace {cluster.namespace}"
+        run = address_of(cluster, handle)
         typer.echo(
             f"\ndetached; run {handle} goes on\n\nhint: `pricon logs -f {run}` comes back, "
             f"`pricon cancel {run}` ends it",

@@ -17,6 +17,7 @@ from pricon.cli.progress import Progress, building
 from pricon.cli.remote import Place, send
 from pricon.corpus.ensure import look_at
 from pricon.errors import SpecError
+from pricon.launch.kubernetes.installation import PROFILE
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.sizing import check_fits
 from pricon.launch.submission import Submission
@@ -45,89 +46,107 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+Job = Annotated[Path, typer.Argument(help="Job file, such as jobs/again_cv.yaml.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and its checks; run nothing.")
+]
+ToTarget = Annotated[
+    str | None,
+    typer.Option(help=f"Instead of the job's own: {', '.join(TARGETS)}, or an address of Ray."),
+]
+OnlyFolds = Annotated[
+    str | None, typer.Option(help="Run these folds alone, such as 0,1; the report says so.")
+]
+NoTrack = Annotated[bool, typer.Option("--no-track", help="Record nothing in MLflow.")]
+Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is already finished.")]
+Namespace = Annotated[
+    str | None, typer.Option(help="On a cluster: instead of the context's namespace.")
+]
+Context = Annotated[
+    str | None, typer.Option(help="On a cluster: instead of the kubeconfig's current context.")
+]
+Profile = Annotated[
+    str,
+    typer.Option(help="On a cluster: ConfigMap of its profile; with --dry-run also a YAML file."),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="On a cluster: send the job and leave it alone.")
+]
+Schema = Annotated[
+    bool,
+    typer.Option(
+        "--schema",
+        help="Print the JSON Schema of job files and exit.",
+        callback=print_schema,
+        is_eager=True,
+    ),
+]
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", help="Print the version and exit.", callback=print_version, is_eager=True
+    ),
+]
+
+
 @app.command()
 def submit(  # noqa: PLR0913  # options of a command
-    job: Annotated[Path, typer.Argument(help="Job file, such as jobs/again_cv.yaml.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and its checks; run nothing.")
-    ] = False,
-    target: Annotated[
-        str | None,
-        typer.Option(help=f"Instead of the job's own: {', '.join(TARGETS)}, or an address of Ray."),
-    ] = None,
-    only_folds: Annotated[
-        str | None, typer.Option(help="Run these folds alone, such as 0,1; the report says so.")
-    ] = None,
-    no_track: Annotated[bool, typer.Option("--no-track", help="Record nothing in MLflow.")] = False,
-    rerun: Annotated[
-        bool, typer.Option("--rerun", help="Train again what is already finished.")
-    ] = False,
-    namespace: Annotated[
-        str | None, typer.Option(help="On a cluster: instead of the context's namespace.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="On a cluster: instead of the kubeconfig's current context.")
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            help="On a cluster: ConfigMap of its profile; with --dry-run also a YAML file."
-        ),
-    ] = "pricon-profile",
-    detach: Annotated[
-        bool, typer.Option("--detach", help="On a cluster: send the job and leave it alone.")
-    ] = False,
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema",
-            help="Print the JSON Schema of job files and exit.",
-            callback=print_schema,
-            is_eager=True,
-        ),
-    ] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version and exit.", callback=print_version, is_eager=True
-        ),
-    ] = False,
+    job: Job,
+    dry_run: DryRun = False,
+    target: ToTarget = None,
+    only_folds: OnlyFolds = None,
+    no_track: NoTrack = False,
+    rerun: Rerun = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    profile: Profile = PROFILE,
+    detach: Detach = False,
+    schema: Schema = False,
+    version: Version = False,
 ) -> None:
     """Run the comparison that JOB describes; what is already finished is not run again.
 
     Exit codes: 0 done, 1 a trial failed, 2 job file, arguments or recordings are wrong, 3 the
-    cluster or a service failed, 70 a defect of pricon, 130 interrupted.
+    cluster or a service failed, 70 a defect of pricon, 130 interrupted, 141 nobody reads on.
     """
     spec = load_job(job)
     if target is not None:
         spec = spec.model_copy(update={"target": parse_target(target)})
     folds = parse_folds(only_folds)
+    submission = Submission(folds=folds, reruns=rerun, is_tracked=not no_track)
     place = Place(context=context, namespace=namespace, profile=profile, detaches=detach)
     place.check_suits(spec.target)
     if spec.target == "kubernetes" or is_address(spec.target):
-        submission = Submission(folds=folds, reruns=rerun, is_tracked=not no_track)
         raise typer.Exit(send(spec, submission, place, dry_run=dry_run))
     check_fits(spec.target, spec.resources)
-    if dry_run:
-        prepared = prepare(spec, look_at(spec.corpus, spec.storage), folds)
-        show_plan(prepared, Console())
-        run_storage(spec, prepared.plan).check_writable()
-        return
+    raise typer.Exit(look(spec, folds) if dry_run else run_here(spec, submission))
+
+
+def look(spec: JobSpec, folds: tuple[int, ...] | None) -> int:
+    """Show what would run on this machine, and whether results can be written; exit code."""
+    prepared = prepare(spec, look_at(spec.corpus, spec.storage), folds)
+    show_plan(prepared, Console())
+    run_storage(spec, prepared.plan).check_writable()
+    return 0
+
+
+def run_here(spec: JobSpec, submission: Submission) -> int:
+    """Run a job on this machine and print what was found; exit code."""
     errors = Console(stderr=True)
-    tracker = no_tracker() if no_track else _tracker(spec)
-    corpus = approved_corpus(spec, folds, building(errors))
-    prepared = prepare(spec, corpus, folds)
+    tracker = _tracker(spec) if submission.is_tracked else no_tracker()
+    corpus = approved_corpus(spec, submission.folds, building(errors))
+    prepared = prepare(spec, corpus, submission.folds)
     view = Progress(prepared.plan, spec, errors, "writing the report")
     try:
-        report = run(prepared, corpus, tracker, view, rerun=rerun)
+        report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
     finally:
         tracker.close()
     out = Console()
     out.print(terminal(report))
-    out.print(_where(prepared, is_tracked=not no_track), soft_wrap=True)
+    out.print(_where(prepared, is_tracked=submission.is_tracked), soft_wrap=True)
     for lane, error in sorted(view.errors.items()):
         errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)
-    raise typer.Exit(1 if report.unfinished else 0)
+    return 1 if report.unfinished else 0
 
 
 def _tracker(job: JobSpec) -> Tracker:

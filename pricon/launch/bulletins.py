@@ -4,28 +4,17 @@ They stand in its log between ordinary lines, so that reading the log is all tha
 no port, no server, and no permission but that for logs.
 """
 
-import errno
 from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from pricon.errors import LaunchError, PriconError, SpecError, TrainingError
+from pricon.errors import LaunchError, PriconError, SpecError, TrainingError, is_of_machine
 from pricon.launch.lanes import NoWorkersError
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
-_OF_MACHINE = {
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ENOSPC,
-    errno.EROFS,
-    errno.ESTALE,
-}
 Cause = Literal["done", "trials", "input", "infrastructure", "capacity", "interrupted", "defect"]
 """Why a driver ended. Only after `infrastructure` and `interrupted` another try may help."""
 
@@ -196,7 +185,7 @@ class EndBulletin(Spec):
                 cause = "capacity"
             case PriconError(exit_code=LaunchError.exit_code):
                 cause = "infrastructure"
-            case OSError() if _is_of_machine(error):
+            case OSError() if is_of_machine(error):
                 return EndBulletin(
                     exit_code=LaunchError.exit_code,
                     cause="infrastructure",
@@ -210,11 +199,6 @@ class EndBulletin(Spec):
         return EndBulletin(
             exit_code=error.exit_code, cause=cause, message=error.message, hint=error.hint
         )
-
-
-def _is_of_machine(error: OSError) -> bool:
-    """Whether disk, memory or a connection failed; a path that is not there may be a defect."""
-    return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in _OF_MACHINE
 
 
 Bulletin = (

@@ -43,7 +43,7 @@ def absolute(uri: str) -> str:
 
 
 class NoWorkersError(LaunchError):
-    """For longer than was to be waited, no node of a cluster was large enough for a worker."""
+    """For longer than was to be waited, a cluster had no nodes for all workers of a lane."""
 
 
 class Lanes(Protocol):

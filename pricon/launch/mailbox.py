@@ -1,6 +1,7 @@
 """How workers of lanes reach their driver: an actor beside it that keeps what they say."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -79,6 +80,7 @@ class Mailbox:
         self.events: list[Event] = []
         self.errors: dict[int, str] = {}
         self.distances: dict[int, Distance] = {}
+        self.losses: Counter[int] = Counter()
 
     def put(self, event: Event) -> None:
         """A worker says something."""
@@ -105,6 +107,14 @@ class Mailbox:
     def error_of(self, lane: int) -> str | None:
         """Why a lane cannot do its work, or None."""
         return self.errors.get(lane)
+
+    def lose(self, lane: int) -> None:
+        """Ray Train replaces a lane's workers, of which it has lost one in training."""
+        self.losses[lane] += 1
+
+    def losses_of(self, lane: int) -> int:
+        """How often it has done so."""
+        return self.losses[lane]
 
     def distance_of(self, lane: int) -> Distance:
         """How far a lane got. It never goes back, and ends with the lane's work.

@@ -1,11 +1,12 @@
 """Whether a Ray cluster has nodes for workers. A run that has had none for long ends by itself.
 
 Ray Train asks for a lost worker group again without end, and the head of such a run would wait, and
-cost, for as long as the run may take at all. A node counts if one worker fits on it while it is
-empty: what is too small for any, such as that of another pool, is none.
+cost, for as long as the run may take at all. A node counts for as many workers as fit on it while
+it is empty, and all workers of a lane start together: fewer than they need is as little as none.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -17,6 +18,8 @@ from pricon.launch.sizing import Machine
 
 _log = logging.getLogger(__name__)
 _ASK_EVERY_S = 10.0
+_ROUNDING = 1e-6
+"""0.3 CPUs are three times 0.1 of them."""
 
 
 def alive_nodes() -> list[Machine]:
@@ -29,9 +32,10 @@ class WorkerNodes:
     """Looks for them, now and then.
 
     Args:
-        limit_s: so long may there be none; None: for ever.
+        limit_s: so long may there be too few; None: for ever.
         worker: what one worker needs.
         nodes: what each node has.
+        num_workers: of a lane, which starts with all of them or not at all.
     """
 
     def __init__(
@@ -39,10 +43,13 @@ class WorkerNodes:
         limit_s: float | None,
         worker: Machine,
         nodes: Callable[[], Iterable[Machine]] = alive_nodes,
+        *,
+        num_workers: int = 1,
     ) -> None:
         self.limit_s = limit_s
         self.worker = worker
         self.nodes = nodes
+        self.num_workers = num_workers
         self.missing_since: float | None = None
         self.asked_at: float | None = None
 
@@ -50,33 +57,46 @@ class WorkerNodes:
         """Look, where it is time to.
 
         Raises:
-            NoWorkersError: there has been no node for workers for too long.
+            NoWorkersError: there has been no room for the workers of a lane for too long.
         """
         now = time.monotonic()
         if self.limit_s is None or (self.asked_at and now - self.asked_at < self._every_s):
             return
         self.asked_at = now
         try:
-            is_there = any(self._fits(node) for node in self.nodes())
+            room = sum(self._room_on(node) for node in self.nodes())
         except (RayError, ConnectionError) as err:
             _log.warning("Ray did not say which nodes it has: %s: %s", type(err).__name__, err)
             return  # no answer is neither yes nor no
-        if is_there:
+        if room >= self.num_workers:
             self.missing_since = None
             return
         self.missing_since = self.missing_since or now
         if now - self.missing_since > self.limit_s:
-            needs = ", ".join(f"{noun} {wants:g}" for noun, wants in self.worker.items())
             raise NoWorkersError(
-                f"no node for workers has come within {self.limit_s:g} s\n"
-                f"  expected one large enough for a worker: {needs}",
+                self._words(room),
                 "submit again to wait again: `pricon status` then says what the worker pods wait "
                 "for; `resources.workers_within_s`, or `pendingLimitS` of the cluster's profile, "
                 "is the limit",
             )
 
-    def _fits(self, node: Machine) -> bool:
-        return all(node.get(noun, 0.0) >= wants for noun, wants in self.worker.items())
+    def _words(self, room: int) -> str:
+        needs = ", ".join(f"{noun} {wants:g}" for noun, wants in self.worker.items())
+        if not room:
+            return (
+                f"no node for workers has come within {self.limit_s:g} s\n"
+                f"  expected one large enough for a worker: {needs}"
+            )
+        return (
+            f"too few nodes for the workers of a lane have come within {self.limit_s:g} s\n"
+            f"  expected room for {self.num_workers} at once, each: {needs}; there is room for "
+            f"{room}"
+        )
+
+    def _room_on(self, node: Machine) -> int:
+        """How many workers fit. Shares of a GPU that end on two of them are not told apart."""
+        fit = [node.get(noun, 0.0) / wants for noun, wants in self.worker.items() if wants > 0]
+        return math.floor(min(fit) + _ROUNDING) if fit else self.num_workers
 
     @property
     def _every_s(self) -> float:

@@ -8,7 +8,9 @@ import logging
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,9 +47,9 @@ class RayJobs:
     """
 
     def __init__(self, address: str) -> None:
-        logging.getLogger("ray").setLevel(logging.ERROR)  # it would report on its own upload
         self.address = address
-        self.client: JobSubmissionClient = self._ask(lambda: JobSubmissionClient(address))
+        with _quietly():
+            self.client: JobSubmissionClient = self._ask(lambda: JobSubmissionClient(address))
 
     def submit(self, job: JobSpec, submission: Submission) -> tuple[str, bool]:
         """Run a job there; attach to it where it is running already.
@@ -61,7 +63,7 @@ class RayJobs:
         running = self.find(handle)
         if running is not None:
             return running, False
-        with tempfile.TemporaryDirectory(prefix="pricon-") as folder:
+        with tempfile.TemporaryDirectory(prefix="pricon-") as folder, _quietly():
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
             # One identity for all tries: a second one of a submission that did arrive is refused.
@@ -145,6 +147,18 @@ class RayJobs:
                 f"the Ray cluster at {self.address} refused\n  {_first_line(err)}",
                 "`ray job list --address ADDRESS` shows what runs there",
             ) from err
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Ray's own reports on connection and upload, whose levels it sets again by itself."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _for_cluster(job: JobSpec) -> JobSpec:

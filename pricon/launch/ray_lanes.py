@@ -29,7 +29,7 @@ from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine, Share
-from pricon.launch.starts import GivenBack, has_waited_in_vain, was_lost_in_start
+from pricon.launch.starts import GivenBack, LossesTold, has_waited_in_vain, was_lost_in_start
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
@@ -71,8 +71,8 @@ class RayLanes:
         """See `Lanes`.
 
         Raises:
-            LaunchError: there is no Ray, or it fails; one lane needs more than it has, or no node
-                large enough for a worker comes.
+            LaunchError: there is no Ray, or it fails; one lane needs more than it has, or no nodes
+                large enough for its workers come.
         """
         machine = self.connect()
         futures: dict[Future[None], Assignment] = {}
@@ -98,7 +98,8 @@ class RayLanes:
                     args = (future, slots, work)
                     threading.Thread(target=_settle, args=args, daemon=True).start()
                 worker = share.of_worker(self.resources)
-                nodes = WorkerNodes(self.resources.workers_within_s, worker)
+                limit_s, size = self.resources.workers_within_s, self.resources.workers_per_lane
+                nodes = WorkerNodes(limit_s, worker, num_workers=size)
                 _relay(futures, mailbox, listen, nodes)
             finally:
                 is_over.set()
@@ -145,7 +146,7 @@ def _relay(
     """Pass on what workers say until every lane has ended.
 
     Raises:
-        LaunchError: Ray failed, or no node for workers comes.
+        LaunchError: Ray failed, or no nodes for workers come.
     """
     waiting = dict(futures)
     gauges = Gauges()
@@ -192,23 +193,25 @@ def _fit_through_losses(work: _Work) -> None:
 
     Preemption is nobody's failure, and costs no retry, as long as the lane gets further between two
     losses: a worker that takes its node with it at every start, for want of memory, does not. A
-    worker that is lost while it starts costs one.
+    worker that is lost while it starts costs one, beside those that Ray Train has used until then.
     """
-    resources = work.assignment.job.resources
+    resources, mailbox = work.assignment.job.resources, work.mailbox
     lane, retries = work.assignment.lane, resources.max_failures
-    before = ray.get(work.mailbox.distance_of.remote(lane))
+    before = ray.get(mailbox.distance_of.remote(lane))
     while not work.is_over.is_set():
-        lost = _lost_nodes()
+        lost, known = _lost_nodes(), ray.get(mailbox.losses_of.remote(lane))
         try:
             return _fit(work, retries)
         except Exception as err:
+            used = ray.get(mailbox.losses_of.remote(lane)) - known
             if has_waited_in_vain(err):
+                retries -= used
                 continue
-            now = ray.get(work.mailbox.distance_of.remote(lane))
+            now = ray.get(mailbox.distance_of.remote(lane))
             if now > before and _has_lost_more_than(lost, work.is_over):
                 before = now
-            elif retries > 0 and was_lost_in_start(err, resources.workers_per_lane):
-                retries -= 1
+            elif retries > used and was_lost_in_start(err, resources.workers_per_lane):
+                retries -= used + 1
             else:
                 raise
 
@@ -253,7 +256,10 @@ def _fit(work: _Work, retries: int) -> None:
             storage_path=work.folder,
             # A start that fails is ours to judge; Ray would start again without end.
             failure_config=FailureConfig(max_failures=retries, controller_failure_limit=0),
-            callbacks=[GivenBack()],  # type: ignore[list-item]  # Ray says so of its first version
+            callbacks=[  # Ray says of its first version what they are
+                GivenBack(),  # type: ignore[list-item]
+                LossesTold(work.mailbox, assignment.lane),  # type: ignore[list-item]
+            ],
         ),
     ).fit()
 

@@ -16,6 +16,7 @@ from ray.train.v2._internal.exceptions import (
     WorkerGroupStartupTimeoutError,
 )
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
+from ray.train.v2._internal.execution.failure_handling.failure_policy import FailureDecision
 from ray.util.placement_group import (
     PlacementGroup,
     get_current_placement_group,
@@ -44,6 +45,24 @@ def was_lost_in_start(err: Exception, num_workers: int) -> bool:
 
 def _of_controller(err: Exception) -> Exception | None:
     return err.controller_failure if isinstance(err, ControllerError) else None
+
+
+class LossesTold(ControllerCallback):
+    """Tells the mailbox of every loss in training: those before a start that fails count as well.
+
+    Args:
+        mailbox: the driver's.
+        lane: whose workers these are.
+    """
+
+    def __init__(self, mailbox: Any, lane: int) -> None:
+        self.mailbox = mailbox
+        self.lane = lane
+
+    def before_controller_execute_failure_decision(self, failure_decision: Any) -> None:
+        """Starts that fail are never tried again by Ray; see `failure_config` of the lane."""
+        if failure_decision is FailureDecision.RETRY:
+            ray.get(self.mailbox.lose.remote(self.lane))
 
 
 class GivenBack(WorkerGroupCallback, ControllerCallback):

@@ -53,7 +53,8 @@ def check_projection(method: Projection) -> None:
         except ImportError as err:
             raise SpecError(
                 f"`report.maps: umap` needs umap-learn, which cannot be imported\n  {err}",
-                "`pip install 'pricon[umap]'`, or remove `report.maps`",
+                "`pip install -c deploy/constraints.txt -e '.[umap]'` in pricon's checkout, or "
+                "remove `report.maps`",
             ) from err
 
 

@@ -207,8 +207,8 @@ class ClusterProfile(ProfilePart):
     """A run that takes longer is ended."""
 
     pending_limit_s: PositiveInt = 24 * 3600
-    """A run whose head has not started by then is ended, and one that has had no node for workers
-    for so long. Waiting in a queue does not count."""
+    """A run whose head has not started by then is ended, and one that has had no nodes on which all
+    workers of a lane fit for so long. Waiting in a queue does not count."""
 
     keep_s: NonNegativeInt = 300
     """How long the pods of an ended run stay, so that `pricon status` can say what ended them. Its

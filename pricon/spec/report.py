@@ -13,4 +13,4 @@ class ReportSpec(Spec):
     maps: Projection = "pca"
     """How maps of embeddings come to two dimensions: by principal components, or by UMAP (McInnes,
     Healy and Melville 2018), which keeps neighbours together and bends everything else. `umap`
-    needs `pip install 'pricon[umap]'`."""
+    needs pricon's extra `umap`."""

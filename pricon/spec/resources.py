@@ -125,10 +125,9 @@ class ResourcesSpec(Spec):
     none."""
 
     max_failures: NonNegativeInt = 2
-    """How often a lane starts again after losing a worker. Not quite the most: losses in training
-    are counted anew after a worker was lost while it started, with one less allowed each time, so
-    of 2 there may be 5 (2 + 1 in training, 2 in starts); and anew, with as many, after a lost node
-    if the lane had got further. A trial that fails by itself is not retried."""
+    """How often a lane starts again after losing a worker, in training or while it starts. Counted
+    anew, with as many, after a lost node if the lane had got further since the last one. A trial
+    that fails by itself is not retried."""
 
     checkpoint_interval_s: PositiveFloat = 60.0
     """Seconds between two checkpoints of a pack: the most work that a crash can lose."""
@@ -144,7 +143,7 @@ class ResourcesSpec(Spec):
     """Node pool of a cluster; null is the one that the cluster's owner calls its default."""
 
     workers_within_s: PositiveInt | None = None
-    """A run whose cluster has had no node for so long that is large enough for a worker ends, and
+    """A run whose cluster has had for so long no nodes on which all workers of a lane fit ends, and
     is not tried again. Null is the cluster's custom; without one it waits as long as it may run."""
 
     queue: NodeName | None = None

@@ -1,5 +1,6 @@
 """Errors become words and exit codes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pricon.cli.main import DEFECT, INTERRUPTED, KEPT, exit_code_of
+from pricon.cli.main import DEFECT, INTERRUPTED, KEPT, UNREAD, commands, exit_code_of
 from pricon.errors import (
     CorpusError,
     LaunchError,
@@ -21,11 +22,11 @@ from pricon.errors import (
 )
 
 
-def failing(error: BaseException) -> int:
+def failing(error: BaseException, on_interruption: str = "") -> int:
     def command() -> None:
         raise error
 
-    return exit_code_of(command)
+    return exit_code_of(command, on_interruption)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,52 @@ def test_a_defect_shows_its_trace_and_has_a_code_of_its_own(
     error = capsys.readouterr().err
     assert "ZeroDivisionError" in error
     assert "a defect in pricon, not in your job" in error
+
+
+def test_a_machine_that_fails_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/x/report.html")
+    assert failing(full, KEPT) == 3
+    shown = capsys.readouterr().err
+    assert "error: this machine failed: [Errno 28] No space left on device: '/x/rep" in shown
+    assert "\nhint: make room if its disk is full; finished trials are kept" in shown
+    assert "Traceback" not in shown
+    assert failing(full) == 3
+    assert capsys.readouterr().err.endswith("\nhint: make room if its disk is full\n")
+    assert failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")) == DEFECT
+
+
+ASK = "from pricon.cli.main import main; main()"
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a device of Linux")
+def test_output_that_cannot_be_written() -> None:
+    with FULL.open("w") as full:
+        asked = [sys.executable, "-c", ASK, "--help"]
+        done = subprocess.run(asked, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: this machine failed: [Errno 28] No space left")
+
+
+def test_output_that_nobody_reads() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    asked = [sys.executable, "-c", ASK, "--help"]
+    done = subprocess.run(asked, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == UNREAD == 141, "not the code of a failed trial"
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("group", [(), ("corpus",)])
+def test_whoever_names_no_command_sees_what_there_is(
+    group: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(lambda: commands()([*group], standalone_mode=False)) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("Usage: ")
+    assert "error" not in shown
+    assert "Commands:" in shown
 
 
 def test_what_a_command_returns_is_its_code() -> None:

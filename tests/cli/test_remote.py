@@ -94,7 +94,9 @@ def test_submitting_twice_is_one_run(
     assert submit(job, "--detach") == 0
     first = said(capsys)
     assert ": sent" in first
-    assert "`pricon logs -f tiny-" in first
+    (ray_job,) = sent(api, tmp_path)
+    run = f"{ray_job['metadata']['name']} --context lab --namespace research"
+    assert f"`pricon logs -f {run}` follows it, `pricon status {run}` shows" in first
     assert submit(job, "--detach") == 0
     assert "is there already; attached to it" in said(capsys)
     assert len(sent(api, tmp_path)) == 1
@@ -186,7 +188,7 @@ def test_a_ray_cluster_by_its_address(
     with with_token(TOKEN):
         assert submit(job, "--target", cluster.dashboard) == 0
     shown = capsys.readouterr()
-    assert "Ray job tiny-" in shown.err
+    assert shown.err.startswith("Ray job tiny-"), "nothing of Ray's own upload"
     assert "nothing is recorded in MLflow: `tracking.uri` is not set" in shown.err
     assert "accuracy" in shown.out
     assert list((tmp_path / "runs" / "tiny").glob("*/report.html"))

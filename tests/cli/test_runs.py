@@ -207,7 +207,7 @@ def test_ctrl_c_detaches_and_another_follower_goes_on(
         _, error = follower.communicate(timeout=30)
     assert follower.returncode == 130
     assert f"detached; run {HANDLE} goes on" in error
-    run = f"{HANDLE} --namespace research"
+    run = f"{HANDLE} --context lab --namespace research"
     assert f"hint: `pricon logs -f {run}` comes back, `pricon cancel {run}` ends it" in error
     assert "Traceback" not in error
     assert len(api.store.find("rayjobs")) == 1

@@ -126,7 +126,7 @@ def test_maps_that_cannot_be_drawn_are_refused_before_anything_starts(
     document["report"] = {"maps": "umap"}
     error = refused(document, tmp_path, capsys, *options)
     assert "`report.maps: umap` needs umap-learn" in error
-    assert "pip install 'pricon[umap]'" in error
+    assert "-e '.[umap]'` in pricon's checkout" in error
 
 
 @pytest.mark.parametrize("folds", ["x", "0,,1", "-1", ""])

@@ -19,6 +19,8 @@ def profile_definitions() -> dict[str, Any]:
     schema = ClusterProfile.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = schema.pop("$defs")
     definitions["ClusterProfile"] = schema
+    pools = schema["properties"]["pools"]  # one whose name does not match would pass unread
+    pools["additionalProperties"] = False
     for name, known in FROM_THE_CHART.items():
         required = definitions[name].pop("required")
         if left := [key for key in required if key not in known]:

@@ -45,6 +45,32 @@ def keys(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield from keys(value, (*path, key))
 
 
+def sections(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Objects of the schema whose keys are the chart's own."""
+    for key, value in schema.get("properties", {}).items():
+        if "properties" in value and key != "global":
+            yield (*path, key)
+            yield from sections(value, (*path, key))
+
+
+def test_an_empty_section_is_told(helm: Binary) -> None:
+    """In YAML a section of comments alone is null, which takes its defaults away."""
+    found = [*sections(read_schema()), ("profile",)]
+    assert len(found) > 25
+    for depth in range(1, 1 + max(map(len, found))):
+        paths = [path for path in found if len(path) == depth]
+        settings = tuple(f"{'.'.join(path)}=null" for path in paths)
+        said = helm.run(*arguments(settings=settings), check=False).stderr
+        missing = re.findall(r"at '([^']*)': missing propert(?:y|ies) (.*)", said)
+        told = {(*where.split("/")[1:], key) for where, keys in missing for key in names_in(keys)}
+        assert told == {*paths}
+
+
+def names_in(text: str) -> list[str]:
+    """What stands between quotes."""
+    return re.findall("'([^']+)'", text)
+
+
 FREE = {("tracking", "resources"), ("objectStore", "resources"), ("kueue", "quota")}
 """Maps whose keys are Kubernetes' own."""
 
@@ -184,12 +210,17 @@ QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
         ),
         (
             ("sharedCluster.enabled=true", "sharedCluster.pool=gpu"),
-            "`sharedCluster.pool` is `gpu`, which `profile.pools` does not have",
+            "`sharedCluster.pool` is `gpu`, `profile.pools` has `cpu`",
         ),
         (
             ("objectStore.enabled=true", "profile.storage.endpointUrl=https://s3.example.org"),
             "`objectStore.enabled` is true, and `profile.storage.endpointUrl` is another store",
         ),
+        (
+            ("objectStore.enabled=true", "profile.storage.secretName=null"),
+            "`profile.storage.secretName` is null: the store would be open to every pod",
+        ),
+        (("quota.enabled=true",), "`quota.enabled` is true, and `quota.hard` limits nothing"),
         *(
             (
                 (*QUEUE, f"kueue.quota.{resource}=null"),
@@ -211,6 +242,23 @@ def test_contradictions(each_helm: Binary, settings: tuple[str, ...], expected: 
     done = each_helm.run(*arguments(settings=settings), check=False)
     assert done.returncode != 0
     assert expected in done.stderr
+    assert "\n\nhint: " in done.stderr
+
+
+@pytest.mark.parametrize("name", ["my.release", "2pricon"])
+def test_a_release_that_cannot_name_services(helm: Binary, name: str) -> None:
+    done = helm.run("template", name, str(CHART), check=False)
+    assert done.returncode != 0
+    assert f"release `{name}` names no service: expected lower-case letters" in done.stderr
+    assert "hint: `helm install pricon helm/pricon" in done.stderr
+
+
+def test_a_pool_that_no_job_can_name(each_helm: Binary) -> None:
+    """Its keys would pass unread, and every submitter would be refused."""
+    done = each_helm.run(*arguments(settings=("profile.pools.GPU.cpus=1",)), check=False)
+    assert done.returncode != 0
+    said = done.stderr.replace("'", "").replace("/", ".").lower()
+    assert re.search(r"profile\.pools: additional propert(y|ies) gpu", said), done.stderr
 
 
 @pytest.mark.parametrize(

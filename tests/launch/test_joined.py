@@ -172,6 +172,35 @@ def test_a_run_for_which_no_worker_comes_ends(
 
 
 @pytest.mark.ray
+def test_a_run_whose_lanes_never_fit_ends(
+    job: JobSpec, cluster: RayCluster, tmp_path: Path
+) -> None:
+    """One worker would, but they start together, and Ray would wait for the others for a day."""
+    resources = job.resources.model_copy(
+        update={"workers_within_s": 2, "workers_per_lane": 3, "pool": "cpu"}
+    )
+    file = tmp_path / "job.yaml"
+    update = {"target": "ray", "arms": ("majority",), "resources": resources}
+    file.write_text(dump_job(job.model_copy(update=update)), encoding="utf-8")
+    done = subprocess.run(
+        [*PRICON, "drive", str(file), "--submission", "s1"],
+        env=dict(cluster.environment),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    end = read(done.stdout.splitlines()[-1])
+    assert isinstance(end, EndBulletin), done.stderr[-2000:]
+    assert (done.returncode, end.exit_code, end.cause) == (3, 3, "capacity")
+    assert end.message == (
+        "too few nodes for the workers of a lane have come within 2 s\n"
+        "  expected room for 3 at once, each: CPU 1; there is room for 2"
+    )
+
+
+@pytest.mark.ray
 def test_no_cluster_to_join(tmp_path: Path, job: JobSpec) -> None:
     asked = job.model_copy(update={"target": "ray", "arms": ("majority",)})
     file = tmp_path / "job.yaml"

@@ -52,6 +52,13 @@ def test_a_lane_gets_further_by_epochs_and_by_packs() -> None:
     assert mailbox.distance_of(1) == (0, 0, 0)
 
 
+def test_losses_are_counted_by_lane() -> None:
+    mailbox = Mailbox()
+    for lane in (0, 1, 0):
+        mailbox.lose(lane)
+    assert [mailbox.losses_of(lane) for lane in (0, 1, 2)] == [2, 1, 0]
+
+
 def test_a_lane_gets_further_within_an_epoch_of_hours() -> None:
     """Nodes are lost hourly: each attempt ends in the first epoch, beyond the one before."""
     mailbox = Mailbox()

@@ -1,5 +1,6 @@
 """When a run without workers ends. `test_joined.py` has one on a real cluster."""
 
+import re
 import time
 from typing import Any
 
@@ -63,6 +64,33 @@ def test_only_nodes_large_enough_for_a_worker_count(
     needs = ", ".join(f"{noun} {wants:g}" for noun, wants in worker.items())
     with pytest.raises(NoWorkersError, match=f"expected one large enough for a worker: {needs}\n"):
         checked_for(looking, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("worker", "nodes", "num_workers", "room"),
+    [
+        ({"CPU": 3.0}, [HEAD, FOR_WORKERS, FOR_WORKERS], 2, None),
+        ({"CPU": 0.1}, [{"CPU": 0.3}], 3, None),
+        ({"CPU": 1.0, "GPU": 0.5}, [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 4.0, "GPU": 1.0}], 4, None),
+        ({"CPU": 3.0}, [HEAD, FOR_WORKERS, FOR_WORKERS], 3, 2),
+        ({"CPU": 1.0, "GPU": 1.0}, [{"CPU": 8.0, "GPU": 1.0}, FOR_WORKERS], 2, 1),
+    ],
+)
+def test_all_workers_of_a_lane_must_fit_at_once(
+    worker: Machine, nodes: list[Machine], num_workers: int, room: int | None
+) -> None:
+    looking = WorkerNodes(0.05, worker, lambda: nodes, num_workers=num_workers)
+    if room is None:
+        checked_for(looking, 0.2)
+        return
+    needs = ", ".join(f"{noun} {wants:g}" for noun, wants in worker.items())
+    expected = (
+        "too few nodes for the workers of a lane have come within 0.05 s\n"
+        f"  expected room for {num_workers} at once, each: {needs}; there is room for {room}\n"
+    )
+    with pytest.raises(NoWorkersError, match=re.escape(expected)) as caught:
+        checked_for(looking, 0.2)
+    assert "`resources.workers_within_s`" in str(caught.value.hint)
 
 
 def test_a_question_that_ray_does_not_answer_is_none() -> None:

@@ -1,6 +1,7 @@
 """Workers killed while they start: the lane begins again, as often as it may, and holds nothing."""
 
 import os
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ from ray.train.v2._internal.exceptions import (
 )
 from ray.train.v2.api.exceptions import WorkerGroupError
 
-from pricon.launch.events import LaneDone
+from pricon.launch.events import EpochDone, Event, LaneDone
 from pricon.launch.starts import has_waited_in_vain, was_lost_in_start
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
-from tests.launch.train_workers import at_most, killed_when, train_workers
+from tests.launch.train_workers import at_most, kill, killed_when, train_workers
 
 pytestmark = IN_REAL_RAY
 
@@ -85,13 +86,29 @@ def test_a_lane_survives_the_death_of_workers_that_start(job: JobSpec) -> None:
     assert_same_predictions(alone, lane)
 
 
+class KillingTwice(Listener):
+    """Kills the workers of a lane in training, and their successors in their start."""
+
+    def __init__(self, then: ExitStack) -> None:
+        super().__init__()
+        self.then = then
+        self.met: list[bytes] | None = None
+
+    def listen(self, event: Event) -> None:
+        super().listen(event)
+        if isinstance(event, EpochDone) and self.met is None:
+            kill(train_workers())
+            self.met = self.then.enter_context(killed_when(SET_UP))
+
+
 @pytest.mark.ray
-def test_a_lane_that_may_not_fail_gives_up_with_its_first_start(job: JobSpec) -> None:
-    lane = with_resources(job, "local", "lane", max_failures=0)
-    listener = Listener()
-    with at_most(300), killed_when(SET_UP) as met:
+def test_losses_count_over_all_of_a_lane(job: JobSpec) -> None:
+    """One in training and one in the start after it are two, and one is allowed."""
+    lane = with_resources(job, "local", "lane", max_failures=1)
+    with at_most(300), ExitStack() as then:
+        listener = KillingTwice(then)
         rehearse(lane, listener)
-    assert met == [SET_UP]
+    assert listener.met == [SET_UP]
     [done] = [event for event in listener.events if isinstance(event, LaneDone)]
     assert done.lost
     assert "its workers were lost: ControllerError" in str(done.error)

@@ -52,7 +52,7 @@ def test_a_package_that_is_not_there_is_named_with_the_way_to_it(
     monkeypatch.setitem(sys.modules, "umap", None)  # as Python marks what cannot be imported
     with pytest.raises(SpecError, match="needs umap-learn, which cannot be imported") as err:
         check_projection("umap")
-    assert "pip install 'pricon[umap]'" in (err.value.hint or "")
+    assert "-e '.[umap]'` in pricon's checkout" in (err.value.hint or "")
     check_projection("pca")
 
 

@@ -2,6 +2,7 @@
 
 {{- define "pricon.check" -}}
 {{- $profile := include "pricon.profile" . | fromYaml -}}
+{{- include "pricon.checkName" . -}}
 {{- include "pricon.checkPools" $profile -}}
 {{- include "pricon.checkServices" (dict "root" . "profile" $profile) -}}
 {{- include "pricon.checkIngress" .Values.tracking -}}
@@ -9,6 +10,13 @@
 {{- include "pricon.checkApis" . -}}
 {{- if regexMatch "://[^/@\"]*@" (toJson .Values) -}}
 {{- fail "an address holds a user or a password\n\nhint: put it in a secret and name the secret (`secretName`, `existingSecret`)" -}}
+{{- end -}}
+{{- end }}
+
+{{/* Names of services begin with the release's, and are narrower. */}}
+{{- define "pricon.checkName" -}}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" (include "pricon.fullname" .)) -}}
+{{- fail (printf "release `%s` names no service: expected lower-case letters, digits and hyphens, a letter first\n\nhint: `helm install pricon helm/pricon ...`" .Release.Name) -}}
 {{- end -}}
 {{- end }}
 
@@ -27,10 +35,16 @@
 {{- define "pricon.checkServices" -}}
 {{- with .root.Values -}}
 {{- if and .sharedCluster.enabled (not (hasKey $.profile.pools .sharedCluster.pool)) -}}
-{{- fail (printf "`sharedCluster.pool` is `%s`, which `profile.pools` does not have" .sharedCluster.pool) -}}
+{{- fail (printf "`sharedCluster.pool` is `%s`, `profile.pools` has `%s`\n\nhint: name one of them" .sharedCluster.pool (keys $.profile.pools | sortAlpha | join "`, `")) -}}
 {{- end -}}
 {{- if and .objectStore.enabled .profile.storage.endpointUrl -}}
 {{- fail "`objectStore.enabled` is true, and `profile.storage.endpointUrl` is another store\n\nhint: keep one of them" -}}
+{{- end -}}
+{{- if and .objectStore.enabled (not $.profile.storage.secretName) -}}
+{{- fail "`objectStore.enabled` is true, and `profile.storage.secretName` is null: the store would be open to every pod\n\nhint: leave the name out, which makes it `pricon-storage`" -}}
+{{- end -}}
+{{- if and .quota.enabled (not .quota.hard) -}}
+{{- fail "`quota.enabled` is true, and `quota.hard` limits nothing\n\nhint: say what the namespace may hold, such as requests.nvidia.com/gpu: \"8\"" -}}
 {{- end -}}
 {{- if and $.profile.tracking (not $.profile.tracking.uri) -}}
 {{- fail "`profile.tracking` has no `uri`\n\nhint: give the address of your MLflow server, or set `tracking.enabled: true` for one of the chart's own" -}}
@@ -47,7 +61,7 @@
 {{- define "pricon.checkIngress" -}}
 {{- if and .enabled .ingress.enabled -}}
 {{- if not .ingress.host -}}
-{{- fail "`tracking.ingress.enabled` needs `tracking.ingress.host`" -}}
+{{- fail "`tracking.ingress.enabled` needs `tracking.ingress.host`\n\nhint: set it to the name by which people reach MLflow, such as mlflow.example.org" -}}
 {{- end -}}
 {{- if and .auth.enabled (not .ingress.tlsSecret) -}}
 {{- fail "passwords would travel in the clear: `tracking.ingress` has no certificate\n\nhint: set `tracking.ingress.tlsSecret`" -}}

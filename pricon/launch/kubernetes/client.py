@@ -8,6 +8,8 @@ What the API server refuses becomes words in `pricon.launch.kubernetes.refusals`
 
 import json
 import logging
+import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -41,6 +43,8 @@ EVENTS = Kind(api="api/v1", plural="events", word="Event")
 
 _RETRY_AFTER_AT_MOST_S = 60.0
 _PAGE = 500
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""Names that an object may have. Of another the path would lead elsewhere: to all, or out of it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -62,6 +66,8 @@ class Cluster:
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """The object, or None where there is none of this name."""
+        if not _NAME.fullmatch(name):
+            return None
         request = self._request("get", kind, name)
         answer = self._send(request)
         return None if is_absent(answer) else self._object(request, answer)
@@ -198,6 +204,7 @@ class Cluster:
     def _send(self, request: Request) -> Answer:
         """The answer of the first try that got a lasting one."""
         last = self.patience.attempts - 1
+        is_told, since = last < 2, time.monotonic()  # whoever is hasty tells it by himself
         for attempt in range(self.patience.attempts):
             asked_s = 0.0
             try:
@@ -214,8 +221,9 @@ class Cluster:
                 if attempt == last or (attempt and isinstance(error, UnreadableLogError)):
                     raise error
                 asked_s = min(answer.retry_after_s, _RETRY_AFTER_AT_MOST_S)
-            if attempt == 1:
+            if not is_told and (attempt or time.monotonic() - since > self.patience.silent_s):
                 _LOG.warning("%s does not answer as it should; trying again", request.access.host)
+                is_told = True
             self.patience.pause(attempt, asked_s)
         raise AssertionError("every loop ends above")
 

@@ -28,6 +28,12 @@ def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
     """
     space = cluster.namespace
     found = cluster.get(CONFIG_MAPS, name)
+    if found is None and name != PROFILE:
+        raise LaunchError(
+            f"there is no ConfigMap `{name}` in namespace `{space}`, which `--profile` names",
+            f"leave `--profile` out to take the usual one, `{PROFILE}`; another is named by "
+            "`profileName` of its values, which the cluster's owner knows",
+        )
     if found is None:
         raise LaunchError(
             f"the chart `pricon` is not installed in namespace `{space}`: there is no ConfigMap "
@@ -98,7 +104,8 @@ def _check_version(document: dict[str, Any], origin: _Origin) -> None:
         raise origin.error(
             f"this is pricon {__version__}, and the image of the cluster holds pricon {there} "
             f"({origin.where})",
-            f"`pip install pricon=={there}`, or the cluster's owner upgrades the chart",
+            f"check out pricon {there} and install it (`pip install -e .`), or the cluster's "
+            "owner upgrades the chart",
         )
 
 

@@ -5,12 +5,14 @@ tokens, their renewal, certificates, proxies) is its work. It is the extra `k8s`
 without a cluster nor images need it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pricon.errors import LaunchError
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 _DEFAULT_FILE = "~/.kube/config"
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""Names that a namespace may have."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -61,7 +65,7 @@ def open_access(
     except ImportError as err:
         raise LaunchError(
             f"talking to a cluster needs the Python package `kubernetes` ({err})",
-            "pip install 'pricon[k8s]'",
+            "`pip install -c deploy/constraints.txt -e '.[k8s]'` in pricon's checkout",
         ) from err
     files = kubeconfig or _DEFAULT_FILE
     settings = Configuration()
@@ -105,7 +109,17 @@ def _from_file(files: str, context: str | None, namespace: str | None, settings:
         load_kube_config(files, context=chosen, client_configuration=settings)
     except (ConfigException, OSError, LookupError, AttributeError, TypeError, ValueError) as err:
         raise _unusable(files, " ".join(str(err).split())) from err
+    _check_address(chosen, settings.host, files)
+    plugin = users.get(contexts[chosen].get("user") or "", {}).get("exec")
+    if plugin and not settings.auth_settings() and not settings.cert_file:
+        raise LaunchError(
+            f"context `{chosen}` logs in with the program `{plugin['command']}`, which gave no "
+            "credentials",
+            "log in again as the cluster's owner describes, then repeat the command",
+        )
     space = namespace or contexts[chosen].get("namespace") or "default"
+    if not (isinstance(space, str) and NAMESPACE.fullmatch(space)):
+        raise _unusable(files, f"the namespace of context `{chosen}` is {space!r}, no such name")
     return Access(client=_client(settings), context=chosen, namespace=space)
 
 
@@ -114,6 +128,18 @@ def _unusable(files: str, why: str) -> LaunchError:
         f"kubeconfig {files} cannot be used: {why}",
         "`kubectl config view` shows what it says; get a new one from the cluster's owner",
     )
+
+
+def _check_address(context: str, address: str, files: str) -> None:
+    """Refuse what is no address before it is asked again and again."""
+    try:
+        parts = urlsplit(address)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no port is so high, or it is no number
+        is_one = False
+    if not is_one:
+        why = f"`server` of context `{context}` is {address}, expected `https://host:port`"
+        raise _unusable(files, why)
 
 
 def _check_login(

@@ -15,6 +15,7 @@ class Patience:
         most_s: longest pause.
         connect_s: for a connection.
         read_s: for the next bytes of an answer.
+        silent_s: for a first try, without a word about it: who hears nothing presses Ctrl-C.
         quiet_s: for the next bytes of a log or a watch. Proxies drop quiet connections without a
             word, so one that was quiet for so long is opened again.
         gone_s: for an object that was deleted to go away.
@@ -25,6 +26,7 @@ class Patience:
     most_s: float = 8.0
     connect_s: float = 5.0
     read_s: float = 20.0
+    silent_s: float = 3.0
     quiet_s: float = 60.0
     gone_s: float = 180.0
 

@@ -202,7 +202,13 @@ def unanswered(request: Request, error: Exception) -> LaunchError:
 
 
 def untrusted(request: Request, error: Exception) -> LaunchError:
-    """The error for a certificate that does not hold."""
+    """The error for a certificate that does not hold, or a server that has none to show."""
+    if "CERTIFICATE" not in str(error):
+        return LaunchError(
+            f"no safe connection with the API server {request.access.host}: {error}",
+            "is `server` of the kubeconfig right, and is there a proxy in between? "
+            f"`{_kubectl(request)} version` asks the same server",
+        )
     return LaunchError(
         f"the certificate of the API server {request.access.host} is not trusted: {error}",
         "is `certificate-authority` of the kubeconfig that of this cluster, and is this "

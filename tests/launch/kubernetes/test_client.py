@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def test_objects_are_plain_dicts(kube: Cluster) -> None:
     kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
     assert kube.get(CONFIG_MAPS, HANDLE) is None
     kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
+
+
+@pytest.mark.parametrize("name", ["", "..", "../configmaps", "a/log", "UPPER", "a" * 254])
+def test_what_no_object_can_be_called_is_not_asked_for(
+    name: str, kube: Cluster, api: ApiServer
+) -> None:
+    assert kube.get(RAY_JOBS, name) is None
+    assert api.asked == []
 
 
 @pytest.mark.parametrize("is_stale", [False, True])
@@ -220,6 +229,19 @@ def test_a_node_that_answers_the_second_time(
     api.fail("log", status=500, body=SILENT_NODE)
     (line,) = kube.log(operator.submitter, "ray-job-submitter", None, follow=False)
     assert line.endswith(b" one\n")
+
+
+def test_a_server_that_hangs_is_told_before_the_second_try(
+    api: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config_maps = connect(tmp_path, api.url, replace(HASTY, read_s=0.3, silent_s=0.2))
+    api.fail("get", stall_s=1.0)
+    assert config_maps.get(CONFIG_MAPS, HANDLE) is None
+    assert caplog.messages == [f"{api.url} does not answer as it should; trying again"]
+    caplog.clear()
+    api.fail("get", reset=True)
+    assert config_maps.get(CONFIG_MAPS, HANDLE) is None
+    assert caplog.messages == [], "once is no trouble"
 
 
 def test_a_node_that_hangs_is_asked_once(kube: Cluster, operator: Operator, api: ApiServer) -> None:

@@ -45,12 +45,21 @@ def test_the_chart_is_not_installed(kube: Cluster) -> None:
     assert "helm install pricon helm/pricon --namespace research" in str(caught.value.hint)
 
 
+def test_a_profile_of_another_name_is_not_there(kube: Cluster, operator: Operator) -> None:
+    install(operator, profile())
+    for name in ("pricon-profil", ""):
+        expected = f"there is no ConfigMap `{name}` in namespace `research`, which `--profile`"
+        with pytest.raises(LaunchError, match=expected) as caught:
+            read_profile(kube, name)
+        assert "leave `--profile` out" in str(caught.value.hint)
+
+
 def test_the_image_holds_another_version(kube: Cluster, operator: Operator) -> None:
     install(operator, {"version": "9.8.7", "keys": "that nobody knows yet"})
     expected = f"this is pricon {__version__}, and the image of the cluster holds pricon 9.8.7"
     with pytest.raises(LaunchError, match=expected) as caught:
         read_profile(kube)
-    assert "pip install pricon==9.8.7" in str(caught.value.hint)
+    assert "check out pricon 9.8.7 and install it" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

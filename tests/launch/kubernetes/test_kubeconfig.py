@@ -93,8 +93,39 @@ def test_a_context_that_cannot_log_in(user: str, says: str, hint: str, tmp_path:
     assert hint in str(caught.value.hint)
 
 
+def test_a_program_that_gives_no_credentials(tmp_path: Path) -> None:
+    file = Path(write_kubeconfig(tmp_path / "config", URL))
+    document = YAML(typ="safe").load(file)
+    plugin = {"command": "false", "apiVersion": "client.authentication.k8s.io/v1"}
+    document["users"][0]["user"] = {"exec": plugin}
+    YAML(typ="safe").dump(document, file)
+    expected = "logs in with the program `false`, which gave no credentials"
+    with pytest.raises(LaunchError, match=expected) as caught:
+        open_access(kubeconfig=str(file))
+    assert "log in again" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["127.0.0.1:6443", "ftp://127.0.0.1", "https://127.0.0.1:99999", "https://:80", "https://a:b"],
+)
+def test_a_server_without_an_address(server: str, tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match=f"is {server}, expected `https://host:port`") as caught:
+        open_access(kubeconfig=write_kubeconfig(tmp_path / "config", server))
+    assert "kubectl config view" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("space", ["5", "a_b", "[a]"])
+def test_a_namespace_that_none_can_be(space: str, tmp_path: Path) -> None:
+    file = Path(write_kubeconfig(tmp_path / "config", URL))
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("namespace: research", f"namespace: {space}"), encoding="utf-8")
+    with pytest.raises(LaunchError, match=r"the namespace of context `lab` is .* no such name"):
+        open_access(kubeconfig=str(file))
+
+
 def test_the_client_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes.client", None)  # as Python marks what is not there
     with pytest.raises(LaunchError, match="needs the Python package `kubernetes`") as caught:
         open_access(kubeconfig=str(tmp_path / "config"))
-    assert caught.value.hint == "pip install 'pricon[k8s]'"
+    assert "pip install -c deploy/constraints.txt -e '.[k8s]'" in str(caught.value.hint)

@@ -128,3 +128,10 @@ def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
             kube.get(RAY_JOBS, HANDLE)
         server.shutdown()
     assert "certificate-authority" in str(caught.value.hint)
+
+
+def test_a_server_that_speaks_no_tls(tmp_path: Path, api: ApiServer) -> None:
+    kube = connect(tmp_path, api.url.replace("http:", "https:"))
+    with pytest.raises(LaunchError, match="no safe connection with the API server") as caught:
+        kube.get(RAY_JOBS, HANDLE)
+    assert "is `server` of the kubeconfig right" in str(caught.value.hint)
