@@ -89,6 +89,10 @@ Version = Annotated[
 ]
 
 
+MANY_RECORDS = 40
+"""About a second's work for MLflow; less is not worth a word."""
+
+
 @app.command()
 def submit(  # noqa: PLR0913  # options of a command
     job: Job,
@@ -137,12 +141,14 @@ def run_here(spec: JobSpec, submission: Submission) -> int:
     corpus = approved_corpus(spec, submission.folds, building(errors))
     prepared = prepare(spec, corpus, submission.folds)
     view = Progress(prepared.plan, spec, errors, "writing the report")
+    out = Console()
     try:
         report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
+        out.print(terminal(report))
+        if tracker.num_waiting >= MANY_RECORDS:
+            errors.print(f"MLflow is still to hear {tracker.num_waiting} records", highlight=False)
     finally:
         tracker.close()
-    out = Console()
-    out.print(terminal(report))
     out.print(_where(prepared, is_tracked=submission.is_tracked), soft_wrap=True)
     for lane, error in sorted(view.errors.items()):
         errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)

@@ -118,10 +118,10 @@ def _drive(
     tracker = track(job)
     try:
         report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
+        uri = f"{folder.uri}/report.html"
+        say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
     finally:
         tracker.close()
-    uri = f"{folder.uri}/report.html"
-    say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
     return _end(report, view)
 
 

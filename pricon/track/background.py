@@ -18,7 +18,7 @@ from pricon.track.records import Record
 _log = logging.getLogger(__name__)
 
 THREAD_NAME = "pricon-tracking"
-QUEUE_RECORDS = 512
+QUEUE_RECORDS = 2048
 RETRY_AFTER_S = 30.0
 
 
@@ -71,6 +71,11 @@ class BackgroundSink:
         self._has_warned = False
         self._num_lost = 0
         self._thread = Thread(target=self._work, name=THREAD_NAME, daemon=True)
+
+    @property
+    def num_waiting(self) -> int:
+        """Records in the queue."""
+        return self._queue.qsize()
 
     def check(self, job_name: str) -> None:
         """Raises LaunchError where nothing could be recorded."""

@@ -14,6 +14,11 @@ from pricon.track.records import EndStatus, FinishRecord, Record, RunRecord, tri
 class Sink(Protocol):
     """Takes records. Only `check` may fail, only `check` and `close` may wait."""
 
+    @property
+    def num_waiting(self) -> int:
+        """Records that were taken and not tried yet."""
+        ...
+
     def check(self, job_name: str) -> None:
         """Raises LaunchError where nothing could be recorded."""
         ...
@@ -70,6 +75,11 @@ class Tracker:
             )
         )
 
+    @property
+    def num_waiting(self) -> int:
+        """Records for which `close` would wait now."""
+        return self.sink.num_waiting
+
     def close(self) -> None:
         """Waits until everything is recorded, or safe in a journal. Call it whatever happened."""
         self.sink.close()
@@ -81,6 +91,8 @@ class Tracker:
 
 class InMemorySink:
     """Keeps what it gets: for `--no-track` and for tests."""
+
+    num_waiting = 0
 
     def __init__(self) -> None:
         self.records: list[Record] = []

@@ -133,8 +133,10 @@ def test_a_slow_server_fills_the_journal_and_not_the_memory(tmp_path: Path) -> N
     for name in names:
         sink.put(record(name))  # never waits, though nothing is taken
     assert len(Journal(tmp_path / "tracking.jsonl").read()) >= 19
+    assert sink.num_waiting == QUEUE_RECORDS
     server.answers.set()
     sink.close()
+    assert sink.num_waiting == 0
     assert sorted(server.held) == sorted(names)
     assert list(tmp_path.iterdir()) == []
 

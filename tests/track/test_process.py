@@ -24,7 +24,7 @@ def test_a_process_that_is_killed_is_told_of_and_followed_by_another(database: s
     recorder.apply(make_run_record())
     process = recorder._process
     assert process is not None
-    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(LaunchError, match="ended by itself: signal 9") as err:
         recorder.apply(make_run_record())
