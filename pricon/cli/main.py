@@ -113,14 +113,24 @@ def exit_code_of(command: Callable[[], object], on_interruption: str = "") -> in
     except (KeyboardInterrupt, typer.Abort):
         errors.print(f"interrupted{on_interruption}")
         return INTERRUPTED
-    except SystemExit as err:  # the libraries that print leave with 1, the code of a failed trial
-        return UNREAD if err.code == 1 else int(err.code or 0)
+    except SystemExit as err:
+        return _left(err, errors)
     except Exception as err:
         return _told(err, errors, on_interruption)
     finally:
         for number, answer in before.items():
             signal.signal(number, answer)
     return result if isinstance(result, int) else 0
+
+
+def _left(err: SystemExit, errors: Console) -> int:
+    """The exit code where a library has ended the program, a broken pipe being the likely cause."""
+    if isinstance(err.__context__, BrokenPipeError):
+        return UNREAD  # libraries that print leave with 1, the code of a failed trial
+    if isinstance(err.code, str):
+        errors.print(f"error: {err.code}")
+        return DEFECT
+    return err.code or 0
 
 
 def _told(err: Exception, errors: Console, kept: str) -> int:

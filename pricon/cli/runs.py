@@ -6,6 +6,7 @@ is said about the run to stderr.
 
 import json
 import os
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -187,7 +188,7 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
 
 def address_of(cluster: Cluster, handle: str) -> str:
     """Arguments that lead to a run, wherever the kubeconfig may point by then."""
-    context = f" --context {cluster.access.context}" if cluster.access.context else ""
+    context = f" --context {quote(cluster.access.context)}" if cluster.access.context else ""
     return f"{handle}{context} --namespace {cluster.namespace}"
 
 

@@ -141,17 +141,22 @@ def run_here(spec: JobSpec, submission: Submission) -> int:
     corpus = approved_corpus(spec, submission.folds, building(errors))
     prepared = prepare(spec, corpus, submission.folds)
     view = Progress(prepared.plan, spec, errors, "writing the report")
-    out = Console()
     try:
         report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
+        out = Console()
         out.print(terminal(report))
+        out.print(_where(prepared, is_tracked=submission.is_tracked), soft_wrap=True)
+        for lane, error in sorted(view.errors.items()):
+            errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)
         if tracker.num_waiting >= MANY_RECORDS:
-            errors.print(f"MLflow is still to hear {tracker.num_waiting} records", highlight=False)
+            errors.print(
+                f"\nMLflow is still to hear {tracker.num_waiting} records; those that a Ctrl-C "
+                "leaves out are recorded when the job is submitted again",
+                soft_wrap=True,
+                highlight=False,
+            )
     finally:
         tracker.close()
-    out.print(_where(prepared, is_tracked=submission.is_tracked), soft_wrap=True)
-    for lane, error in sorted(view.errors.items()):
-        errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)
     return 1 if report.unfinished else 0
 
 

@@ -209,7 +209,7 @@ def _fit_through_losses(work: _Work) -> None:
                 continue
             now = ray.get(mailbox.distance_of.remote(lane))
             if now > before and _has_lost_more_than(lost, work.is_over):
-                before = now
+                before, retries = now, resources.max_failures
             elif retries > used and was_lost_in_start(err, resources.workers_per_lane):
                 retries -= used + 1
             else:

@@ -187,16 +187,17 @@ class StreamingSpec(Spec):
     One pass over the shards feeds all models of a pack: each gets the windows of its own split in
     batches of `batch_size`. In which order shards come is drawn for each epoch, and the same for
     all folds and seeds; in which order those windows come that are in memory together, each fold,
-    seed and kind of stage draws for itself. So seeds differ in their batches too, but windows of
-    shards that are never there together are in no batch together, as they may be in memory.
+    seed and kind of stage draws for itself. So seeds differ in their batches too, but few
+    batches hold windows of shards that were never there together, as many do in memory.
     """
 
     buffer_mb: PositiveFloat = 1024
     """Features in a worker's memory, megabytes, those included that are being read: among the
     others, four fifths in a large buffer, the windows of an epoch are shuffled. Besides, there are
     the windows that models wait with until they have a batch, up to twice `batch_size` for each
-    fold and seed of a pack, two bytes a window of the buffer for each of them, which hold its
-    order, and what is known of every window of the corpus: affect, labels, what teachers say."""
+    fold, seed and affect of a pack, two bytes a window of the buffer for each of them, which hold
+    its order, and what is known of every window of the corpus: affect, labels, what teachers
+    say."""
 
 
 Precision = Literal["float32", "tf32", "bf16"]

@@ -7,7 +7,7 @@ and at the next start. Delivering twice must be harmless: see `Recorder.apply`.
 import logging
 from collections.abc import Callable
 from queue import Full, Queue
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from pricon.track.records import Record
 _log = logging.getLogger(__name__)
 
 THREAD_NAME = "pricon-tracking"
-QUEUE_RECORDS = 2048
+QUEUE_RECORDS = 1024
 RETRY_AFTER_S = 30.0
 
 
@@ -42,6 +42,10 @@ class Recorder(Protocol):
 
     def close(self) -> None:
         """Nothing is recorded any more."""
+        ...
+
+    def abort(self) -> None:
+        """Fails what is being recorded, at once; may be called while another thread records."""
         ...
 
 
@@ -69,12 +73,14 @@ class BackgroundSink:
         self._queue: Queue[Record | None] = Queue(QUEUE_RECORDS)
         self._retry_at = 0.0
         self._has_warned = False
+        self._is_interrupted = False
+        self._has_ended = Event()
         self._num_lost = 0
         self._thread = Thread(target=self._work, name=THREAD_NAME, daemon=True)
 
     @property
     def num_waiting(self) -> int:
-        """Records in the queue."""
+        """Records in the queue; those in the journal are beside them."""
         return self._queue.qsize()
 
     def check(self, job_name: str) -> None:
@@ -91,11 +97,27 @@ class BackgroundSink:
             self._keep(record)
 
     def close(self) -> None:
-        """Returns when the queue is empty; what is not delivered then is in the journal."""
-        if self._thread.is_alive():
+        """Returns when the queue is empty; what is not delivered then is in the journal.
+
+        An interruption, such as Ctrl-C, puts all that is left into the journal and goes on.
+        """
+        try:
+            self._finish()
+        except BaseException:
+            self._is_interrupted = True
+            self._recorder.abort()
+            self._finish()
+            raise
+        finally:
+            self._recorder.close()
+            self._tell_what_is_left()
+
+    def _finish(self) -> None:
+        if self._thread.ident is not None:
             self._queue.put(None)
-            self._thread.join()
-        self._recorder.close()
+            self._has_ended.wait()  # not `join`, which an interruption makes forget the thread
+
+    def _tell_what_is_left(self) -> None:
         if self._num_lost:
             _log.warning(
                 "%d records of the run are lost; submit again to record them", self._num_lost
@@ -108,22 +130,26 @@ class BackgroundSink:
             )
 
     def _work(self) -> None:
-        while (record := self._queue.get()) is not None:
-            if not (self._may_try() and self._replay() and self._deliver(record)):
-                self._keep(record)
-        self._replay()
+        try:
+            while (record := self._queue.get()) is not None:
+                if not (self._may_try() and self._replay() and self._deliver(record)):
+                    self._keep(record)
+            if not self._is_interrupted:
+                self._replay()
+        finally:
+            self._has_ended.set()
 
     def _keep(self, record: Record) -> None:
         """Into the journal; where even that fails the record is lost, and training goes on."""
         try:
             self._journal.append(record)
-        except OSError as err:
+        except (OSError, ValueError) as err:  # a full disk, or a text that no JSON can hold
             self._num_lost += 1
             if self._num_lost == 1:
                 _log.warning("records are lost: the journal cannot be written: %s", err)
 
     def _may_try(self) -> bool:
-        return monotonic() >= self._retry_at
+        return not self._is_interrupted and monotonic() >= self._retry_at
 
     def _replay(self) -> bool:
         """Delivers the journal, oldest first; False where the server fails again."""
@@ -159,7 +185,7 @@ class BackgroundSink:
 
     def _fail(self, reason: str) -> None:
         self._retry_at = monotonic() + self._retry_after_s
-        if not self._has_warned:
+        if not (self._has_warned or self._is_interrupted):
             self._has_warned = True
             _log.warning(
                 "tracking failed, training goes on: %s   journal=%s", reason, self._journal.path

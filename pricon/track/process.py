@@ -49,16 +49,22 @@ class ProcessRecorder:
             process, self._process = self._process, None
             _end(process)
 
+    def abort(self) -> None:
+        """Kills the process; a request that another thread waits for fails."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def _ask(self, verb: bytes, subject: bytes) -> None:
-        if self._process is None:
-            self._process = _start(self._uri)
-        answer = _answer(self._process, b"%s %s\n" % (verb, subject))
+        process = self._process = self._process or _start(self._uri)
+        try:
+            answer = _answer(process, b"%s %s\n" % (verb, subject))
+        except BaseException:
+            self.abort()  # or its answer would be taken for that to the next request
+            raise
         if answer is None:
-            process, self._process = self._process, None
-            raise LaunchError(
-                f"the process that talks with MLflow ended by itself: {_fate(_end(process))}",
-                hint="is there enough memory? Submit with `--no-track` to do without",
-            )
+            self._process = None
+            raise _ended(_end(process))
         if refusal := answer.get("refused"):
             raise RecordRefusedError(refusal)
         if failure := answer.get("failed"):
@@ -109,5 +115,12 @@ def _end(process: Popen[bytes]) -> int:
     return process.returncode
 
 
-def _fate(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit code {status}"
+def _ended(status: int) -> LaunchError:
+    if status < 0:
+        fate, hint = f"signal {-status}", "is there enough memory?"
+    else:
+        fate, hint = f"exit code {status}", f"is pricon installed for {sys.executable}?"
+    return LaunchError(
+        f"the process that talks with MLflow ended by itself: {fate}",
+        hint=f"{hint} Submit with `--no-track` to do without",
+    )

@@ -1,6 +1,6 @@
 """What is recorded, as data that survives a journal. Knows neither MLflow nor threads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Annotated, Literal
@@ -137,7 +137,8 @@ def trial_record(run: RunRecord, result: TrialResult, metrics: Mapping[str, floa
     }
     tags = {**run.tags, **{f"pricon.{key}": value for key, value in identity.items()}}
     if result.error is not None:
-        tags["pricon.error"] = result.error
+        # Names of files may hold bytes that are no text, which no JSON can hold either.
+        tags["pricon.error"] = result.error.encode(errors="replace").decode()
     status: dict[str, EndStatus] = {"finished": "FINISHED", "failed": "FAILED", "missing": "KILLED"}
     return TrialRecord(
         job_name=run.job_name,
@@ -152,14 +153,16 @@ def trial_record(run: RunRecord, result: TrialResult, metrics: Mapping[str, floa
 
 
 def _points(result: TrialResult, metrics: Mapping[str, float]) -> tuple[Point, ...]:
-    curves = [
-        Point(key=f"{curve.stage}/{name}", value=value, step=epoch)
-        for curve in result.curves
-        for name, values in curve.values.items()
-        for epoch, value in enumerate(values)
-    ]
     best = [Point(key=f"{c.stage}/best_epoch", value=c.best_epoch) for c in result.curves]
     windows = [Point(key=f"windows/{split}", value=n) for split, n in result.num_windows.items()]
     final = [Point(key=name, value=value) for name, value in metrics.items() if not isnan(value)]
     # By step: should a batch be cut in two, what is missing lies above every key's highest step.
-    return tuple(sorted([*curves, *best, *windows, *final], key=lambda point: point.step))
+    return tuple(sorted([*_curves(result), *best, *windows, *final], key=lambda point: point.step))
+
+
+def _curves(result: TrialResult) -> Iterator[Point]:
+    for curve in result.curves:
+        for name, values in curve.values.items():
+            key = f"{curve.stage}/{name}"  # one text for all its points, of which many may wait
+            for epoch, value in enumerate(values):
+                yield Point(key=key, value=value, step=epoch)

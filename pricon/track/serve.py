@@ -6,8 +6,13 @@ of JSON: `{}`, `{"refused": ...}` or `{"failed": ..., "hint": ...}`. Ends with i
 
 import json
 import os
+import select
+import signal
 import sys
+from threading import Thread
 from typing import TYPE_CHECKING, BinaryIO
+
+from pydantic import ValidationError
 
 from pricon.errors import LaunchError
 from pricon.track.background import RecordRefusedError
@@ -24,10 +29,26 @@ NICENESS = 19
 def main() -> None:
     """Serves standard input until it ends."""
     os.nice(NICENESS)
+    # Whoever ends a whole group of processes gives the driver time to record how the run ended.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     # Nothing that MLflow prints may be taken for an answer.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     serve(sys.stdin.buffer, answers)
+
+
+def _end_with(pipe: int) -> None:
+    """Ends this process when nobody holds the other end of a pipe.
+
+    In the middle of a request too: the next driver may begin at once, and must not meet what an
+    earlier one had asked for.
+    """
+    watch = select.poll()
+    watch.register(pipe, 0)  # that it hung up is told without being asked for
+    watch.poll()
+    os._exit(0)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -41,7 +62,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         try:
             recorder = recorder or connect(uri)
             _do(recorder, request)
-        except RecordRefusedError as err:
+        except (RecordRefusedError, ValidationError) as err:
             answer = {"refused": str(err)}
         except LaunchError as err:
             answer = {"failed": err.message, "hint": err.hint}

@@ -1,7 +1,7 @@
 """Tracker: what the driver tells about a run. Importing this module loads no MLflow.
 
 A tracker turns what it is told into records and puts them into a sink, which is a list in memory
-or a background thread that talks with MLflow.
+or a thread that hands them to a process, which talks with MLflow.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ class Tracker:
 
     @property
     def num_waiting(self) -> int:
-        """Records for which `close` would wait now."""
+        """Records that have not been tried yet, beside those in a journal."""
         return self.sink.num_waiting
 
     def close(self) -> None:

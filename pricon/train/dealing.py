@@ -2,7 +2,8 @@
 
 What a draw gets depends on its own windows and key alone: the k-th batch is the k-th `batch_size`
 of them in the order of `pricon.corpus.order`. In a turn it is given all that are whole; the rest
-waits for another turn, less than two batches, and what is left at the end comes last.
+waits for another turn, less than two batches where a load holds as many windows as a batch, and
+what is left at the end comes last.
 """
 
 from collections.abc import Iterator, Sequence

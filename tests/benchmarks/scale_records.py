@@ -55,7 +55,7 @@ class Run:
         }
 
     def track(self, trials: int) -> None:
-        """So many results into a fresh database of MLflow, as the tracker's thread records them."""
+        """So many results into a fresh database of MLflow, as a tracker's process records them."""
         from pricon.track.mlflow import MlflowRecorder
 
         plan, uri = self.prepared.plan, self._below(f"mlflow-{trials}")
@@ -128,7 +128,7 @@ def tracking(folder: Path, sizes: Sequence[int]) -> Table:
         title="the same trials into a fresh SQLite file of MLflow's",
         columns=("", "s", "ms a trial"),
         rows=rows,
-        notes=("CPU seconds; in a run a thread does this while lanes train",),
+        notes=("CPU seconds; in a run a process does this while lanes train",),
     )
 
 

@@ -129,6 +129,14 @@ def test_output_that_nobody_reads() -> None:
     assert done.stderr == b""
 
 
+def test_a_library_that_ends_the_program_is_no_failed_trial(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert failing(SystemExit("no such plugin")) == DEFECT
+    assert "error: no such plugin" in capsys.readouterr().err
+    assert failing(SystemExit(3)) == 3
+
+
 @pytest.mark.parametrize("group", [(), ("corpus",)])
 def test_whoever_names_no_command_sees_what_there_is(
     group: tuple[str, ...], capsys: pytest.CaptureFixture[str]

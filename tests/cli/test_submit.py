@@ -12,6 +12,7 @@ import pytest
 
 from pricon.corpus.generate_recola import generate_recola
 from pricon.spec.corpus import GenerateSpec
+from pricon.track.tracker import InMemorySink, Tracker
 from tests.cli.invoke import Document, files_below, refused, said, submit, write_job
 from tests.tiny import build, tiny_job
 
@@ -198,6 +199,33 @@ def test_the_second_submission_prints_the_same_and_adds_nothing_to_mlflow(
     assert capsys.readouterr().out == first
     assert rows() == before
     assert before[0] == 11, "one run a trial, and their parent"
+
+
+class Behind(InMemorySink):
+    """A sink that is behind, and notes what was printed when it is waited for."""
+
+    num_waiting = 100
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__()
+        self.capsys = capsys
+
+    def close(self) -> None:
+        self.before_waiting = self.capsys.readouterr()
+
+
+def test_what_was_found_is_shown_before_the_rest_is_recorded(
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = Behind(capsys)
+    monkeypatch.setattr("pricon.cli.submit.open_tracker", lambda *_: Tracker(sink))
+    document["arms"] = ["majority"]
+    assert submit(write_job(tmp_path / "job.yaml", document)) == 0
+    assert "report.html" in sink.before_waiting.out
+    assert "MLflow is still to hear 100 records; those that a Ctrl-C" in sink.before_waiting.err
 
 
 def test_a_damaged_shard_is_named_and_other_trials_are_kept(

@@ -1,6 +1,6 @@
 """What a cluster runs: told in bulletins, and not run again where that could not help."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pricon.launch.submit import View
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker
-from pricon.track.tracker import Tracker
+from pricon.track.tracker import InMemorySink, Tracker
 from tests.cli.invoke import write_job
 from tests.launch.rehearsal import Listener, stage_files
 from tests.tiny import build, tiny_document, tiny_job
@@ -87,6 +87,30 @@ def test_a_run_is_told_from_plan_to_end(document: dict[str, Any], tmp_path: Path
     assert report.text == "4 trials"
     assert Path(report.uri).is_file()
     assert report.uri == f"{plan.output}/report.html"
+
+
+class Behind(InMemorySink):
+    """A sink that is behind, and notes what was said when it is waited for."""
+
+    num_waiting = 100
+
+    def __init__(self, said: Callable[[], str]) -> None:
+        super().__init__()
+        self.said = said
+        self.before_waiting = ""
+
+    def close(self) -> None:
+        self.before_waiting = self.said()
+
+
+def test_what_was_found_is_told_before_the_rest_is_recorded(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    said: list[Bulletin] = []
+    sink = Behind(lambda: said[-1].pricon)
+    job = write_job(tmp_path / "job.yaml", document)
+    assert drive(job, Submission(id="s1"), said.append, Words(), lambda _: Tracker(sink)) == 0
+    assert sink.before_waiting == "report"
 
 
 def test_the_log_outlives_the_driver(document: dict[str, Any], tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The thread between driver and server, with a server that can be switched off."""
 
 import logging
+import os
+import signal
 import threading
 from pathlib import Path
 
@@ -40,6 +42,10 @@ class Server:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abort(self) -> None:
+        self.error = LaunchError("given up")
+        self.answers.set()
 
 
 def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> BackgroundSink:
@@ -139,6 +145,48 @@ def test_a_slow_server_fills_the_journal_and_not_the_memory(tmp_path: Path) -> N
     assert sink.num_waiting == 0
     assert sorted(server.held) == sorted(names)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_keeps_what_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real signal, while `close` waits for a server that does not answer."""
+    server = Server()
+    server.answers.clear()
+    sink = make_sink(server, tmp_path)
+    for name in "abc":
+        sink.put(record(name))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
+            sink.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert server.held == []
+    assert [one.run_id for one in Journal(tmp_path / "tracking.jsonl").read()] == ["a", "b", "c"]
+    assert "the next start of this run delivers them" in caplog.text
+    assert "tracking failed" not in caplog.text
+    server.error = None
+    again = make_sink(server, tmp_path)
+    again.put(record("d"))
+    again.close()
+    assert server.held == ["a", "b", "c", "d"]
+
+
+def test_a_text_that_no_json_can_hold_costs_its_record_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    sink = make_sink(server, tmp_path)
+    server.error = LaunchError("down")
+    with caplog.at_level(logging.WARNING):
+        sink.put(record("caf\udce9.csv"))
+        sink.put(record("b"))
+        sink.close()
+    assert "1 records of the run are lost" in caplog.text
+    assert [one.run_id for one in Journal(tmp_path / "tracking.jsonl").read()] == ["b"]
 
 
 def test_closing_without_a_record_starts_nothing(tmp_path: Path) -> None:

@@ -28,10 +28,15 @@ def test_what_goes_wrong_is_told_and_the_next_request_is_served(tmp_path: Path) 
         b"apply {}",
         b"apply " + to_line(good),
     )
-    started, refused, failed, finished = told
+    started, refused, unreadable, finished = told
     assert started == finished == {}
     assert "not a $ key" in refused["refused"]
-    assert failed["failed"].startswith("ValidationError")
+    assert "validation error" in unreadable["refused"], "another try would not make it better"
+
+
+def test_what_nobody_thought_of_is_told_with_a_way_out() -> None:
+    (failed,) = answers("sqlite:////proc/nowhere/mlflow.db", b"check job")
+    assert failed["failed"].startswith("FileNotFoundError")
     assert "--no-track" in failed["hint"]
 
 

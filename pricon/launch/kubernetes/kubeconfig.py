@@ -111,6 +111,8 @@ def _from_file(files: str, context: str | None, namespace: str | None, settings:
         raise _unusable(files, " ".join(str(err).split())) from err
     _check_address(chosen, settings.host, files)
     plugin = users.get(contexts[chosen].get("user") or "", {}).get("exec")
+    if plugin and not plugin.get("command"):
+        raise _unusable(files, f"`exec` of the user of context `{chosen}` has no `command`")
     if plugin and not settings.auth_settings() and not settings.cert_file:
         raise LaunchError(
             f"context `{chosen}` logs in with the program `{plugin['command']}`, which gave no "

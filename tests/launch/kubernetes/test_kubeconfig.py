@@ -105,6 +105,16 @@ def test_a_program_that_gives_no_credentials(tmp_path: Path) -> None:
     assert "log in again" in str(caught.value.hint)
 
 
+def test_a_login_without_a_program(tmp_path: Path) -> None:
+    file = Path(write_kubeconfig(tmp_path / "config", URL))
+    document = YAML(typ="safe").load(file)
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1"}
+    document["users"][0]["user"] = {"exec": plugin}
+    YAML(typ="safe").dump(document, file)
+    with pytest.raises(LaunchError, match="has no `command`"):
+        open_access(kubeconfig=str(file))
+
+
 @pytest.mark.parametrize(
     "server",
     ["127.0.0.1:6443", "ftp://127.0.0.1", "https://127.0.0.1:99999", "https://:80", "https://a:b"],
