@@ -128,7 +128,7 @@ def _left(err: SystemExit, errors: Console) -> int:
     if isinstance(err.__context__, BrokenPipeError):
         return UNREAD  # libraries that print leave with 1, the code of a failed trial
     if isinstance(err.code, str):
-        errors.print(f"error: {err.code}")
+        errors.print(f"error: {err.code}\n\nhint: a library has ended pricon; please report it")
         return DEFECT
     return err.code or 0
 

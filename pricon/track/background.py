@@ -99,7 +99,7 @@ class BackgroundSink:
     def close(self) -> None:
         """Returns when the queue is empty; what is not delivered then is in the journal.
 
-        An interruption, such as Ctrl-C, puts all that is left into the journal and goes on.
+        An interruption, such as Ctrl-C, puts all that is left into the journal before it is raised.
         """
         try:
             self._finish()

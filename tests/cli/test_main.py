@@ -133,7 +133,7 @@ def test_a_library_that_ends_the_program_is_no_failed_trial(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert failing(SystemExit("no such plugin")) == DEFECT
-    assert "error: no such plugin" in capsys.readouterr().err
+    assert "error: no such plugin\n\nhint: a library" in capsys.readouterr().err
     assert failing(SystemExit(3)) == 3
 
 
