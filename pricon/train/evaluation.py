@@ -1,12 +1,19 @@
 """What trained models make of windows that are all on the device."""
 
+from typing import Literal
+
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from pricon.model.keyed import Draws
 from pricon.model.network import PackedNetwork
 from pricon.train.inputs import Inputs
+
+Output = Literal["embedding", "scores"]
+"""What a network says of a window."""
+
+_OUTPUTS: tuple[Output, ...] = ("embedding", "scores")
 
 
 @torch.no_grad()
@@ -16,7 +23,9 @@ def evaluate(
     rows: Int64[Tensor, "d r"],
     draws: Draws | None = None,
     chunk: int = 256,
-) -> tuple[Tensor, Tensor]:
+    *,
+    wanted: tuple[Output, ...] = ("scores",),
+) -> dict[Output, Float32[Tensor, "m r width"]]:
     """Run all members over windows of their own, without dropout.
 
     Args:
@@ -25,23 +34,24 @@ def evaluate(
         rows: of each draw.
         draws: which members read the same rows; None where each has its own.
         chunk: windows at a time, fewer of them where they are sequences.
+        wanted: what to keep; nothing else takes memory.
 
     Returns:
-        Embeddings, shape (members, r, width), and scores, shape (members, r, d_out).
+        Embeddings, shape (members, r, width), or scores, shape (members, r, d_out), or both.
     """
     draws = draws or Draws.among(range(len(rows)), rows.device)
     members = torch.arange(len(draws.of), device=rows.device)
     chunks = torch.split(rows, max(chunk // inputs.frames, 1), dim=1)
-    whole: tuple[Tensor, ...] = ()
+    whole: dict[Output, Tensor] = {}
     stop = 0
     for some in chunks:
-        parts = network(inputs.gather(members, draws, some))
+        said = dict(zip(_OUTPUTS, network(inputs.gather(members, draws, some)), strict=True))
         # Written in place: parts that are kept and joined take twice the memory.
-        whole = whole or tuple(
-            part.new_empty(len(members), rows.shape[1], part.shape[2]) for part in parts
-        )
+        whole = whole or {
+            name: said[name].new_empty(len(members), rows.shape[1], said[name].shape[2])
+            for name in wanted
+        }
         start, stop = stop, stop + some.shape[1]
-        for of, part in zip(whole, parts, strict=True):
-            of[:, start:stop] = part
-    embeddings, scores = whole
-    return embeddings, scores
+        for name, of in whole.items():
+            of[:, start:stop] = said[name]
+    return whole

@@ -106,8 +106,7 @@ def _embeddings(frozen: PackedNetwork, features: Features, work: PackWork) -> Te
     num_windows = len(work.windows.index)
     draws = Draws.among([stage.cell for stage in work.stages], work.device)
     rows = torch.arange(num_windows, device=work.device).expand(len(draws.first), -1)
-    embeddings, _ = evaluate(frozen, features, rows, draws)
-    return embeddings
+    return evaluate(frozen, features, rows, draws, wanted=("embedding",))["embedding"]
 
 
 def _standardisation(work: PackWork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pricon.model.keyed import bits, derive, uniform
 from pricon.model.network import Dropout, PackedNetwork
-from pricon.train.evaluation import evaluate
+from pricon.train.evaluation import Output, evaluate
 from pricon.train.examples import PADDING, Batch, Evaluation, Known, Part
 from pricon.train.inputs import Inputs
 from pricon.train.ranks import Ranks
@@ -59,10 +59,11 @@ class Resident:
         """See `Examples`."""
         draws = self.known.draws(tuple(range(len(rows))))
         first = padded([rows[member] for member in draws.first.tolist()], fill=0)
-        outputs = evaluate(network, self.inputs, first.to(self.keys.device), draws)
+        wanted: tuple[Output, ...] = ("scores", "embedding") if embedded else ("scores",)
+        said = evaluate(network, self.inputs, first.to(self.keys.device), draws, wanted=wanted)
         return [
-            Evaluation(scores[: len(own)], embeddings[: len(own)] if embedded else None)
-            for embeddings, scores, own in zip(*outputs, rows, strict=True)
+            Evaluation(*(said[name][member, : len(own)] for name in wanted))
+            for member, own in enumerate(rows)
         ]
 
     def _batches(

@@ -127,7 +127,8 @@ class LabelledWindows:
 
     def participants(self, cell: Cell, part: SplitPart) -> tuple[str, ...]:
         """Who really is in the windows of a split that count, sorted."""
-        return tuple(sorted({*map(str, self.index.participant[self.rows(cell, part)])}))
+        names, name_of = self._people
+        return tuple(names[np.unique(name_of[self.rows(cell, part)])].tolist())
 
     def counts(self, cell: Cell) -> dict[str, int]:
         """Windows with a label by split, and `dropped` ones of all of these together."""
