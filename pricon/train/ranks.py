@@ -1,7 +1,7 @@
 """The ranks of a lane, and the two collectives that training needs."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -30,20 +30,36 @@ class Ranks:
         return network if self.size == 1 else DistributedDataParallel(network)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Rows of all ranks, in the order of ranks, with exact gradients.
+        """Rows of all ranks, in the order of ranks; gradients do not come back by themselves.
 
         Args:
             rows: shape (members, batch, d), equal on all ranks.
 
         Returns:
-            Shape (members, size * batch, d). Its backward pass adds what every rank's loss says
-            about this rank's rows; without that, the gradient of a contrastive loss is wrong
-            (each rank would treat the others' embeddings as constants).
+            Shape (members, size * batch, d).
         """
         if self.size == 1:
             return rows
-        gathered: Tensor = _Gather.apply(rows, self)  # type: ignore[no-untyped-call]  # torch has no types here
-        return gathered
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts, dim=1)
+
+    def sum_own(self, gathered: Tensor) -> Tensor:
+        """What all ranks say of this rank's rows, summed: the way back from `gather`.
+
+        Without the others', the gradient of a contrastive loss is wrong: each rank would treat
+        their embeddings as constants.
+
+        Args:
+            gathered: shape (members, size * batch, d); may be overwritten.
+
+        Returns:
+            Shape (members, batch, d).
+        """
+        if self.size == 1:
+            return gathered
+        dist.all_reduce(gathered)
+        return gathered.chunk(self.size, dim=1)[self.index].contiguous()
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over ranks, equal to the bit on all of them, so that they decide alike."""
@@ -68,21 +84,3 @@ class Ranks:
         """Return when all ranks have come here."""
         if self.size > 1:
             dist.barrier()
-
-
-class _Gather(torch.autograd.Function):
-    """All-gather along the batch whose backward is a sum over ranks of the gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, ranks: Ranks) -> Tensor:
-        ctx.ranks = ranks
-        parts = [torch.empty_like(rows) for _ in range(ranks.size)]
-        dist.all_gather(parts, rows.contiguous())
-        return torch.cat(parts, dim=1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
-        own: Tensor = total.chunk(ctx.ranks.size, dim=1)[ctx.ranks.index]
-        return own, None
