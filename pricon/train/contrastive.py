@@ -264,14 +264,14 @@ def _add_positives(losses: Tensor, gradient: Tensor | None, pairs: _Pairs) -> No
     sums = kinds.transpose(1, 2) @ pairs.candidates
     by_kind = sums @ anchors.transpose(1, 2)
     similarity = (by_kind * kinds[:, pairs.own].transpose(1, 2)).sum(dim=1)
-    similarity -= itself * anchors.square().sum(dim=2)
+    similarity -= itself * anchors.norm(dim=2).square_()
     losses -= similarity / pairs.num_positives
     if gradient is None:
         return
     share = (pairs.counted / pairs.num_positives)[:, :, None]
     weights = kinds[:, pairs.own] * share
     gradient.baddbmm_(kinds, weights.transpose(1, 2) @ anchors, alpha=-1.0)
-    gradient[:, pairs.own] -= weights @ sums
+    gradient[:, pairs.own].baddbmm_(weights, sums, alpha=-1.0)
     if itself:
         gradient[:, pairs.own].addcmul_(anchors, share, value=2.0)
 

@@ -1,9 +1,10 @@
 """What networks read of windows that are all on the device: features, or frozen embeddings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
@@ -46,6 +47,18 @@ class Features:
     raw: Mapping[str, Float32[Tensor, "windows ..."]]
     mean: Mapping[str, Float32[Tensor, "members d_in"]]
     scale: Mapping[str, Float32[Tensor, "members d_in"]]
+    complete: frozenset[str] = field(init=False)
+    """Modalities of which nothing is missing, and nothing becomes infinite: a pass less a batch."""
+
+    def __post_init__(self) -> None:
+        complete = frozenset(name for name in self.raw if self._is_complete(name))
+        object.__setattr__(self, "complete", complete)
+
+    def _is_complete(self, name: str) -> bool:
+        """Where anything is NaN, so are extremes, which no comparison lets pass."""
+        least, most = torch.aminmax(self.raw[name])
+        farthest = torch.maximum(most, -least) + self.mean[name].abs().amax()
+        return bool(farthest * self.scale[name].abs().amax() < torch.finfo(torch.float32).max)
 
     @property
     def frames(self) -> int:
@@ -62,7 +75,9 @@ class Features:
             leaders = members[draws.first]
             once = (len(leaders), *(1,) * (raw.dim() - 1), -1)
             mean, scale = (of[name][leaders].view(once) for of in (self.mean, self.scale))
-            values.sub_(mean).mul_(scale).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+            values.sub_(mean).mul_(scale)
+            if name not in self.complete:
+                values.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
             standardised[name] = draws.expand(values)
         return standardised
 

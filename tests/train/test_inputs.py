@@ -1,5 +1,6 @@
 """What networks read: features by each member's fold, embeddings by each member's encoder."""
 
+import pytest
 import torch
 
 from pricon.model.network import EMBEDDING
@@ -23,6 +24,17 @@ def test_nothing_recorded_becomes_the_mean() -> None:
     found = features.gather(torch.tensor([0, 1]), separate(2), torch.tensor([[0, 1], [1, 0]]))
     assert found["ecg"].tolist() == [[[0.0, 0.0], [1.0, 1.5]], [[3.0, 0.0], [1.0, 0.0]]]
     assert torch.isnan(raw[0, 1]), "the shared features were overwritten"
+
+
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf, -torch.inf, 3e38])
+def test_what_cannot_be_told_becomes_the_mean(odd: float) -> None:
+    raw = {"ecg": torch.tensor([[1.0], [odd]]), "video": torch.tensor([[1.0], [5.0]])}
+    mean = {name: torch.tensor([[1.0]]) for name in raw}
+    features = Features(raw, mean, {name: torch.tensor([[2.0]]) for name in raw})
+    assert features.complete == {"video"}
+    found = features.gather(torch.tensor([0]), separate(1), torch.tensor([[0, 1]]))
+    assert found["ecg"].tolist() == [[[0.0], [0.0]]]
+    assert found["video"].tolist() == [[[0.0], [8.0]]]
 
 
 def test_standardisation_follows_the_member_not_its_place_among_the_living() -> None:
