@@ -6,7 +6,8 @@
 available; five folds, five seeds, every arm that reads features. Every stage trains for equally
 many epochs, with early stopping out of reach, so that everybody does the same work. pricon works
 through the plan in two lanes, processes of one thread each; the plain loop (`plain.py`) gets the
-same two cores, and the better of one and two threads is what counts. Rounds take turns.
+same two cores, with one and with two threads in every round, and the better of the two counts.
+Rounds take turns, and each gives the plain loop another cell.
 
 That both compute the same is checked first: from equal initial weights, batches and dropout masks.
 """
@@ -37,8 +38,8 @@ from tests.benchmarks.world import FULL, QUICK, WIDTHS, Size, World, kind_of
 Seconds = Mapping[str, float]
 """By kind of stage; `all` is the wall time of a whole cross-validation."""
 
-SAMPLED = 1
-"""Cells that contestants without packs train; the others are extrapolated."""
+ROUNDS = 3
+"""Counted ones. Contestants without packs train another cell in each, and are extrapolated."""
 
 ENSEMBLE = 32
 """Members of an ensemble of `torch.func`; more are not faster."""
@@ -68,33 +69,29 @@ def packed(pipes: list[Connection]) -> Seconds:
     return {**total, "all": time.perf_counter() - started}
 
 
-def plain(world: World, cells: list[Cell], threads: int) -> Seconds:
-    """Stages of some cells one after the other, as if of all; `alone`: each trial for itself."""
+def plain(world: World, number: int, threads: int) -> Seconds:
+    """Stages of a cell one after the other, as if of all; `alone`: each trial for itself."""
+    cell = Cell.of(world, number)
     torch.set_num_threads(threads)
     total: dict[str, float] = defaultdict(float)
     by_stage = {}
-    for number, cell in enumerate(cells):
-        said: dict[str, Tensor] = {}
-        for stage in world.plan.stages:
-            if stage.cell == number:
-                started = time.perf_counter()
-                train_stage(world, cell, stage, said)
-                by_stage[stage.id] = time.perf_counter() - started
-                total[kind_of(stage)] += by_stage[stage.id]
+    said: dict[str, Tensor] = {}
+    for stage in world.plan.stages:
+        if stage.cell == number:
+            started = time.perf_counter()
+            train_stage(world, cell, stage, said)
+            by_stage[stage.id] = time.perf_counter() - started
+            total[kind_of(stage)] += by_stage[stage.id]
     torch.set_num_threads(1)
     total["all"] = sum(total.values())
-    total["alone"] = sum(
-        by_stage[stage]
-        for trial in world.plan.trials
-        if trial.cell < len(cells)
-        for stage in trial.stages
-    )
-    share = len(cells) / len(world.plan.cells)
-    return {kind: seconds / share for kind, seconds in total.items()}
+    trials = [trial for trial in world.plan.trials if trial.cell == number]
+    total["alone"] = sum(by_stage[stage] for trial in trials for stage in trial.stages)
+    return {kind: seconds * len(world.plan.cells) for kind, seconds in total.items()}
 
 
-def ensemble(world: World, cells: list[Cell], threads: int) -> Seconds:
+def ensemble(world: World, number: int, threads: int) -> Seconds:
     """The students of the cross-validation as ensembles of the size of a lane's pack of a cell."""
+    cells = [Cell.of(world, number)]
     steps = -(-min(len(cell.train) for cell in cells) // world.job.optimisation.batch_size)
     steps *= world.job.optimisation.supervised.epochs
     seconds = 0.0
@@ -155,11 +152,8 @@ def _difference(world: World, stage: Stage, curve: tuple[float, ...]) -> float:
     return max(worst, (weights - best).abs().max().item())
 
 
-def in_turns(world: World, repeats: int) -> tuple[dict[str, Seconds], int]:
-    """Medians of all contestants over some rounds, and the threads of those without lanes.
-
-    One more round comes first: it warms up, and finds the better number of threads.
-    """
+def in_turns(world: World, rounds: int) -> tuple[list[Seconds], dict[int, list[Seconds]]]:
+    """Seconds of pricon, and of the others by their threads, in all rounds but a warm one."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for number in range(world.size.lanes):
@@ -168,19 +162,17 @@ def in_turns(world: World, repeats: int) -> tuple[dict[str, Seconds], int]:
         pipes.append(ours)
     for pipe in pipes:
         pipe.recv()
-    cells = [Cell.of(world, number) for number in range(SAMPLED)]
-    packs, loops, ensembles, threads = [], [], [], 1
-    for turn in range(repeats + 1):
+    packs: list[Seconds] = []
+    others: dict[int, list[Seconds]] = {threads: [] for threads in world.size.threads}
+    for turn in range(rounds + 1):
         packs.append(packed(pipes))
-        if turn == 0:
-            warm = {number: plain(world, cells, number) for number in world.size.threads}
-            threads = min(warm, key=lambda number: warm[number]["all"])
-        loops.append(plain(world, cells, threads))
-        ensembles.append(ensemble(world, cells, threads))
+        number = turn % len(world.plan.cells)
+        for threads, own in others.items():
+            students = ensemble(world, number, threads)["students"]
+            own.append({**plain(world, number, threads), "ensembles": students})
     for pipe in pipes:
         pipe.send(False)
-    rounds = {"packs": packs, "plain": loops, "ensembles": ensembles}
-    return {name: _medians(some[1:]) for name, some in rounds.items()}, threads
+    return packs[1:], {threads: own[1:] for threads, own in others.items()}
 
 
 def _medians(rounds: list[Seconds]) -> Seconds:
@@ -198,15 +190,24 @@ def main(arguments: list[str] | None = None) -> None:
     difference = largest_difference(world)
     assert difference < 1e-3, f"packs and plain models differ by {difference}"
     runs = None if is_quick else statistics.median(empty_runs())
-    found, threads = in_turns(world, repeats=1 if is_quick else 2)
+    packs, others = in_turns(world, rounds=1 if is_quick else ROUNDS)
+    threads = min(others, key=lambda number: _medians(others[number])["all"])
+    ours, loop = _medians(packs), _medians(others[threads])
     notes = (
-        f"Extrapolated from {SAMPLED} of {len(world.plan.cells)} cells: all but pricon.",
+        f"Extrapolated from a cell of {len(world.plan.cells)} a round: all but pricon.",
         f"Same losses and weights, fed with the same numbers: to {difference:.1g}.",
         f"The plain loop has {threads} of 2 threads, the better number.",
+        f"Medians of {len(packs)} rounds; seconds in them: pricon {_range(packs)}, the plain loop "
+        f"{_range(others[threads])}.",
         "Ray: two runs at once; what an empty one takes, and the plain loop's seconds.",
     )
-    _publish_whole(world, found["packs"]["all"], found["plain"], runs, notes)
-    _publish_kinds(found["packs"], found["plain"], found["ensembles"]["students"])
+    _publish_whole(world, ours["all"], loop, runs, notes)
+    _publish_kinds(ours, loop)
+
+
+def _range(rounds: list[Seconds]) -> str:
+    seconds = sorted(one["all"] for one in rounds)
+    return f"{seconds[0]:.3g} to {seconds[-1]:.3g}"
 
 
 def _publish_whole(
@@ -231,9 +232,9 @@ def _publish_whole(
     )
 
 
-def _publish_kinds(ours: Seconds, loop: Seconds, ensembles: float) -> None:
+def _publish_kinds(ours: Seconds, loop: Seconds) -> None:
     pairs = [(kind, ours[kind], loop[kind]) for kind in KINDS]
-    pairs.append(("students by torch.func", ours["students"], ensembles))
+    pairs.append(("students by torch.func", ours["students"], loop["ensembles"]))
     publish(
         Table(
             name="cross_validation_stages",
