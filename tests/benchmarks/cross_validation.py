@@ -102,19 +102,24 @@ def ensemble(world: World, number: int, threads: int) -> Seconds:
     return {"students": seconds}
 
 
-def largest_difference(world: World) -> float:
-    """Between a pack and plain models fed with the same numbers: losses and final weights."""
+def largest_differences(world: World) -> tuple[float, float]:
+    """Between packs and plain models fed with the same numbers: of losses, and of final weights.
+
+    Those of weights are relative, of a model as a whole. They grow from nothing to some 0.001: of a
+    gradient that is 0 but for rounding, Adam makes a step as long as any other, one way or the
+    other.
+    """
     stages = [stage for stage in world.plan.stages if stage.cell == 0]
     kinds = {(kind_of(stage), stage.source is None): stage for stage in stages}
-    worst = 0.0
+    found = [(0.0, 0.0)]
     for stage in stages:  # sources come before what needs them
         record = world.train_pack((stage,))[0]
         if stage in kinds.values() and kind_of(stage) not in ("random encoders", "probes"):
-            worst = max(worst, _difference(world, stage, record.facts.curves["training_loss"]))
-    return worst
+            found.append(_differences(world, stage, record.facts.curves["training_loss"]))
+    return max(loss for loss, _ in found), max(weights for _, weights in found)
 
 
-def _difference(world: World, stage: Stage, curve: tuple[float, ...]) -> float:
+def _differences(world: World, stage: Stage, curve: tuple[float, ...]) -> tuple[float, float]:
     work = world.work((stage,))
     recipe = recipe_for(work)
     examples = examples_of(work, recipe)
@@ -149,7 +154,7 @@ def _difference(world: World, stage: Stage, curve: tuple[float, ...]) -> float:
     record = world.records[stage.id]
     best = torch.from_numpy(record.arrays["parameters"])
     weights = after_each[record.facts.best_epoch or 0]
-    return max(worst, (weights - best).abs().max().item())
+    return worst, ((weights - best).norm() / best.norm()).item()
 
 
 def in_turns(world: World, rounds: int) -> tuple[list[Seconds], dict[int, list[Seconds]]]:
@@ -187,15 +192,17 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     world = World(QUICK if is_quick else FULL)
-    difference = largest_difference(world)
-    assert difference < 1e-3, f"packs and plain models differ by {difference}"
+    losses, weights = largest_differences(world)
+    assert losses < 1e-4, f"losses of packs and plain models differ by {losses}"
+    assert weights < 0.01, f"weights of packs and plain models differ by {weights} of their length"
     runs = None if is_quick else statistics.median(empty_runs())
     packs, others = in_turns(world, rounds=1 if is_quick else ROUNDS)
     threads = min(others, key=lambda number: _medians(others[number])["all"])
     ours, loop = _medians(packs), _medians(others[threads])
     notes = (
         f"Extrapolated from a cell of {len(world.plan.cells)} a round: all but pricon.",
-        f"Same losses and weights, fed with the same numbers: to {difference:.1g}.",
+        f"Fed with the same numbers, losses differ by {losses:.1g} at most, weights by a share of "
+        f"{weights:.1g}.",
         f"The plain loop has {threads} of 2 threads, the better number.",
         f"Medians of {len(packs)} rounds; seconds in them: pricon {_range(packs)}, the plain loop "
         f"{_range(others[threads])}.",
