@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pricon.spec.training import ContrastiveSpec
-from pricon.train import contrastive
+from pricon.train import pairs
 from pricon.train.contrastive import num_anchors, supervised_contrastive
 from pricon.train.ranks import Ranks
 from tests.allocations import Allocations
@@ -106,8 +106,8 @@ def ours(
 def anchors_a_block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All members at once; two members at a time; some anchors of a member; one anchor."""
     if request.param is not None:
-        monkeypatch.setattr(contrastive, "BLOCK_BYTES", 0)
-        monkeypatch.setattr(contrastive, "LEAST_ROWS", request.param)
+        monkeypatch.setattr(pairs, "BLOCK_BYTES", 0)
+        monkeypatch.setattr(pairs, "LEAST_ROWS", request.param)
 
 
 def test_four_windows_by_hand() -> None:
@@ -251,8 +251,8 @@ def test_similarities_of_all_pairs_are_never_held(
     variant: str, members: int, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even those of all members, or of one: blocks of 64 anchors here, of all the batch."""
-    monkeypatch.setattr(contrastive, "BLOCK_BYTES", 0)
-    monkeypatch.setattr(contrastive, "LEAST_ROWS", 64)
+    monkeypatch.setattr(pairs, "BLOCK_BYTES", 0)
+    monkeypatch.setattr(pairs, "LEAST_ROWS", 64)
     rows = torch.randn(members, batch, 8, requires_grad=True)
     labels = torch.randint(0, 2, (members, batch))
     with Allocations() as allocated:
@@ -267,8 +267,8 @@ def test_similarities_of_all_pairs_are_never_held(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_memory_is_linear_in_the_batch(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contrastive, "BLOCK_BYTES", 0)
-    monkeypatch.setattr(contrastive, "LEAST_ROWS", 64)
+    monkeypatch.setattr(pairs, "BLOCK_BYTES", 0)
+    monkeypatch.setattr(pairs, "LEAST_ROWS", 64)
     peaks = []
     for batch in (1024, 2048, 4096):
         rows = torch.randn(1, batch, 16, requires_grad=True)
