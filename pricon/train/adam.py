@@ -25,8 +25,8 @@ _RULES: dict[str, Callable[..., None]] = {"adam": adam, "adamw": adamw}
 class Adam:
     """Adam (Kingma and Ba 2015), or AdamW (Loshchilov and Hutter 2019), over rows of parameters.
 
-    The rule is torch's own, fused into one pass over memory. Neighbours of equal steps are one
-    tensor to it: a list of rows costs microseconds a row.
+    The rule is torch's own, fused into one pass over memory. Neighbours of equal steps that
+    take part alike are one tensor to it: a list of rows costs microseconds a row.
 
     Args:
         parameters: one member a row; changed in place.
@@ -65,7 +65,8 @@ class Adam:
         self._rule(
             *([of[run] for run in runs] for of in whole),
             [],
-            [torch.tensor(step, device=gradient.device) for step in steps],
+            # Filled on the device: a GPU would be waited for to take in what the host has.
+            [torch.full((), step, device=gradient.device) for step in steps],
             fused=True,
             amsgrad=False,
             beta1=_FIRST,
@@ -81,7 +82,7 @@ class Adam:
         """Rows side by side that have had equally many steps, and take part alike."""
         is_new = (np.diff(self.steps) != 0) | (np.diff(taking) != 0)
         bounds = [0, *(np.flatnonzero(is_new) + 1).tolist(), len(taking)]
-        return [slice(*pair) for pair in pairwise(bounds)]
+        return [slice(start, stop) for start, stop in pairwise(bounds) if start < stop]
 
     def keep(self, parameters: Float32[Tensor, "kept size"], rows: list[int]) -> None:
         """Go on with `rows` alone, whose parameters are now `parameters`."""

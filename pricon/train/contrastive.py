@@ -1,10 +1,10 @@
 """The supervised contrastive loss, for whole packs, in memory linear in the batch.
 
-The similarities of all pairs of windows are never held: those of a block of anchors are computed,
-turned into the block's losses and gradients, and overwritten by the next block's. That takes three
-products of matrices, as many as a loss that keeps them all, or two where a block holds every pair
-of a member. The positives of `out` need no pairs at all: the sum of an anchor's similarities to a
-kind is its similarity to the sum of that kind.
+The similarities of all pairs of a large batch are never held at once: those of a block of anchors
+are computed, turned into the block's losses and gradients, and overwritten by the next block's.
+That takes three products of matrices, as many as a loss that keeps them all; two where a block is
+the whole batch of some members, and `Pairs.is_symmetric`. The positives of `out` need no pairs at
+all: the sum of an anchor's similarities to a kind is its similarity to the sum of that kind.
 
 Shapes: m members, b windows of this rank, g windows of the global batch, d width, k kinds of
 windows. Padded windows are marked in `valid` and count nowhere.
@@ -98,7 +98,7 @@ class _Total(torch.autograd.Function):
             raise NotImplementedError("the contrastive loss has no second derivative")
         gradient, scaled, length, tau = ctx.saved_tensors
         found = ctx.ranks.sum_own(gradient * gradients[0][:, None, None])
-        # Nothing changes along a window: its length does not matter.
+        # Nothing changes along a window: its length does not matter, but for ones of next to none.
         along = (found * scaled).sum(dim=2, keepdim=True).mul_(-tau)
         return found.addcmul_(scaled, along).div_(length), None, None, None, None
 
@@ -120,7 +120,8 @@ def _add_negatives(losses: Tensor, gradient: Tensor | None, pairs: Pairs) -> Non
             logits *= factors + factors.transpose(1, 2)
             found.baddbmm_(logits, candidates)
         else:
-            found[:, pairs.own][:, block.rows] += torch.bmm(logits, candidates).mul_(factors)
+            of_anchors = torch.bmm(logits, candidates).mul_(factors)
+            found[:, pairs.own][:, block.rows].add_(of_anchors)
             found.baddbmm_(logits.transpose(1, 2), some * factors)
 
 

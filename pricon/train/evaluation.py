@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from pricon.model.keyed import Draws
@@ -25,7 +25,7 @@ def evaluate(
     chunk: int = 256,
     *,
     wanted: tuple[Output, ...] = ("scores",),
-) -> dict[Output, Float32[Tensor, "m r width"]]:
+) -> tuple[Tensor, ...]:
     """Run all members over windows of their own, without dropout.
 
     Args:
@@ -37,21 +37,23 @@ def evaluate(
         wanted: what to keep; nothing else takes memory.
 
     Returns:
-        Embeddings, shape (members, r, width), or scores, shape (members, r, d_out), or both.
+        Embeddings, shape (members, r, width), or scores, shape (members, r, d_out), or both, in
+        the order in which they are wanted.
     """
     draws = draws or Draws.among(range(len(rows)), rows.device)
     members = torch.arange(len(draws.of), device=rows.device)
     chunks = torch.split(rows, max(chunk // inputs.frames, 1), dim=1)
-    whole: dict[Output, Tensor] = {}
+    at = [_OUTPUTS.index(output) for output in wanted]
+    whole: tuple[Tensor, ...] = ()
     stop = 0
     for some in chunks:
-        said = dict(zip(_OUTPUTS, network(inputs.gather(members, draws, some)), strict=True))
+        outputs = network(inputs.gather(members, draws, some))
+        parts = [outputs[position] for position in at]
         # Written in place: parts that are kept and joined take twice the memory.
-        whole = whole or {
-            name: said[name].new_empty(len(members), rows.shape[1], said[name].shape[2])
-            for name in wanted
-        }
+        whole = whole or tuple(
+            part.new_empty(len(members), rows.shape[1], part.shape[2]) for part in parts
+        )
         start, stop = stop, stop + some.shape[1]
-        for name, of in whole.items():
-            of[:, start:stop] = said[name]
+        for of, part in zip(whole, parts, strict=True):
+            of[:, start:stop] = part
     return whole

@@ -56,6 +56,8 @@ class Features:
 
     def _is_complete(self, name: str) -> bool:
         """Where anything is NaN, so are extremes, which no comparison lets pass."""
+        if not self.raw[name].numel():
+            return False
         least, most = torch.aminmax(self.raw[name])
         farthest = torch.maximum(most, -least) + self.mean[name].abs().amax()
         return bool(farthest * self.scale[name].abs().amax() < torch.finfo(torch.float32).max)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from pricon.corpus.labels import MOST_KINDS
@@ -16,7 +16,7 @@ from pricon.spec.training import ContrastiveSpec
 from pricon.train.ranks import Ranks
 
 BLOCK_BYTES = 4 * 2**20
-"""Similarities held at once on a CPU: few enough for its caches."""
+"""Similarities of a block on a CPU, few enough for its caches; two such are held at once."""
 
 BLOCK_BYTES_ON_GPU = 256 * 2**20
 """The same on a GPU: enough to keep it busy, and packs of small batches one block (not tuned)."""
@@ -29,7 +29,7 @@ LEAST_ROWS = 256
 """Anchors of a block, however large the batch: fewer would read all candidates too often."""
 
 
-def kinds_of(labels: Tensor, valid: Tensor) -> Bool[Tensor, "m g k"]:
+def kinds_of(labels: Int64[Tensor, "m g"], valid: Bool[Tensor, "m g"]) -> Bool[Tensor, "m g k"]:
     """Which kind each window is of; padding is of none."""
     numbers = torch.arange(MOST_KINDS, device=labels.device)
     return (labels[:, :, None] == numbers) & valid[:, :, None]
@@ -74,10 +74,10 @@ class Pairs:
 
     @staticmethod
     def of(
-        scaled: Tensor,
-        temperature: Tensor,
-        labels: Tensor,
-        valid: Tensor,
+        scaled: Float[Tensor, "m b d"],
+        temperature: Float[Tensor, " m"],
+        labels: Int64[Tensor, "m g"],
+        valid: Bool[Tensor, "m g"],
         spec: ContrastiveSpec,
         ranks: Ranks,
     ) -> "Pairs":
@@ -117,7 +117,9 @@ class Pairs:
         is_whole = block.rows == slice(0, everyone) and self.anchors.shape[1] == everyone
         return is_whole and self.padding is None and self.is_mild and self.spec.variant == "out"
 
-    def differentiate_(self, logits: Tensor, block: Block) -> tuple[Tensor, Tensor]:
+    def differentiate_(
+        self, logits: Float[Tensor, "m r g"], block: Block
+    ) -> tuple[Float[Tensor, "m r"], Float[Tensor, "m r one"]]:
         """What the softmax says of each anchor; `logits` times factors become its gradient.
 
         Args:
@@ -147,7 +149,7 @@ class Pairs:
         return of_all - of_positives, counted
 
 
-def blocks(anchors: Tensor, num_candidates: int) -> Iterator[Block]:
+def blocks(anchors: Float[Tensor, "m b d"], num_candidates: int) -> Iterator[Block]:
     """All anchors of some members at a time, or some anchors of one member."""
     num_members, num_anchors, _ = anchors.shape
     budget = BLOCK_BYTES if anchors.device.type == "cpu" else BLOCK_BYTES_ON_GPU
@@ -172,12 +174,12 @@ def _exponentials_(logits: Tensor, is_mild: bool = False) -> tuple[Tensor, Tenso
     if not is_mild:
         most = logits.amax(dim=2, keepdim=True)
         logits -= most
-    # Where nothing is left, such as of a batch of one, the sum is 0, and nobody counts.
+    # Anchors without candidates, such as those of a batch of one, may have a sum of 0; none counts.
     total = logits.exp_().sum(dim=2, keepdim=True).clamp_(min=torch.finfo(logits.dtype).tiny)
     said = total.log() if most is None else total.log().add_(most)
     return said.squeeze(2), total
 
 
 def _nothing(logits: Tensor) -> float:
-    """The logit of a pair that is none: its exponential is 0, and sums of two are finite."""
+    """The logit of a pair that is none: its exponential is 0 beside others, and two are finite."""
     return torch.finfo(logits.dtype).min / 2

@@ -1,4 +1,4 @@
-"""The ranks of a lane, and the two collectives that training needs."""
+"""The ranks of a lane, and the collectives that training needs."""
 
 from dataclasses import dataclass
 from typing import TypeVar

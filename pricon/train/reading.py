@@ -106,7 +106,8 @@ def _embeddings(frozen: PackedNetwork, features: Features, work: PackWork) -> Te
     num_windows = len(work.windows.index)
     draws = Draws.among([stage.cell for stage in work.stages], work.device)
     rows = torch.arange(num_windows, device=work.device).expand(len(draws.first), -1)
-    return evaluate(frozen, features, rows, draws, wanted=("embedding",))["embedding"]
+    (embeddings,) = evaluate(frozen, features, rows, draws, wanted=("embedding",))
+    return embeddings
 
 
 def _standardisation(work: PackWork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

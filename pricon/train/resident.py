@@ -60,9 +60,13 @@ class Resident:
         draws = self.known.draws(tuple(range(len(rows))))
         first = padded([rows[member] for member in draws.first.tolist()], fill=0)
         wanted: tuple[Output, ...] = ("scores", "embedding") if embedded else ("scores",)
-        said = evaluate(network, self.inputs, first.to(self.keys.device), draws, wanted=wanted)
+        whole = evaluate(network, self.inputs, first.to(self.keys.device), draws, wanted=wanted)
+        scores, embeddings = whole if embedded else (*whole, None)
         return [
-            Evaluation(*(said[name][member, : len(own)] for name in wanted))
+            Evaluation(
+                scores=scores[member, : len(own)],
+                embeddings=None if embeddings is None else embeddings[member, : len(own)],
+            )
             for member, own in enumerate(rows)
         ]
 

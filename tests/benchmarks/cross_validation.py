@@ -6,8 +6,9 @@
 available; five folds, five seeds, every arm that reads features. Every stage trains for equally
 many epochs, with early stopping out of reach, so that everybody does the same work. pricon works
 through the plan in two lanes, processes of one thread each; the plain loop (`plain.py`) gets the
-same two cores, with one and with two threads in every round, and the better of the two counts.
-Rounds take turns, and each gives the plain loop another cell.
+same two cores, with one and with two threads in every round, and the better of the two counts;
+and two plain loops of one thread run at once, each with a cell of its own. Rounds take turns, and
+each has cells of another fold.
 
 That both compute the same is checked first: from equal initial weights, batches and dropout masks.
 """
@@ -23,6 +24,7 @@ from multiprocessing.connection import Connection
 import torch
 from torch import Tensor
 
+from pricon.launch.worker import members_at_most, packs_of
 from pricon.model.keyed import dropout_mask
 from pricon.model.network import initial_parameters
 from pricon.plan.plan import Stage
@@ -48,20 +50,23 @@ KINDS = ("students", "supervised teachers", "probes", "contrastive teachers", "r
 
 
 def lane(size: Size, number: int, pipe: Connection) -> None:
-    """A lane in a process of its own: one pass over its plan for every message."""
+    """A process of its own: to `train` is the lane's whole plan, a number a plain loop's cell."""
     torch.set_num_threads(1)
     keep_freed_memory()
     world = World(size)
     pipe.send({})
-    while pipe.recv():
-        pipe.send(world.train(world.plan.lanes[number]))
+    while (order := pipe.recv()) != "stop":
+        if order == "train":
+            pipe.send(world.train(world.plan.lanes[number]))
+        else:
+            pipe.send(plain(world, order, threads=1))
 
 
 def packed(pipes: list[Connection]) -> Seconds:
     """One round of all lanes; a kind takes its mean over lanes, which work side by side."""
     started = time.perf_counter()
     for pipe in pipes:
-        pipe.send(True)
+        pipe.send("train")
     total: dict[str, float] = defaultdict(float)
     for pipe in pipes:
         for kind, seconds in pipe.recv().items():
@@ -89,6 +94,13 @@ def plain(world: World, number: int, threads: int) -> Seconds:
     return {kind: seconds * len(world.plan.cells) for kind, seconds in total.items()}
 
 
+def plain_at_once(pipes: list[Connection], cells: list[int]) -> float:
+    """A cell in each process, as if all cells were shared among them; seconds of the whole."""
+    for pipe, cell in zip(pipes, cells, strict=True):
+        pipe.send(cell)
+    return statistics.mean(pipe.recv()["all"] for pipe in pipes) / len(pipes)
+
+
 def ensemble(world: World, number: int, threads: int) -> Seconds:
     """The students of the cross-validation as ensembles of the size of a lane's pack of a cell."""
     cells = [Cell.of(world, number)]
@@ -103,19 +115,21 @@ def ensemble(world: World, number: int, threads: int) -> Seconds:
 
 
 def largest_differences(world: World) -> tuple[float, float]:
-    """Between packs and plain models fed with the same numbers: of losses, and of final weights.
+    """Between packs of two cells and plain models fed with the same numbers.
 
-    Those of weights are relative, of a model as a whole. They grow from nothing to some 0.001: of a
-    gradient that is 0 but for rounding, Adam makes a step as long as any other, one way or the
-    other.
+    Of losses in any epoch; and of the weights of the best epoch, relative, of a model as a whole.
+    One member of each kind and set of modalities is looked at, probes apart. Weights drift: Adam
+    makes much of a gradient that is little more than rounding.
     """
-    stages = [stage for stage in world.plan.stages if stage.cell == 0]
-    kinds = {(kind_of(stage), stage.source is None): stage for stage in stages}
+    first = world.plan.lanes[0]
+    cells = sorted({stage.cell for stage in world.plan.stages_of(first)})[:2]
     found = [(0.0, 0.0)]
-    for stage in stages:  # sources come before what needs them
-        record = world.train_pack((stage,))[0]
-        if stage in kinds.values() and kind_of(stage) not in ("random encoders", "probes"):
-            found.append(_differences(world, stage, record.facts.curves["training_loss"]))
+    for pack in packs_of(world.plan, first, members_at_most(world.job)):  # sources come first
+        some = tuple(stage for stage in pack if stage.cell in cells)
+        records = world.train_pack(some)
+        if kind_of(some[-1]) not in ("random encoders", "probes"):
+            curve = records[-1].facts.curves["training_loss"]
+            found.append(_differences(world, some[-1], curve))
     return max(loss for loss, _ in found), max(weights for _, weights in found)
 
 
@@ -158,7 +172,7 @@ def _differences(world: World, stage: Stage, curve: tuple[float, ...]) -> tuple[
 
 
 def in_turns(world: World, rounds: int) -> tuple[list[Seconds], dict[int, list[Seconds]]]:
-    """Seconds of pricon, and of the others by their threads, in all rounds but a warm one."""
+    """Seconds of what has lanes, and of the rest by their threads, in all rounds but a warm one."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for number in range(world.size.lanes):
@@ -167,17 +181,20 @@ def in_turns(world: World, rounds: int) -> tuple[list[Seconds], dict[int, list[S
         pipes.append(ours)
     for pipe in pipes:
         pipe.recv()
-    packs: list[Seconds] = []
+    lanes: list[Seconds] = []
     others: dict[int, list[Seconds]] = {threads: [] for threads in world.size.threads}
     for turn in range(rounds + 1):
-        packs.append(packed(pipes))
-        number = turn % len(world.plan.cells)
+        # As many seeds and one more: of another fold each time.
+        number, other = (
+            n * (world.size.seeds + 1) % len(world.plan.cells) for n in (turn, turn + 1)
+        )
+        lanes.append({**packed(pipes), "plain": plain_at_once(pipes, [number, other])})
         for threads, own in others.items():
             students = ensemble(world, number, threads)["students"]
             own.append({**plain(world, number, threads), "ensembles": students})
     for pipe in pipes:
-        pipe.send(False)
-    return packs[1:], {threads: own[1:] for threads, own in others.items()}
+        pipe.send("stop")
+    return lanes[1:], {threads: own[1:] for threads, own in others.items()}
 
 
 def _medians(rounds: list[Seconds]) -> Seconds:
@@ -196,19 +213,21 @@ def main(arguments: list[str] | None = None) -> None:
     assert losses < 1e-4, f"losses of packs and plain models differ by {losses}"
     assert weights < 0.01, f"weights of packs and plain models differ by {weights} of their length"
     runs = None if is_quick else statistics.median(empty_runs())
-    packs, others = in_turns(world, rounds=1 if is_quick else ROUNDS)
-    threads = min(others, key=lambda number: _medians(others[number])["all"])
-    ours, loop = _medians(packs), _medians(others[threads])
+    lanes, others = in_turns(world, rounds=1 if is_quick else ROUNDS)
+    medians = {number: _medians(rounds) for number, rounds in others.items()}
+    threads = min(medians, key=lambda number: medians[number]["all"])
+    ours, loop = _medians(lanes), medians[threads]
+    loop = {**loop, "ensembles": min(one["ensembles"] for one in medians.values())}
     notes = (
         f"Extrapolated from a cell of {len(world.plan.cells)} a round: all but pricon.",
         f"Fed with the same numbers, losses differ by {losses:.1g} at most, weights by a share of "
         f"{weights:.1g}.",
-        f"The plain loop has {threads} of 2 threads, the better number.",
-        f"Medians of {len(packs)} rounds; seconds in them: pricon {_range(packs)}, the plain loop "
+        f"A lone plain loop has {threads} of {world.size.threads[-1]} threads, the better number.",
+        f"Medians of {len(lanes)} rounds; seconds in them: pricon {_range(lanes)}, the plain loop "
         f"{_range(others[threads])}.",
         "Ray: two runs at once; what an empty one takes, and the plain loop's seconds.",
     )
-    _publish_whole(world, ours["all"], loop, runs, notes)
+    _publish_whole(world, ours, loop, runs, notes)
     _publish_kinds(ours, loop)
 
 
@@ -218,12 +237,13 @@ def _range(rounds: list[Seconds]) -> str:
 
 
 def _publish_whole(
-    world: World, ours: float, loop: Seconds, run: float | None, notes: tuple[str, ...]
+    world: World, ours: Seconds, loop: Seconds, run: float | None, notes: tuple[str, ...]
 ) -> None:
     trials, stages, epochs = len(world.plan.trials), len(world.plan.stages), world.size.epochs
     contestants = [
-        ("pricon, two lanes of a thread", ours),
+        ("pricon, two lanes of a thread", ours["all"]),
         ("plain loop, stages shared as in pricon", loop["all"]),
+        ("two such loops at once, a thread each", ours["plain"]),
         ("plain loop, every trial for itself", loop["alone"]),
         ("one Ray Train run a trial", None if run is None else (run * trials + loop["alone"]) / 2),
         ("pricon on one H100", None),
@@ -233,7 +253,7 @@ def _publish_whole(
             name="cross_validation",
             title=f"A cross-validation: {trials} trials, {stages} stages of {epochs} epochs",
             columns=("", "seconds", "times pricon"),
-            rows=[(name, s, None if s is None else s / ours) for name, s in contestants],
+            rows=[(name, s, None if s is None else s / ours["all"]) for name, s in contestants],
             notes=notes,
         )
     )
@@ -248,7 +268,10 @@ def _publish_kinds(ours: Seconds, loop: Seconds) -> None:
             title="The same by kind of stage: seconds on two cores",
             columns=("", "pricon", "plain loop", "times pricon"),
             rows=[(kind, we, they, they / we) for kind, we, they in pairs],
-            notes=("`torch.func`: ensembles of distilled students, without their validation.",),
+            notes=(
+                "`torch.func`: ensembles of distilled students, without their validation; by the "
+                "better number of threads.",
+            ),
         )
     )
 

@@ -119,14 +119,17 @@ def train(
         model.train()
         shuffled = cell.train[torch.randperm(len(cell.train))]
         for rows in torch.split(shuffled, batch_size):
-            step = loss(model({name: inputs[name][rows] for name in inputs}), rows)
+            step = loss(model({name: inputs[name].index_select(0, rows) for name in inputs}), rows)
             adam.zero_grad()
             step.backward()  # type: ignore[no-untyped-call]  # torch has no types here
             adam.step()
         model.eval()
         with torch.no_grad():
             losses = [
-                judge(model({name: inputs[name][rows] for name in inputs}), cell.labels[rows])
+                judge(
+                    model({name: inputs[name].index_select(0, rows) for name in inputs}),
+                    cell.labels[rows],
+                )
                 * len(rows)
                 for rows in torch.split(cell.validation, batch_size)
             ]

@@ -148,12 +148,15 @@ def test_values_and_gradients_are_those_of_the_slow_loop(
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("include_self", [False, True])
 @pytest.mark.parametrize("tau", [1e-3, 1e-2, 1 / 64, 1e3])
+@pytest.mark.parametrize("is_padded", [True, False])
 def test_extreme_temperatures_in_single_precision(
-    variant: str, include_self: bool, tau: float
+    variant: str, include_self: bool, tau: float, is_padded: bool
 ) -> None:
     """At tau = 0.001, exponentials of similarities span e^2000: nothing may overflow or vanish."""
     spec = spec_of(variant, include_self)
     rows, labels, valid = problem(4, torch.float32)
+    if not is_padded:
+        valid[:] = True
     expected, gradients, _ = one_at_a_time(rows, labels, [tau] * 5, spec, valid)
     totals, found = ours(rows, labels, [tau] * 5, spec, valid)
     torch.testing.assert_close(totals.double(), expected, rtol=1e-5, atol=1e-6 / tau)
@@ -186,6 +189,26 @@ def test_nobody_has_a_positive(variant: str) -> None:
     assert rows.grad is not None
     assert total.item() == 0
     assert (rows.grad == 0).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("is_padded", [True, False])
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_a_member_that_diverges_does_not_touch_its_neighbours(
+    variant: str, is_padded: bool, odd: float
+) -> None:
+    rows, labels, valid = problem(9)
+    if not is_padded:
+        valid[:] = True
+    valid[1, 3] = True
+    taus, spec = [0.1] * 5, spec_of(variant)
+    totals, gradients = ours(rows, labels, taus, spec, valid)
+    rows[1, 3] = odd
+    found, found_gradients = ours(rows, labels, taus, spec, valid)
+    others = [0, 2, 3, 4]
+    assert torch.isnan(found[1])
+    assert torch.equal(found[others], totals[others])
+    assert torch.equal(found_gradients[others], gradients[others])
 
 
 def test_padding_changes_nothing() -> None:

@@ -22,11 +22,13 @@ def test_evaluation_does_not_depend_on_chunks_or_draws_and_drops_nothing(chunk: 
     inputs = data.inputs.gather(torch.arange(3), separate(3), ROWS.expand(3, -1))
     expected = network(inputs)
     for rows, shared in ((ROWS.expand(3, -1), None), (ROWS.expand(2, -1), draws)):
-        said = evaluate(network, data.inputs, rows, shared, chunk, wanted=("embedding", "scores"))
-        assert torch.allclose(said["embedding"], expected[0], rtol=0, atol=1e-5)
-        assert torch.allclose(said["scores"], expected[1], rtol=0, atol=1e-5)
-        assert said["scores"].shape == (3, 50, 2)
-        assert not said["scores"].requires_grad
+        scores, embeddings = evaluate(
+            network, data.inputs, rows, shared, chunk, wanted=("scores", "embedding")
+        )
+        assert torch.allclose(embeddings, expected[0], rtol=0, atol=1e-5)
+        assert torch.allclose(scores, expected[1], rtol=0, atol=1e-5)
+        assert scores.shape == (3, 50, 2)
+        assert not scores.requires_grad
 
 
 def test_only_what_is_wanted_is_kept() -> None:
@@ -34,4 +36,9 @@ def test_only_what_is_wanted_is_kept() -> None:
     network = PackedNetwork(
         layout("cross_entropy"), initial_parameters(layout("cross_entropy"), data.keys)
     )
-    assert list(evaluate(network, data.inputs, ROWS[None])) == ["scores"]
+    (scores,) = evaluate(network, data.inputs, ROWS[None])
+    (embeddings,) = evaluate(network, data.inputs, ROWS[None], wanted=("embedding",))
+    assert (scores.shape, embeddings.shape) == (
+        (1, 50, 2),
+        (1, 50, layout("cross_entropy").encoder.width),
+    )

@@ -37,6 +37,27 @@ def test_what_cannot_be_told_becomes_the_mean(odd: float) -> None:
     assert found["video"].tolist() == [[[0.0], [8.0]]]
 
 
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf])
+@pytest.mark.parametrize("which", ["mean", "scale"])
+def test_what_cannot_be_standardised_becomes_the_mean(odd: float, which: str) -> None:
+    fitted = {"mean": torch.tensor([[1.0]]), "scale": torch.tensor([[2.0]])}
+    fitted[which] = torch.tensor([[odd]])
+    frames = torch.tensor([[[1.0], [3.0]], [[3.0], [5.0]]])
+    features = Features({"ecg": frames}, *({"ecg": fitted[name]} for name in ("mean", "scale")))
+    assert not features.complete
+    found = features.gather(torch.tensor([0]), separate(1), torch.tensor([[0, 1]]))
+    assert found["ecg"].shape == (1, 2, 2, 1)
+    assert (found["ecg"] == 0).all()
+
+
+def test_frames_of_which_nothing_is_missing() -> None:
+    frames = torch.tensor([[[1.0], [3.0]], [[3.0], [5.0]]])
+    features = Features({"ecg": frames}, {"ecg": torch.ones(1, 1)}, {"ecg": torch.ones(1, 1)})
+    assert features.complete == {"ecg"}
+    found = features.gather(torch.tensor([0]), separate(1), torch.tensor([[1]]))
+    assert found["ecg"].tolist() == [[[[2.0], [4.0]]]]
+
+
 def test_standardisation_follows_the_member_not_its_place_among_the_living() -> None:
     data = examples("cross_entropy", MEMBERS, Ranks())
     everyone = next(iter(data.training(ALL, epoch=0)))

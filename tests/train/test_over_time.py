@@ -192,7 +192,7 @@ def accuracy_of(encoder: EncoderSpec) -> float:
         lambda _: None,
     )
     rows = torch.arange(600, 800).expand(2, -1)
-    logits = evaluate(PackedNetwork(layout, pack.best), examples.inputs, rows)["scores"]
+    (logits,) = evaluate(PackedNetwork(layout, pack.best), examples.inputs, rows)
     return float((logits.argmax(dim=2) == labels[600:]).float().mean())
 
 

@@ -127,7 +127,7 @@ def test_predictions_are_affect_in_its_own_unit(bench: Bench) -> None:
         recipe = recipe_for(work)
         network = PackedNetwork(recipe.layout, torch.from_numpy(arrays["parameters"])[None])
         inputs = resident_inputs(work, recipe)
-        said = evaluate(network, inputs, torch.from_numpy(rows)[None])["scores"][0, :, 0]
+        said = evaluate(network, inputs, torch.from_numpy(rows)[None])[0][0, :, 0]
         training = affect[bench.windows.rows(cell, "train")]
         expected = said.numpy() * training.std() + training.mean()
         assert arrays["test_prediction"] == pytest.approx(expected, abs=1e-5)
