@@ -61,11 +61,10 @@ class Resident:
         first = padded([rows[member] for member in draws.first.tolist()], fill=0)
         wanted: tuple[Output, ...] = ("scores", "embedding") if embedded else ("scores",)
         whole = evaluate(network, self.inputs, first.to(self.keys.device), draws, wanted=wanted)
-        scores, embeddings = whole if embedded else (*whole, None)
         return [
             Evaluation(
-                scores=scores[member, : len(own)],
-                embeddings=None if embeddings is None else embeddings[member, : len(own)],
+                scores=whole[0][member, : len(own)],
+                embeddings=whole[1][member, : len(own)] if embedded else None,
             )
             for member, own in enumerate(rows)
         ]

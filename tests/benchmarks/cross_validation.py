@@ -98,7 +98,8 @@ def plain_at_once(pipes: list[Connection], cells: list[int]) -> float:
     """A cell in each process, as if all cells were shared among them; seconds of the whole."""
     for pipe, cell in zip(pipes, cells, strict=True):
         pipe.send(cell)
-    return statistics.mean(pipe.recv()["all"] for pipe in pipes) / len(pipes)
+    seconds: list[float] = [pipe.recv()["all"] for pipe in pipes]
+    return statistics.mean(seconds) / len(pipes)
 
 
 def ensemble(world: World, number: int, threads: int) -> Seconds:
