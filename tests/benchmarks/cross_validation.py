@@ -35,7 +35,7 @@ from tests.benchmarks.ensemble import seconds_a_member_step
 from tests.benchmarks.plain import Cell, Model, contrastive, distilled, supervised, train_stage
 from tests.benchmarks.ray_runs import empty_runs
 from tests.benchmarks.table import Table, publish
-from tests.benchmarks.world import FULL, QUICK, WIDTHS, Size, World, kind_of
+from tests.benchmarks.world import FULL, QUICK, Size, World, kind_of
 
 Seconds = Mapping[str, float]
 """By kind of stage; `all` is the wall time of a whole cross-validation."""
@@ -102,25 +102,31 @@ def plain_at_once(pipes: list[Connection], cells: list[int]) -> float:
     return statistics.mean(seconds) / len(pipes)
 
 
-def ensemble(world: World, number: int, threads: int) -> Seconds:
-    """The students of the cross-validation as ensembles of the size of a lane's pack of a cell."""
-    cells = [Cell.of(world, number)]
-    steps = -(-min(len(cell.train) for cell in cells) // world.job.optimisation.batch_size)
-    steps *= world.job.optimisation.supervised.epochs
-    seconds = 0.0
-    for name in WIDTHS:
-        students = [s for s in world.plan.stages if s.role == "student" and s.modalities == (name,)]
-        one = seconds_a_member_step(world, cells, name, min(ENSEMBLE, len(students)), threads)
-        seconds += one * steps * len(students)
-    return {"students": seconds}
+def ensembles(world: World, number: int, threads: int) -> Seconds:
+    """All stages but the random encoders as ensembles of the size of a lane's pack of a cell."""
+    cell = Cell.of(world, number)
+    alike: dict[tuple[str, tuple[str, ...]], list[Stage]] = defaultdict(list)
+    for stage in world.plan.stages:
+        alike[kind_of(stage), stage.modalities].append(stage)
+    total: dict[str, float] = defaultdict(float)
+    for (kind, _), stages in alike.items():
+        if kind != "random encoders":
+            # The last, as students without a teacher come first.
+            one = seconds_a_member_step(
+                world, cell, stages[-1], min(ENSEMBLE, len(stages)), threads
+            )
+            total[kind] += one * len(stages) * world.size.epochs
+    steps = -(-len(cell.train) // world.job.optimisation.batch_size)
+    total = {kind: seconds * steps for kind, seconds in total.items()}
+    return {**total, "all": sum(total.values())}
 
 
 def largest_differences(world: World) -> tuple[float, float]:
     """Between packs of two cells and plain models fed with the same numbers.
 
     Of losses in any epoch; and of the weights of the best epoch, relative, of a model as a whole.
-    One member of each kind and set of modalities is looked at, probes apart. Weights drift: Adam
-    makes much of a gradient that is little more than rounding.
+    One member of each kind and set of modalities is looked at. Weights drift: Adam makes much of a
+    gradient that is little more than rounding.
     """
     first = world.plan.lanes[0]
     cells = sorted({stage.cell for stage in world.plan.stages_of(first)})[:2]
@@ -128,7 +134,7 @@ def largest_differences(world: World) -> tuple[float, float]:
     for pack in packs_of(world.plan, first, members_at_most(world.job)):  # sources come first
         some = tuple(stage for stage in pack if stage.cell in cells)
         records = world.train_pack(some)
-        if kind_of(some[-1]) not in ("random encoders", "probes"):
+        if kind_of(some[-1]) != "random encoders":
             curve = records[-1].facts.curves["training_loss"]
             found.append(_differences(world, some[-1], curve))
     return max(loss for loss, _ in found), max(weights for _, weights in found)
@@ -139,8 +145,9 @@ def _differences(world: World, stage: Stage, curve: tuple[float, ...]) -> tuple[
     recipe = recipe_for(work)
     examples = examples_of(work, recipe)
     width, spec = work.encoder.width, world.job.student.distillation
-    is_contrastive = stage.objective == "contrastive"
-    model = Model(dict(recipe.layout.widths), width, 0 if is_contrastive else 2, 0.0)
+    is_contrastive = stage.role == "teacher" and stage.objective == "contrastive"
+    widths = {} if recipe.layout.is_probe else dict(recipe.layout.widths)
+    model = Model(widths, width, 0 if is_contrastive else 2, 0.0)
     model.load(initial_parameters(recipe.layout, examples.keys)[0])
     adam = torch.optim.Adam(model.parameters(), lr=recipe.training.learning_rate)
     worst, after_each = 0.0, []
@@ -172,8 +179,12 @@ def _differences(world: World, stage: Stage, curve: tuple[float, ...]) -> tuple[
     return worst, ((weights - best).norm() / best.norm()).item()
 
 
-def in_turns(world: World, rounds: int) -> tuple[list[Seconds], dict[int, list[Seconds]]]:
-    """Seconds of what has lanes, and of the rest by their threads, in all rounds but a warm one."""
+Rounds = list[Seconds]
+ByThreads = dict[int, Rounds]
+
+
+def in_turns(world: World, rounds: int) -> tuple[Rounds, ByThreads, ByThreads]:
+    """Seconds in all rounds but a warm one: of what has lanes, plain loops, and ensembles."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for number in range(world.size.lanes):
@@ -182,24 +193,32 @@ def in_turns(world: World, rounds: int) -> tuple[list[Seconds], dict[int, list[S
         pipes.append(ours)
     for pipe in pipes:
         pipe.recv()
-    lanes: list[Seconds] = []
-    others: dict[int, list[Seconds]] = {threads: [] for threads in world.size.threads}
+    lanes: Rounds = []
+    loops: ByThreads = {threads: [] for threads in world.size.threads}
+    stacked: ByThreads = {threads: [] for threads in world.size.threads}
     for turn in range(rounds + 1):
         # As many seeds and one more: of another fold each time.
         number, other = (
             n * (world.size.seeds + 1) % len(world.plan.cells) for n in (turn, turn + 1)
         )
         lanes.append({**packed(pipes), "plain": plain_at_once(pipes, [number, other])})
-        for threads, own in others.items():
-            students = ensemble(world, number, threads)["students"]
-            own.append({**plain(world, number, threads), "ensembles": students})
+        for threads in world.size.threads:
+            loops[threads].append(plain(world, number, threads))
+            stacked[threads].append(ensembles(world, number, threads))
     for pipe in pipes:
         pipe.send("stop")
-    return lanes[1:], {threads: own[1:] for threads, own in others.items()}
+    return lanes[1:], *(
+        {threads: own[1:] for threads, own in one.items()} for one in (loops, stacked)
+    )
 
 
-def _medians(rounds: list[Seconds]) -> Seconds:
+def _medians(rounds: Rounds) -> Seconds:
     return {kind: statistics.median(one[kind] for one in rounds) for kind in rounds[0]}
+
+
+def _better(measured: ByThreads) -> int:
+    """Number of threads with which the whole is faster."""
+    return min(measured, key=lambda threads: _medians(measured[threads])["all"])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -214,25 +233,26 @@ def main(arguments: list[str] | None = None) -> None:
     assert losses < 1e-4, f"losses of packs and plain models differ by {losses}"
     assert weights < 0.01, f"weights of packs and plain models differ by {weights} of their length"
     runs = None if is_quick else statistics.median(empty_runs())
-    lanes, others = in_turns(world, rounds=1 if is_quick else ROUNDS)
-    medians = {number: _medians(rounds) for number, rounds in others.items()}
-    threads = min(medians, key=lambda number: medians[number]["all"])
-    ours, loop = _medians(lanes), medians[threads]
-    loop = {**loop, "ensembles": min(one["ensembles"] for one in medians.values())}
+    lanes, loops, stacked = in_turns(world, rounds=1 if is_quick else ROUNDS)
+    threads = _better(loops)
+    ours, loop, vmapped = map(_medians, (lanes, loops[threads], stacked[_better(stacked)]))
     notes = (
         f"Extrapolated from a cell of {len(world.plan.cells)} a round: all but pricon.",
         f"Fed with the same numbers, losses differ by {losses:.1g} at most, weights by a share of "
         f"{weights:.1g}.",
-        f"A lone plain loop has {threads} of {world.size.threads[-1]} threads, the better number.",
+        f"The lone plain loop and `torch.func` have as many threads of {world.size.threads[-1]} as "
+        f"suits them better: {threads} and {_better(stacked)}.",
         f"Medians of {len(lanes)} rounds; seconds in them: pricon {_range(lanes)}, the plain loop "
-        f"{_range(others[threads])}.",
+        f"{_range(loops[threads])}.",
         "Ray: two runs at once; what an empty one takes, and the plain loop's seconds.",
+        f"`torch.func`: stages shared, up to {ENSEMBLE} of one kind, modalities and cell at once; "
+        "training steps alone.",
     )
-    _publish_whole(world, ours, loop, runs, notes)
-    _publish_kinds(ours, loop)
+    _publish_whole(world, {**ours, "vmapped": vmapped["all"]}, loop, runs, notes)
+    _publish_kinds(ours, loop, vmapped)
 
 
-def _range(rounds: list[Seconds]) -> str:
+def _range(rounds: Rounds) -> str:
     seconds = sorted(one["all"] for one in rounds)
     return f"{seconds[0]:.3g} to {seconds[-1]:.3g}"
 
@@ -246,6 +266,7 @@ def _publish_whole(
         ("plain loop, stages shared as in pricon", loop["all"]),
         ("two such loops at once, a thread each", ours["plain"]),
         ("plain loop, every trial for itself", loop["alone"]),
+        ("`torch.func` ensembles", ours["vmapped"]),
         ("one Ray Train run a trial", None if run is None else (run * trials + loop["alone"]) / 2),
         ("pricon on one H100", None),
     ]
@@ -260,19 +281,18 @@ def _publish_whole(
     )
 
 
-def _publish_kinds(ours: Seconds, loop: Seconds) -> None:
-    pairs = [(kind, ours[kind], loop[kind]) for kind in KINDS]
-    pairs.append(("students by torch.func", ours["students"], loop["ensembles"]))
+def _publish_kinds(ours: Seconds, loop: Seconds, vmapped: Seconds) -> None:
+    rows = []
+    for kind in KINDS:
+        we, they, ensemble = ours[kind], loop[kind], vmapped.get(kind)
+        times = None if ensemble is None else ensemble / we
+        rows.append((kind, we, they, they / we, ensemble, times))
     publish(
         Table(
             name="cross_validation_stages",
             title="The same by kind of stage: seconds on two cores",
-            columns=("", "pricon", "plain loop", "times pricon"),
-            rows=[(kind, we, they, they / we) for kind, we, they in pairs],
-            notes=(
-                "`torch.func`: ensembles of distilled students, without their validation; by the "
-                "better number of threads.",
-            ),
+            columns=("", "pricon", "plain loop", "times pricon", "torch.func", "times pricon"),
+            rows=rows,
         )
     )
 

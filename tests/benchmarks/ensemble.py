@@ -1,4 +1,4 @@
-"""The students of one modality as a `torch.func` ensemble: `stack_module_state` and `vmap`."""
+"""Stages of one kind as a `torch.func` ensemble: `stack_module_state` and `vmap`."""
 
 import time
 from copy import deepcopy
@@ -7,44 +7,54 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from tests.benchmarks.plain import Cell, Model, distilled
-from tests.benchmarks.world import World
+from pricon.model.network import EMBEDDING
+from pricon.plan.plan import Stage
+from tests.benchmarks.plain import Cell, Inputs, Model, contrastive, distilled, supervised
+from tests.benchmarks.world import World, kind_of
 
 STEPS = 10
 """Of each member in a measurement."""
 
 
 def seconds_a_member_step(
-    world: World, cells: list[Cell], modality: str, members: int, threads: int
+    world: World, cell: Cell, stage: Stage, members: int, threads: int
 ) -> float:
-    """Of distilled students that draw batches of their own, gathered from standardised tensors."""
+    """Of members like this stage, all of one cell, each with batches of its own.
+
+    They gather from tensors that were standardised, taught and embedded beforehand.
+    """
     torch.set_num_threads(threads)
-    job = world.job
-    spec, encoder = job.student.distillation, job.student.encoder
-    widths = {modality: cells[0].inputs[modality].shape[1]}
-    models = [Model(widths, encoder.width, 2, encoder.dropout) for _ in range(members)]
+    job, windows = world.job, len(cell.labels)
+    encoder = job.student.encoder if stage.role == "student" else job.teacher.encoder
+    inputs: Inputs = {name: cell.inputs[name].expand(members, -1, -1) for name in stage.modalities}
+    widths = {name: one.shape[-1] for name, one in inputs.items()}
+    if stage.role == "probe":
+        inputs, widths = {EMBEDDING: torch.randn(members, windows, encoder.width)}, {}
+    outputs = 0 if kind_of(stage) == "contrastive teachers" else 2
+    models = [Model(widths, encoder.width, outputs, encoder.dropout) for _ in range(members)]
     parameters, _ = stack_module_state(models)
     base = deepcopy(models[0]).to("meta")
     base.train()
-    inputs = torch.stack([cell.inputs[modality] for cell in cells])
-    labels = torch.stack([cell.labels for cell in cells])
-    log_taught = torch.randn(members, inputs.shape[1], 2).log_softmax(2)
-    cell_of = torch.arange(members) % len(cells)
-    fewest = min(len(cell.train) for cell in cells)
+    log_taught = torch.randn(members, windows, 2).log_softmax(2)
 
-    def loss(own: dict[str, Tensor], x: Tensor, y: Tensor, taught: Tensor) -> Tensor:
-        scores = functional_call(base, own, ({modality: x},))
-        return distilled(scores, y, taught, spec.weight, spec.temperature)
+    def loss(own: dict[str, Tensor], x: Inputs, y: Tensor, taught: Tensor) -> Tensor:
+        scores = functional_call(base, own, (x,))
+        if outputs == 0:
+            return contrastive(scores, y, job.teacher.contrastive.temperature)
+        if stage.role == "student" and stage.source is not None:
+            spec = job.student.distillation
+            return distilled(scores, y, taught, spec.weight, spec.temperature)
+        return supervised(scores, y)
 
     step = vmap(grad_and_value(loss), randomness="different")
     adam = torch.optim.Adam(list(parameters.values()), lr=5e-4, fused=True)
+    everybody = torch.arange(members)[:, None]
     started = time.perf_counter()
-    order = torch.stack([cells[i].train[torch.randperm(fewest)] for i in cell_of.tolist()])
+    order = torch.stack([cell.train[torch.randperm(len(cell.train))] for _ in range(members)])
     batches = torch.split(order, job.optimisation.batch_size, dim=1)[:STEPS]
     for rows in batches:
-        column = cell_of[:, None]
-        taught = log_taught[torch.arange(members)[:, None], rows]
-        gradients, _ = step(parameters, inputs[column, rows], labels[column, rows], taught)
+        x = {name: one[everybody, rows] for name, one in inputs.items()}
+        gradients, _ = step(parameters, x, cell.labels[rows], log_taught[everybody, rows])
         for name, one in parameters.items():
             one.grad = gradients[name]
         adam.step()

@@ -79,8 +79,8 @@ def contrastive(embedding: Tensor, labels: Tensor, tau: float) -> Tensor:
     positive = (labels[:, None] == labels).fill_diagonal_(False)
     log_share = similarity.log_softmax(1).masked_fill(~positive, 0.0)
     count = positive.sum(1)
-    losses = -log_share.sum(1)[count > 0] / count[count > 0]
-    return losses.mean() if len(losses) else embedding.sum() * 0.0
+    losses = -log_share.sum(1) / count.clamp(min=1)
+    return losses.sum() / (count > 0).sum().clamp(min=1)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from pricon.storage import Storage, open_storage
 from tests.benchmarks.reading_compression import compare
 from tests.benchmarks.reading_corpus import STUDENT, WIDTHS, build
 from tests.benchmarks.reading_peers import PEERS, Arrays, Place, Read
+from tests.benchmarks.reading_profile import profile
 from tests.benchmarks.table import Cell, Table, in_turns, medians, publish
 from tests.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed
 
@@ -100,7 +101,9 @@ def _compare(place: Place, options: argparse.Namespace) -> None:
             }
             seconds = medians(in_turns(works, options.rounds))
             seconds = {name: taken for name, taken in seconds.items() if name not in failed}
-            publish(_table(place, corpus, columns, seconds, failed))
+            table = _table(place, corpus, columns, seconds, failed)
+            publish(table)
+            publish(profile(corpus, [*_ranges(corpus, columns)], columns, table.name))
 
 
 def _ours(place: Place, corpus: Corpus, columns: tuple[str, ...]) -> dict[str, Read]:

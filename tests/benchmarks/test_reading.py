@@ -21,6 +21,8 @@ def test_quick_form_compares_and_writes_json(
         table = json.loads((tmp_path / f"runs/bench/reading-{name}.json").read_text())
         assert {row[0] for row in table["rows"]} == OURS
         assert all(row[3] > 0 for row in table["rows"])
+        steps = json.loads((tmp_path / f"runs/bench/reading-{name}-profile.json").read_text())
+        assert len(steps["rows"]) == 5
     compression = json.loads((tmp_path / "runs/bench/reading-compression.json").read_text())
     shares = {row[0]: row[1] for row in compression["rows"]}
     assert shares["80 % zeros, zstd"] < shares["wandering, zstd"] < shares["wandering, none"]

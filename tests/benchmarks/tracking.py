@@ -1,4 +1,4 @@
-"""What MLflow adds to a run that trains as people do: the main job, two of its games.
+"""What MLflow adds to 600 trials that train as people do: the main job, two games, twelve seeds.
 
 Whole submissions, from the command to the last record, in turns with and without tracking.
 """
@@ -19,16 +19,20 @@ from tests.safeguards.sources import ROOT
 from tests.tiny import build
 
 GAMES = ("tiny", "solid")
+SEEDS = 12
+"""Of five arms and five folds: 300 trials a game."""
+
 LANES = {"a lane on each of two cores": 2, "one lane, a core left": 1}
 
 
-def job_of(folder: Path, games: Sequence[str], participants: int) -> JobSpec:
-    """The main job on fewer games, and so many people; its corpus built."""
+def job_of(folder: Path, games: Sequence[str], seeds: int, participants: int) -> JobSpec:
+    """The main job on fewer games, and so many seeds and people; its corpus built."""
     document = load_job(ROOT / "jobs" / "again_cv.yaml").model_dump(mode="json")
     corpus = document["corpus"]
     corpus |= {"uri": str(folder / "corpus"), "stimuli": list(games)}
     corpus["generate"] |= {"into": str(folder / "recordings"), "participants": participants}
-    return build(JobSpec.model_validate(document | {"output": str(folder / "runs")}))
+    changes = {"seeds": [*range(seeds)], "output": str(folder / "runs")}
+    return build(JobSpec.model_validate(document | changes))
 
 
 def cost(job: JobSpec, folder: Path, rounds: int) -> Table:
@@ -52,7 +56,7 @@ def cost(job: JobSpec, folder: Path, rounds: int) -> Table:
     }
     return Table(
         name="tracking",
-        title="the main job on two games, everything trained",
+        title=f"the main job on {len(job.corpus.stimuli)} games with {len(job.seeds)} seeds",
         columns=("", "wall s", "CPU s of driver and MLflow"),
         rows=[(f"{name}, {how}", *seconds) for (name, how), seconds in median.items()],
         notes=(
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_quick = parser.parse_args(arguments).quick
     with TemporaryDirectory(prefix="pricon-bench-") as name:
         folder = Path(name)
-        job = job_of(folder, GAMES[: 1 if is_quick else 2], 20 if is_quick else 80)
+        job = job_of(folder, GAMES[:1], 1, 20) if is_quick else job_of(folder, GAMES, SEEDS, 80)
         publish(cost(job, folder, 1 if is_quick else 3))
 
 
