@@ -32,13 +32,16 @@ def open_corpus(storage: Storage, cache: PartCache | None = None) -> "Corpus":
         CorpusError: no corpus is there, or its manifest is damaged or of another schema version.
         StorageError: the store failed.
     """
-    if not storage.exists(MANIFEST_PATH):
+    try:
+        data = storage.read(MANIFEST_PATH)
+    except CorpusError as err:
+        if storage.exists(MANIFEST_PATH):
+            raise
         raise CorpusError(
             f"there is no corpus at {storage.uri}\n  expected `{MANIFEST_PATH}` in it",
             "build it with `pricon corpus build JOB`, or mend `corpus.uri`",
-        )
-    where = f"{storage.uri}/{MANIFEST_PATH}"
-    manifest = parse_manifest(storage.read(MANIFEST_PATH), where)
+        ) from err
+    manifest = parse_manifest(data, f"{storage.uri}/{MANIFEST_PATH}")
     return Corpus(storage=storage, manifest=manifest, cache=cache)
 
 
