@@ -155,18 +155,19 @@ class BackgroundSink:
         """Delivers the journal, oldest first; False where the server fails again."""
         if not self._journal:
             return True
-        delivered = []
+        delivered, is_well = 0, True
         try:
-            waiting = self._journal.read()
-            for record in waiting:
-                if not self._deliver(record):
+            for record, end in self._journal.read():
+                is_well = self._deliver(record)
+                if not is_well:
                     break
-                delivered.append(record)
-            self._journal.drop(delivered)
+                delivered = end
+            if delivered or is_well:
+                self._journal.drop(delivered)
         except OSError as err:
             self._fail(f"the journal cannot be read or rewritten: {err}")
             return False
-        return len(delivered) == len(waiting)
+        return is_well
 
     def _deliver(self, record: Record) -> bool:
         """Whether the record needs no further attempt."""

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -33,35 +33,44 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def read(self) -> list[Record]:
-        """All whole records, oldest first."""
-        with self._lock:
-            lines = self.path.read_bytes().splitlines() if self.path.exists() else []
-        records = [_parse(line) for line in lines]
-        if None in records:
-            _log.warning("%s holds half a record, which is skipped", self.path)
-        return [record for record in records if record is not None]
+    def read(self) -> Iterator[tuple[Record, int]]:
+        """Whole records, oldest first, and how many bytes of the file end with each.
 
-    def drop(self, delivered: Sequence[Record]) -> None:
-        """Takes out records that were delivered, and halves; a file without any is removed."""
-        gone = {to_line(record) for record in delivered}
+        One record at a time is in memory; what is appended meanwhile is not seen.
+        """
         with self._lock:
-            lines = self.path.read_bytes().splitlines()
-            kept = [line for line in lines if line not in gone and _parse(line) is not None]
-            if not kept:
-                self.path.unlink()
-                return
-            fresh = self.path.with_suffix(".part")
-            fresh.write_bytes(b"".join(line + b"\n" for line in kept))
+            num_bytes = self.path.stat().st_size if self.path.exists() else 0
+        if num_bytes == 0:
+            return
+        with self.path.open("rb") as file:
+            while file.tell() < num_bytes:
+                record = _parse(file.readline())
+                if record is None:
+                    _log.warning("%s holds half a record, which is skipped", self.path)
+                else:
+                    yield record, file.tell()
+
+    def drop(self, num_bytes: int) -> None:
+        """Takes out what so many bytes hold, and halves; a file without any record is removed."""
+        fresh = self.path.with_suffix(".part")
+        with self._lock, self.path.open("rb") as file:
+            file.seek(num_bytes)
+            with fresh.open("wb") as kept:
+                kept.writelines(line for line in file if _parse(line) is not None)
             fresh.replace(self.path)
+            if self.path.stat().st_size == 0:
+                self.path.unlink()
 
     def __bool__(self) -> bool:
         """Whether it holds anything."""
         return self.path.exists()
 
     def _is_torn(self) -> bool:
-        data = self.path.read_bytes()[-1:] if self.path.exists() else b""
-        return data not in (b"", b"\n")
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
 
 
 def _parse(line: bytes) -> Record | None:

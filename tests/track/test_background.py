@@ -53,6 +53,11 @@ def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> Backgro
     return BackgroundSink(server, journal, check=lambda job_name: None, retry_after_s=retry_after_s)
 
 
+def waiting(folder: Path) -> list[str]:
+    """Runs of the records in the journal."""
+    return [record.run_id for record, _ in Journal(folder / "tracking.jsonl").read()]
+
+
 def record(name: str) -> RunRecord:
     return make_run_record(run_id=name)
 
@@ -128,7 +133,7 @@ def test_an_error_nobody_thought_of_does_not_end_the_thread(
     sink.put(record("a"))
     sink.close()
     assert "ZeroDivisionError: surprise" in caplog.text
-    assert [r.run_id for r in Journal(tmp_path / "tracking.jsonl").read()] == ["a"]
+    assert waiting(tmp_path) == ["a"]
 
 
 def test_a_slow_server_fills_the_journal_and_not_the_memory(tmp_path: Path) -> None:
@@ -138,7 +143,7 @@ def test_a_slow_server_fills_the_journal_and_not_the_memory(tmp_path: Path) -> N
     names = [f"r{i}" for i in range(QUEUE_RECORDS + 20)]
     for name in names:
         sink.put(record(name))  # never waits, though nothing is taken
-    assert len(Journal(tmp_path / "tracking.jsonl").read()) >= 19
+    assert len(waiting(tmp_path)) >= 19
     assert sink.num_waiting == QUEUE_RECORDS
     server.answers.set()
     sink.close()
@@ -165,7 +170,7 @@ def test_an_interruption_keeps_what_is_left(
     finally:
         signal.signal(signal.SIGINT, before)
     assert server.held == []
-    assert [one.run_id for one in Journal(tmp_path / "tracking.jsonl").read()] == ["a", "b", "c"]
+    assert waiting(tmp_path) == ["a", "b", "c"]
     assert "the next start of this run delivers them" in caplog.text
     assert "tracking failed" not in caplog.text
     server.error = None
@@ -186,7 +191,7 @@ def test_a_text_that_no_json_can_hold_costs_its_record_alone(
         sink.put(record("b"))
         sink.close()
     assert "1 records of the run are lost" in caplog.text
-    assert [one.run_id for one in Journal(tmp_path / "tracking.jsonl").read()] == ["b"]
+    assert waiting(tmp_path) == ["b"]
 
 
 def test_closing_without_a_record_starts_nothing(tmp_path: Path) -> None:
