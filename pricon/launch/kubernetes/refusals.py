@@ -34,11 +34,22 @@ class BrokenStreamError(LaunchError):
     """A log or a watch ended in the middle; opening it again may help."""
 
 
-class UnknownKindError(LaunchError):
-    """The API server has no such kind: nobody installed it, or the server has only just started."""
+class RefusedError(LaunchError):
+    """The API server refuses, which one that has only just started does with everybody.
+
+    It answers before it has read who may do what, who has which token, and which kinds there are.
+    """
 
 
-class ForbiddenError(LaunchError):
+class UnknownKindError(RefusedError):
+    """The API server has no such kind."""
+
+
+class UnknownUserError(RefusedError):
+    """The API server does not accept the credentials."""
+
+
+class ForbiddenError(RefusedError):
     """The user's roles do not allow this."""
 
 
@@ -161,6 +172,11 @@ def is_transient(request: Request, answer: Answer) -> bool:
     return is_race or answer.status in _TRANSIENT
 
 
+def is_doubtful(answer: Answer) -> bool:
+    """Whether a server that has only just started may refuse what it allows a second later."""
+    return answer.status in {401, 403} or (answer.status == 404 and not answer.is_status)
+
+
 def refusal(request: Request, answer: Answer) -> LaunchError:
     """The error for an answer that is none of the awaited ones."""
     match answer.status:
@@ -226,7 +242,7 @@ def _unreadable(request: Request, why: str) -> UnreadableLogError:
 def _unknown_user(request: Request) -> LaunchError:
     context = request.access.context
     where = f"of context `{context}`" if context else "of this pod"
-    return LaunchError(
+    return UnknownUserError(
         f"the API server {request.access.host} does not accept the credentials {where}: "
         "a token has expired, or is of another cluster",
         "log in again as the cluster's owner describes, then repeat the command; a run that was "

@@ -16,6 +16,16 @@ SILENT_NODE = json.dumps(
 """How an API server passes on that the node of a pod gives no log: without a reason."""
 
 
+NOT_YET_ALLOWED = json.dumps(
+    {
+        "kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden",
+        "message": 'pods is forbidden: User "ada" cannot list resource "pods" in API group "" in '
+        'the namespace "research"', "details": {"kind": "pods"},
+    }
+)  # fmt: skip
+"""How an API server answers everybody that has started and not read the roles yet."""
+
+
 @dataclass(slots=True)
 class Fault:
     """Something that goes wrong with the next requests of a kind.

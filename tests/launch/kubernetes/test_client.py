@@ -18,11 +18,12 @@ from pricon.launch.kubernetes.client import (
 from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     BrokenStreamError,
+    RefusedError,
     UnansweredError,
     UnreadableLogError,
 )
 from tests.launch.kubernetes.access import HASTY, connect
-from tests.launch.kubernetes.apifaults import SILENT_NODE, ApiServer
+from tests.launch.kubernetes.apifaults import NOT_YET_ALLOWED, SILENT_NODE, ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, config_map, pod, ray_job
 
 NAMED = {"fieldSelector": f"metadata.name={HANDLE}"}
@@ -104,6 +105,21 @@ def test_a_lost_answer_creates_nothing_twice(kube: Cluster, api: ApiServer) -> N
     assert kube.create(CONFIG_MAPS, config_map()) is None
     assert api.times("create", "configmaps") == 2
     assert len(api.store.find("configmaps")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(401, None), (403, NOT_YET_ALLOWED), (404, "404 page not found")]
+)
+def test_a_server_that_only_just_answers_again_is_not_taken_at_its_word(
+    status: int, body: str | None, kube: Cluster, api: ApiServer
+) -> None:
+    api.fail("list", reset=True)
+    api.fail("list", status=status, body=body, times=2)
+    assert kube.find(RAY_JOBS) == []
+    api.fail("list", status=status, body=body, times=9)
+    with pytest.raises(RefusedError):
+        kube.find(RAY_JOBS)
+    assert api.times("list", "rayjobs") == 5, "whom it refuses all the time is told at once"
 
 
 def test_a_body_that_stops_in_its_middle_is_asked_for_again(kube: Cluster, api: ApiServer) -> None:
