@@ -167,8 +167,10 @@ def is_absent(answer: Answer) -> bool:
 
 def is_transient(request: Request, answer: Answer) -> bool:
     """Whether the same request may be answered otherwise soon."""
-    # Two creations at once may meet in the bookkeeping of a quota.
-    is_race = request.verb == "create" and answer.reason == "Conflict"
+    # Two creations at once may meet in the bookkeeping of a quota, which takes a moment to begin.
+    is_race = request.verb == "create" and (
+        answer.reason == "Conflict" or "status unknown for quota" in answer.message
+    )
     return is_race or answer.status in _TRANSIENT
 
 

@@ -1,5 +1,6 @@
 """Requests to a real HTTP server: what is tried again, what is not, and what a user reads."""
 
+import json
 import re
 import socket
 import time
@@ -78,6 +79,14 @@ def test_two_creations_that_meet_in_a_quota(kube: Cluster, api: ApiServer) -> No
     api.fail("create", "configmaps", status=409, body=body, times=99)
     with pytest.raises(LaunchError, match=r"status 409.*resourcequotas was modified"):
         kube.create(CONFIG_MAPS, config_map())
+
+
+def test_a_quota_that_nobody_has_counted_yet(kube: Cluster, api: ApiServer) -> None:
+    """As every quota is in the second after `helm install`."""
+    message = 'configmaps "x" is forbidden: status unknown for quota: pricon, resources: cpu'
+    body = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message})
+    api.fail("create", "configmaps", status=403, body=body, times=2)
+    assert kube.create(CONFIG_MAPS, config_map()) is not None
 
 
 def test_trouble_that_lasts_is_said(kube: Cluster, api: ApiServer) -> None:
