@@ -104,7 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(201, done)
             case "delete":
                 uid = (body.get("preconditions") or {}).get("uid")
-                self._send(200, store.delete(self.plural, self.name, uid))
+                is_foreground = body.get("propagationPolicy") == "Foreground"
+                self._send(200, store.delete(self.plural, self.name, uid, foreground=is_foreground))
             case "get":
                 if self.space != NAMESPACE:
                     message = f'{self.plural} "{self.name}" not found'
@@ -144,7 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         store, seen = self.api.store, int(self.query["resourceVersion"])
         deadline = time.monotonic() + self.api.watch_s
         if seen < store.compacted:
-            gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
+            message = f"too old resource version: {seen} ({store.compacted})"
+            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": message}
             yield _line({"type": "ERROR", "object": gone})
             return
         while time.monotonic() < deadline and not self._is_over():

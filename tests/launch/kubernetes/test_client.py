@@ -30,7 +30,7 @@ from tests.launch.kubernetes.operator import HANDLE, Operator, config_map, pod, 
 NAMED = {"fieldSelector": f"metadata.name={HANDLE}"}
 
 
-def test_objects_are_plain_dicts(kube: Cluster) -> None:
+def test_objects_are_plain_dicts(kube: Cluster, api: ApiServer) -> None:
     made = kube.create(CONFIG_MAPS, config_map())
     assert made is not None
     assert kube.get(CONFIG_MAPS, HANDLE) == made
@@ -38,8 +38,11 @@ def test_objects_are_plain_dicts(kube: Cluster) -> None:
     assert kube.create(CONFIG_MAPS, config_map()) is None, "one of this name is there"
     kube.delete(CONFIG_MAPS, HANDLE, "the uid of one before it")
     assert kube.get(CONFIG_MAPS, HANDLE) == made, "another object than was meant"
-    kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
-    assert kube.get(CONFIG_MAPS, HANDLE) is None
+    for _ in range(2):  # an API server deletes it after all that it owns, and it owns nothing
+        kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
+        there = kube.get(CONFIG_MAPS, HANDLE)
+        assert there is None or "deletionTimestamp" in there["metadata"]
+    api.settle("configmaps", 0)
     kube.delete(CONFIG_MAPS, HANDLE, made["metadata"]["uid"])
 
 
@@ -175,7 +178,7 @@ def test_keys_that_the_server_does_not_know_are_errors(kube: Cluster) -> None:
     assert "KubeRay older than 1.7" in str(caught.value.hint)
     wrong = ray_job()
     wrong["spec"]["backoffLimit"] = "two"
-    with pytest.raises(LaunchError, match=r"spec\.backoffLimit: 'two' is not of type 'integer'"):
+    with pytest.raises(LaunchError, match=r"spec\.backoffLimit: Invalid value: "):
         kube.create(RAY_JOBS, wrong)
 
 
