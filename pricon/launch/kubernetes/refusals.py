@@ -212,8 +212,9 @@ def unanswered(request: Request, error: Exception) -> LaunchError:
     """The error for no answer at all."""
     if request.part == "log" and isinstance(error, ReadTimeoutError):
         return _unreadable(request, "no answer in time")
+    said = str(error).rpartition("): ")[2]  # without the connection, whose address stands before
     return UnansweredError(
-        f"the API server {request.access.host} does not answer: {error}",
+        f"the API server {request.access.host} does not answer: {said}",
         f"is a VPN needed? `{_kubectl(request)} version` asks the same server; "
         "a run that was submitted goes on",
     )

@@ -148,6 +148,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(UnansweredError, match=r"does not answer: .*refused") as caught:
         connect(tmp_path, url).get(RAY_JOBS, HANDLE)
     assert url in caught.value.message
+    assert "HTTPConnection" not in caught.value.message
     assert "is a VPN needed?" in str(caught.value.hint)
     assert "kubectl --context lab" in str(caught.value.hint)
 
