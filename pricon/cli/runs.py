@@ -69,11 +69,12 @@ def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJs
 
     Exit codes: 0, 2 an argument is wrong, 3 the cluster does not answer or refuses.
     """
-    found = [brief_status(run) for run in list_runs(open_cluster(context, namespace))]
+    cluster = open_cluster(context, namespace)
+    found = [brief_status(run) for run in list_runs(cluster)]
     if as_json:
         typer.echo(json.dumps([status.to_dict() for status in found], indent=2))
     elif not found:
-        typer.echo("no runs", err=True)
+        typer.echo(f"no runs in namespace `{cluster.namespace}`", err=True)
     else:
         rows = [(one.run, one.job, one.state, ago(one.created)) for one in found]
         typer.echo(columns([("run", "job", "state", "submitted"), *rows]))

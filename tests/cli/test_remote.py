@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,11 +115,14 @@ def test_a_run_is_followed_to_its_end(
     operator = Operator(api.store, ray_job["metadata"]["name"])
 
     def work() -> None:
+        deadline = time.monotonic() + 60.0
+        while not api.times("watch", "rayjobs") and time.monotonic() < deadline:
+            time.sleep(0.02)  # until it is followed
         operator.say(plan(), progress("lane 0: epoch 1"), report(), end())
         operator.finish()
 
     operator.start()
-    threading.Timer(1.0, work).start()  # by then it is followed
+    threading.Thread(target=work).start()
     capsys.readouterr()
     assert submit(job) == 0
     shown = capsys.readouterr()

@@ -69,7 +69,7 @@ def test_the_list(api: ApiServer, operator: Operator, capsys: pytest.CaptureFixt
 def test_an_empty_list(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
     api.store.delete("rayjobs", HANDLE)
     assert pricon("list") == 0
-    assert capsys.readouterr().err == "no runs\n"
+    assert capsys.readouterr().err == "no runs in namespace `research`\n"
 
 
 def test_the_status_is_a_matrix(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,7 +107,7 @@ def api_server(account: Path) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("change", "exit_code", "expected"),
     [
-        (None, 0, "39 permissions are as they should be"),
+        (None, 0, "41 permissions are as they should be"),
         (
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
             1,

@@ -15,13 +15,14 @@ ALLOWED = {
     CONFIG_MAPS: ("create", "get", "delete"),
     PODS: ("get", "list", "watch"),
     ("", "pods/log"): ("get",),
-    ("", "events"): ("list", "watch"),
+    ("", "events"): ("list",),
 }
 REFUSED = {
     RAY_JOBS: ("patch", "update"),
     CONFIG_MAPS: ("list", "patch", "update"),
     ("", "secrets"): ("get", "list", "watch", "create"),
     PODS: ("create", "delete", "patch"),
+    ("", "events"): ("create", "patch", "delete"),
     ("", "pods/exec"): ("create",),
     ("", "pods/portforward"): ("create",),
     ("", "serviceaccounts/token"): ("create",),

@@ -27,6 +27,7 @@ from pricon.launch.kubernetes.refusals import (
     Request,
     UnreadableLogError,
     is_absent,
+    is_doubtful,
     is_transient,
     refusal,
     unanswered,
@@ -203,7 +204,7 @@ class Cluster:
 
     def _send(self, request: Request) -> Answer:
         """The answer of the first try that got a lasting one."""
-        last = self.patience.attempts - 1
+        last, was_away = self.patience.attempts - 1, False
         is_told, since = last < 2, time.monotonic()  # whoever is hasty tells it by himself
         for attempt in range(self.patience.attempts):
             asked_s = 0.0
@@ -215,12 +216,14 @@ class Cluster:
                 if attempt == last or isinstance(error, UnreadableLogError):
                     raise error from err
             else:
-                if not is_transient(request, answer):
+                is_new = was_away and attempt < last and is_doubtful(answer)
+                if not is_new and not is_transient(request, answer):
                     return answer
                 error = refusal(request, answer)
                 if attempt == last or (attempt and isinstance(error, UnreadableLogError)):
                     raise error
                 asked_s = min(answer.retry_after_s, _RETRY_AFTER_AT_MOST_S)
+            was_away = True
             if not is_told and (attempt or time.monotonic() - since > self.patience.silent_s):
                 _LOG.warning("%s does not answer as it should; trying again", request.access.host)
                 is_told = True

@@ -16,7 +16,7 @@ from pricon.launch.kubernetes.ending import Outcome, is_final, outcome_of, state
 from pricon.launch.kubernetes.listening import Listeners, LogLine, LogRead, Note, PodsSeen, RunSeen
 from pricon.launch.kubernetes.pending import why_pending
 from pricon.launch.kubernetes.pods import Reason, name_of, phase_of, role_of, since
-from pricon.launch.kubernetes.refusals import ForbiddenError, UnansweredError
+from pricon.launch.kubernetes.refusals import ForbiddenError, RefusedError, UnansweredError
 from pricon.launch.kubernetes.runs import ENDED, State, get_run
 
 
@@ -164,7 +164,7 @@ class _Follower:
     def _events(self) -> list[Object]:
         try:
             return events_of(self.listeners.cluster, self.ray_job)
-        except UnansweredError:
+        except (UnansweredError, RefusedError):  # whoever listens is told the same
             return []
 
     def _attempt_lost(self) -> Iterator[Heard]:

@@ -14,7 +14,7 @@ from pricon.launch.kubernetes.client import PODS, RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.kubernetes.pods import name_of, since
 from pricon.launch.kubernetes.rayjob import RUN_LABEL
-from pricon.launch.kubernetes.refusals import UnansweredError, UnreadableLogError
+from pricon.launch.kubernetes.refusals import RefusedError, UnansweredError, UnreadableLogError
 from pricon.launch.kubernetes.watching import LOST_AFTER_S, Connection, snapshots
 
 _LOG = "log"
@@ -135,8 +135,7 @@ class Listeners:
         is_told = False
         while True:
             try:
-                for text in log.follow(self.stop):
-                    connection.works(_LOG)
+                for text in log.follow(self.stop, partial(connection.works, _LOG)):
                     is_told = False
                     self.heard.put(LogLine(text=text))
             except UnreadableLogError as err:
@@ -149,6 +148,10 @@ class Listeners:
                 self.stop.wait(self.cluster.patience.most_s)
             except UnansweredError as err:
                 self.stop.wait(connection.failed(_LOG, err))
+            except RefusedError as err:
+                # What broke the log has broken the watches as well, which tell it to `connection`.
+                self.stop.wait(self.cluster.patience.first_s)
+                self.stop.wait(connection.refused(_LOG, err))
             else:
                 connection.works(_LOG)
                 return

@@ -35,6 +35,12 @@ _CREDENTIALS = re.compile(
 )
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
           "RegistryUnavailable"}  # fmt: skip
+_AWAY = re.compile(
+    r"\d+ node\(s\) (were unschedulable"
+    r"|had (untolerated )?taint(\(s\))? \{node\.[^}]*\}(, that the pod didn't tolerate)?)"
+)
+"""Nodes that are broken, emptied or new: Kubernetes' own taints are no matter of tolerations."""
+_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found')
 _MISSING = re.compile(r'(configmap|secret|persistentvolumeclaim) "([^"]+)" not found')
 
 
@@ -118,6 +124,11 @@ def _refused(message: str) -> Reason:
             sentence=f"the priority class does not exist: {message}",
             hint="`kubectl get priorityclass` lists them; the profile or `resources` names one",
         )
+    if account := _ACCOUNT.search(message):
+        return Reason(
+            sentence=f"the service account `{account[1]}` of the run's pods does not exist",
+            hint="`serviceAccount` of the profile names it; the chart makes the one that it names",
+        )
     return Reason(
         sentence=f"a part of the run is not admitted: {message}",
         hint="ask the cluster's owner; the sentence above names the rule",
@@ -182,7 +193,7 @@ def _unscheduled(
     lacks = message.split(" preemption:")[0].split(" no new claims")[0].strip().rstrip(".,")
     return 0, Reason(
         sentence=f"no node{where} fits {what} ({_wanted(pod)}): {lacks or 'not looked at yet'}",
-        hint=_hint_for(lacks, pool),
+        hint=_hint_for(lacks, pod),
     )
 
 
@@ -199,9 +210,12 @@ def _wanted(pod: Object) -> str:
     return ", ".join(parts) or "no requests"
 
 
-def _hint_for(lacks: str, pool: str | None) -> str:
-    name = f"pools.{pool}" if pool else "head"
-    match ("Insufficient" in lacks, "node affinity" in lacks, "taint" in lacks):
+def _hint_for(lacks: str, pod: Object) -> str:
+    if role_of(pod) == "submitter":
+        return "it takes any node that has room and no taints; one must be free of them"
+    name = "head" if role_of(pod) == "head" else f"pools.{pool_of(pod)}"
+    others = _AWAY.sub("", lacks)
+    match ("Insufficient" in others, "node affinity" in others, "taint" in others):
         case (False, True, True):  # the nodes of others, such as those of the control plane
             return (
                 f"is there a node with the labels of `{name}.nodeSelector` of the profile, and do "
@@ -211,10 +225,15 @@ def _hint_for(lacks: str, pool: str | None) -> str:
             return f"is there a node with the labels of `{name}.nodeSelector` of the profile?"
         case (False, False, True):
             return f"nodes have a taint that `{name}.tolerations` of the profile does not name"
-    return (
-        "it waits until others have ended, where a node is large enough at all; `resources` of "
-        "the job may ask for less, or name another pool"
-    )
+        case (False, False, False) if others != lacks:
+            return (
+                "nodes that would do are not ready, or take no more pods; the cluster's owner sees "
+                "in `kubectl get nodes` which"
+            )
+    less = "`resources` of the job may ask for less, or name another pool"
+    if name == "head":
+        less = "`head` of the profile says how large it must be"
+    return f"it waits until others have ended, where a node is large enough at all; {less}"
 
 
 def _image(image: str, message: str, events: Sequence[Object]) -> Reason:

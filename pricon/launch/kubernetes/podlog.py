@@ -5,7 +5,7 @@ was read since then is left out once.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
@@ -67,26 +67,28 @@ class PodLog:
         self._container = container
         self._cursor = Cursor()
 
-    def follow(self, stop: Event) -> Iterator[str]:
+    def follow(self, stop: Event, answers: Callable[[], None] = lambda: None) -> Iterator[str]:
         """Lines until the container has ended, or the pod is gone.
 
         Whatever this raises, it may be called again, and goes on where it was.
 
         Args:
             stop: ends it early.
+            answers: called whenever the API server does, were the log quiet for hours.
 
         Raises:
             LaunchError: the API server refuses, or does not answer for long.
         """
         while not stop.is_set():
-            yield from self._read(follow=True)
             pod = self._cluster.get(PODS, self._name)
+            answers()
             if pod is None or pod["metadata"]["uid"] != self.uid:
                 return
             if has_ended(pod, self._container):
-                # The stream may have broken before the last lines.
+                # A stream may have broken before the last lines.
                 yield from self.read()
                 return
+            yield from self._read(follow=True)
             stop.wait(self._cluster.patience.first_s)
 
     def read(self) -> Iterator[str]:

@@ -34,11 +34,22 @@ class BrokenStreamError(LaunchError):
     """A log or a watch ended in the middle; opening it again may help."""
 
 
-class UnknownKindError(LaunchError):
-    """The API server has no such kind: nobody installed it, or the server has only just started."""
+class RefusedError(LaunchError):
+    """The API server refuses, which one that has only just started does with everybody.
+
+    It answers before it has read who may do what, who has which token, and which kinds there are.
+    """
 
 
-class ForbiddenError(LaunchError):
+class UnknownKindError(RefusedError):
+    """The API server has no such kind."""
+
+
+class UnknownUserError(RefusedError):
+    """The API server does not accept the credentials."""
+
+
+class ForbiddenError(RefusedError):
     """The user's roles do not allow this."""
 
 
@@ -156,9 +167,16 @@ def is_absent(answer: Answer) -> bool:
 
 def is_transient(request: Request, answer: Answer) -> bool:
     """Whether the same request may be answered otherwise soon."""
-    # Two creations at once may meet in the bookkeeping of a quota.
-    is_race = request.verb == "create" and answer.reason == "Conflict"
+    # Two creations at once may meet in the bookkeeping of a quota, which takes a moment to begin.
+    is_race = request.verb == "create" and (
+        answer.reason == "Conflict" or "status unknown for quota" in answer.message
+    )
     return is_race or answer.status in _TRANSIENT
+
+
+def is_doubtful(answer: Answer) -> bool:
+    """Whether a server that has only just started may refuse what it allows a second later."""
+    return answer.status in {401, 403} or (answer.status == 404 and not answer.is_status)
 
 
 def refusal(request: Request, answer: Answer) -> LaunchError:
@@ -194,8 +212,9 @@ def unanswered(request: Request, error: Exception) -> LaunchError:
     """The error for no answer at all."""
     if request.part == "log" and isinstance(error, ReadTimeoutError):
         return _unreadable(request, "no answer in time")
+    said = str(error).rpartition("): ")[2]  # without the connection, whose address stands before
     return UnansweredError(
-        f"the API server {request.access.host} does not answer: {error}",
+        f"the API server {request.access.host} does not answer: {said}",
         f"is a VPN needed? `{_kubectl(request)} version` asks the same server; "
         "a run that was submitted goes on",
     )
@@ -226,7 +245,7 @@ def _unreadable(request: Request, why: str) -> UnreadableLogError:
 def _unknown_user(request: Request) -> LaunchError:
     context = request.access.context
     where = f"of context `{context}`" if context else "of this pod"
-    return LaunchError(
+    return UnknownUserError(
         f"the API server {request.access.host} does not accept the credentials {where}: "
         "a token has expired, or is of another cluster",
         "log in again as the cluster's owner describes, then repeat the command; a run that was "

@@ -5,6 +5,7 @@ whoever makes them and however often.
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pricon.launch.kubernetes.pods import name_of
 from pricon.launch.kubernetes.refusals import Kind
 from pricon.launch.kubernetes.runs import ENDED, State, get_run, read_log, state_of
 
+_LOG = logging.getLogger(__name__)
 SUBMISSION = "pricon.dev/submission"
 """Annotation of a RayJob: one wish to run a job."""
 
@@ -178,15 +180,19 @@ def _remove(cluster: Cluster, ray_job: Object) -> None:
 
 def _await_absence(cluster: Cluster, kind: Kind, deleted: Object) -> None:
     name, uid = name_of(deleted), deleted["metadata"]["uid"]
-    deadline = time.monotonic() + cluster.patience.gone_s
+    since, is_told = time.monotonic(), False
     while True:
         there = cluster.get(kind, name)
         if there is None or there["metadata"]["uid"] != uid:
             return
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - since
+        if waited_s > cluster.patience.gone_s:
             raise LaunchError(
                 f"{kind.word} `{name}` was deleted and does not go away",
                 f"is the KubeRay operator running? `kubectl --namespace {cluster.namespace} "
                 f"describe {kind.plural} {name}` shows what holds it",
             )
+        if not is_told and waited_s > cluster.patience.silent_s:
+            _LOG.warning("waiting for %s `%s` to go away, with all that it owns", kind.word, name)
+            is_told = True
         time.sleep(cluster.patience.first_s)

@@ -4,6 +4,7 @@ A watch may end at any time. It is opened again where it was when its server end
 anew, with all objects, when it broke or its version was too old.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,14 +16,14 @@ from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     BrokenStreamError,
     Kind,
+    RefusedError,
     UnansweredError,
-    UnknownKindError,
 )
 
 LOST_AFTER_S = 15 * 60.0
 """So long may a server not answer before whoever listens is told that it is lost."""
-_FORGOTTEN_S = 60.0
-"""So long may a server that was started again not know yet what others have defined."""
+FORGETFUL_S = 60.0
+"""So long may a server that was started again not know yet who may do what, and which kinds are."""
 
 
 class Connection:
@@ -35,6 +36,7 @@ class Connection:
         say: told in words.
         patience: how long is waited between two tries.
         lost_after_s: so long without an answer to one listener is the end.
+        forgetful_s: so long after a break may the server refuse what it allows.
     """
 
     def __init__(
@@ -42,18 +44,44 @@ class Connection:
         say: Callable[[str], None],
         patience: Patience,
         lost_after_s: float = LOST_AFTER_S,
+        forgetful_s: float = FORGETFUL_S,
     ) -> None:
         self._say = say
         self._lost_after_s = lost_after_s
+        self._forgetful_s = forgetful_s
         self._patience = patience
         self._down: dict[str, _Outage] = {}
+        self._broken_at = -math.inf
+        self._refused: dict[str, tuple[float, float]] = {}  # first and last time, as of late
         self._lock = Lock()
 
     def works(self, listener: str) -> None:
         """The server has answered this listener."""
         with self._lock:
+            self._refused.pop(listener, None)
             if self._down.pop(listener, None) is not None and not self._down:
                 self._say("the API server answers again")
+
+    def broke(self) -> None:
+        """A stream broke: another server may be there by now, or the same one anew."""
+        with self._lock:
+            self._broken_at = time.monotonic()
+
+    def refused(self, listener: str, error: RefusedError) -> float:
+        """The server refuses this listener; seconds to wait before it tries again.
+
+        Raises:
+            RefusedError: the same error, unless something broke a moment ago.
+        """
+        now = time.monotonic()
+        with self._lock:
+            since, last = self._refused.get(listener, (now, now))
+            if now - last > self._forgetful_s:  # it was answered in between
+                since = now
+            self._refused[listener] = (since, now)
+            if max(since - self._broken_at, now - since) > self._forgetful_s:
+                raise error
+        return self._patience.pause_s(0)
 
     def failed(self, listener: str, error: LaunchError) -> float:
         """The server has not answered this listener; seconds to wait before it tries again.
@@ -63,6 +91,7 @@ class Connection:
         """
         now = time.monotonic()
         with self._lock:
+            self._broken_at = now
             if not self._down:
                 self._say(f"{error.message}; the run goes on, trying again")
             outage = self._down.setdefault(listener, _Outage(since=now))
@@ -99,12 +128,10 @@ def snapshots(
     Raises:
         LaunchError: refused, or no answer for long.
     """
-    is_known, forgotten_at = False, None
     while not stop.is_set():
         try:
             found, version = cluster.listing(kind, selection)
             connection.works(kind.plural)
-            is_known, forgotten_at = True, None
             objects = {str(one["metadata"]["name"]): one for one in found}
             yield dict(objects)
             while not stop.is_set():
@@ -118,11 +145,9 @@ def snapshots(
                     yield dict(objects)
                 stop.wait(cluster.patience.first_s)
         except BrokenStreamError:
+            connection.broke()
             stop.wait(cluster.patience.first_s)
-        except UnknownKindError:
-            forgotten_at = forgotten_at or time.monotonic()
-            if not is_known or time.monotonic() - forgotten_at > _FORGOTTEN_S:
-                raise
-            stop.wait(cluster.patience.first_s)
+        except RefusedError as err:
+            stop.wait(connection.refused(kind.plural, err))
         except UnansweredError as err:
             stop.wait(connection.failed(kind.plural, err))

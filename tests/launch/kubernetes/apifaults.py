@@ -1,6 +1,7 @@
 """A stand-in for an API server as tests hold it: what it has, was asked, and what goes wrong."""
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,16 @@ SILENT_NODE = json.dumps(
     }
 )  # fmt: skip
 """How an API server passes on that the node of a pod gives no log: without a reason."""
+
+
+NOT_YET_ALLOWED = json.dumps(
+    {
+        "kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden",
+        "message": 'pods is forbidden: User "ada" cannot list resource "pods" in API group "" in '
+        'the namespace "research"', "details": {"kind": "pods"},
+    }
+)  # fmt: skip
+"""How an API server answers everybody that has started and not read the roles yet."""
 
 
 @dataclass(slots=True)
@@ -69,6 +80,13 @@ class ApiServer:
     def times(self, verb: str, plural: str) -> int:
         """How often something was asked."""
         return self.asked.count((verb, plural))
+
+    def settle(self, plural: str, num: int) -> None:
+        """Wait for the garbage collector."""
+        deadline = time.monotonic() + 5.0
+        while len(self.store.find(plural)) != num and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(self.store.find(plural)) == num
 
     def fault_of(self, verb: str, plural: str) -> Fault | None:
         """The fault for a request, which uses it up."""

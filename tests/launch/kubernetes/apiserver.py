@@ -13,7 +13,7 @@ from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 from tests.launch.kubernetes.apifaults import ApiServer, Fault
-from tests.launch.kubernetes.apistore import KINDS, NAMESPACE, Object, RefusedError
+from tests.launch.kubernetes.apistore import KINDS, NAMESPACE, Object, PodOutput, RefusedError
 
 TOKEN = "a-valid-token"
 _PATH = re.compile(
@@ -104,7 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(201, done)
             case "delete":
                 uid = (body.get("preconditions") or {}).get("uid")
-                self._send(200, store.delete(self.plural, self.name, uid))
+                is_foreground = body.get("propagationPolicy") == "Foreground"
+                self._send(200, store.delete(self.plural, self.name, uid, foreground=is_foreground))
             case "get":
                 if self.space != NAMESPACE:
                     message = f'{self.plural} "{self.name}" not found'
@@ -144,7 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         store, seen = self.api.store, int(self.query["resourceVersion"])
         deadline = time.monotonic() + self.api.watch_s
         if seen < store.compacted:
-            gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
+            message = f"too old resource version: {seen} ({store.compacted})"
+            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": message}
             yield _line({"type": "ERROR", "object": gone})
             return
         while time.monotonic() < deadline and not self._is_over():
@@ -160,12 +162,15 @@ class _Handler(BaseHTTPRequestHandler):
         yield _line({"type": "BOOKMARK", "object": {"metadata": meta}})
 
     def _logged(self) -> Iterator[bytes]:
-        store, sent = self.api.store, 0
-        store.get("pods", self.name)
-        output = store.outputs.get(self.name)
+        self.api.store.get("pods", self.name)
+        output = self.api.store.outputs.get(self.name)
         if output is None:
             message = f'container "{self.query["container"]}" in pod "{self.name}" is waiting'
             raise RefusedError(400, "BadRequest", message)
+        return self._lines_of(output)
+
+    def _lines_of(self, output: PodOutput) -> Iterator[bytes]:
+        store, sent = self.api.store, 0
         since = self.query.get("sinceTime", "1970-01-01T00:00:00Z")
         follow = self.query.get("follow") == "true"
         while True:
@@ -186,22 +191,18 @@ class _Handler(BaseHTTPRequestHandler):
         return store.is_closed or store.restarts != self.restarts
 
     def _stream(self, lines: Iterator[bytes]) -> None:
-        """Lines as chunks, the first of which is made before the answer begins."""
-        first = next(lines, None)
+        """Lines as chunks; the answer begins before there is one, as that of an API server does."""
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        sent = 0
-        while first is not None:
+        for sent, line in enumerate(lines):
             if self.fault is not None and self.fault.cut_after == sent:
-                self._chunk(first[: len(first) // 2])
+                self._chunk(line[: len(line) // 2])
                 if not self.fault.is_polite:
                     self._reset()
                     return
                 break
-            self._chunk(first)
-            sent += 1
-            first = next(lines, None)
+            self._chunk(line)
         self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, data: bytes) -> None:

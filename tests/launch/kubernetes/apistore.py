@@ -1,7 +1,7 @@
 """What a stand-in for an API server stores: objects, their history, logs of pods.
 
 It keeps what Kubernetes documents: resource versions, uids, generations, finalizers, deletion in
-the background of what has no owner left, and strict checks of fields.
+the foreground and in the background, and strict checks of fields, in the words of Kubernetes 1.36.
 """
 
 import copy
@@ -26,6 +26,8 @@ KINDS = {
     "events": ("v1", "Event"),
 }
 GARBAGE_AFTER_S = 0.15
+_FOREGROUND = "foregroundDeletion"
+"""Finalizer of what is deleted after all that it owns, even where it owns nothing."""
 _CONFIG_MAP = {"apiVersion", "kind", "metadata", "data", "binaryData", "immutable"}
 
 
@@ -76,7 +78,7 @@ class Store:
                 _check(plural, body)
             name = body["metadata"]["name"]
             if (plural, name) in self.objects:
-                message = f'{plural} "{name}" already exists'
+                message = f'{_full(plural)} "{name}" already exists'
                 raise RefusedError(409, "AlreadyExists", message, plural)
             body["metadata"] |= {
                 "namespace": NAMESPACE,
@@ -96,27 +98,40 @@ class Store:
             self._put(plural, "MODIFIED", body)
             return body
 
-    def delete(self, plural: str, name: str, uid: str | None = None) -> Object:
+    def delete(
+        self, plural: str, name: str, uid: str | None = None, *, foreground: bool = False
+    ) -> Object:
         """Delete an object, or mark it where a finalizer holds it; then collect the garbage."""
         with self.changed:
             body = self.get(plural, name)
-            if uid is not None and uid != body["metadata"]["uid"]:
-                message = f"the UID in the precondition ({uid}) does not match"
+            there = body["metadata"]["uid"]
+            if uid is not None and uid != there:
+                message = (
+                    f'Operation cannot be fulfilled on {_full(KINDS[plural][1])} "{name}": the UID '
+                    f"in the precondition ({uid}) does not match the UID in record ({there}). The "
+                    "object might have been deleted and then recreated"
+                )
                 raise RefusedError(409, "Conflict", message, plural)
-            if body["metadata"].get("finalizers"):
-                meta = body["metadata"] | {"deletionTimestamp": "2026-11-24T13:00:00Z"}
-                return self.update(plural, name, metadata=meta)
-            del self.objects[plural, name]
-            self._record(plural, "DELETED", body)
-            if plural == "pods" and name in self.outputs:
-                self.outputs.pop(name).has_ended = True
+            held = [*(body["metadata"].get("finalizers") or [])]
+            if foreground and _FOREGROUND not in held:
+                held.append(_FOREGROUND)
+            if held:
+                meta = {"deletionTimestamp": "2026-11-24T13:00:00Z", "finalizers": held}
+                body = self.update(plural, name, metadata=body["metadata"] | meta)
+            else:
+                self._drop(plural, name)
         Timer(GARBAGE_AFTER_S, self._collect).start()
         return body
+
+    def _drop(self, plural: str, name: str) -> None:
+        self._record(plural, "DELETED", self.objects.pop((plural, name)))
+        if plural == "pods" and name in self.outputs:
+            self.outputs.pop(name).has_ended = True
 
     def get(self, plural: str, name: str) -> Object:
         """The object."""
         if (plural, name) not in self.objects:
-            raise RefusedError(404, "NotFound", f'{plural} "{name}" not found', plural)
+            raise RefusedError(404, "NotFound", f'{_full(plural)} "{name}" not found', plural)
         return self.objects[plural, name]
 
     def find(self, plural: str) -> list[Object]:
@@ -147,13 +162,27 @@ class Store:
             self.changed.notify_all()
 
     def _collect(self) -> None:
-        """Delete what names owners of which none is left."""
+        """Delete what names owners of which none is left, and let go what waited for that."""
         with self.changed:
-            alive = {body["metadata"]["uid"] for body in self.objects.values()}
+            going = {
+                body["metadata"]["uid"]
+                for body in self.objects.values()
+                if _FOREGROUND in (body["metadata"].get("finalizers") or [])
+            }
+            alive = {body["metadata"]["uid"] for body in self.objects.values()} - going
             for (plural, name), body in [*self.objects.items()]:
                 owners = body["metadata"].get("ownerReferences") or []
                 if owners and not any(owner["uid"] in alive for owner in owners):
                     self.delete(plural, name)
+            for (plural, name), body in [*self.objects.items()]:
+                if body["metadata"]["uid"] in going:
+                    self._let_go(plural, name, body["metadata"])
+
+    def _let_go(self, plural: str, name: str, meta: Object) -> None:
+        left = [one for one in meta["finalizers"] if one != _FOREGROUND]
+        self.update(plural, name, metadata=meta | {"finalizers": left})
+        if not left:
+            self._drop(plural, name)
 
     def _put(self, plural: str, change: str, body: Object) -> None:
         self.objects[plural, body["metadata"]["name"]] = body
@@ -166,6 +195,11 @@ class Store:
         self.changed.notify_all()
 
 
+def _full(word: str) -> str:
+    """A plural or kind, with its group."""
+    return f"{word}.ray.io" if word in {"rayjobs", "RayJob"} else word
+
+
 def _check(plural: str, body: Object) -> None:
     """Strict decoding, then validation, as Kubernetes words them."""
     unknown: list[str] = []
@@ -174,15 +208,19 @@ def _check(plural: str, body: Object) -> None:
         unknown = [key for key in body if key not in _CONFIG_MAP]
     elif plural == "rayjobs":
         for error in strict_schema("RayJob").iter_errors(body):
-            path = [str(part) for part in error.absolute_path]
+            path = error.json_path.removeprefix("$.").removeprefix("$")
             if error.validator == "additionalProperties":
                 extra = {*error.instance} - {*error.schema["properties"]}
-                unknown += [".".join([*path, key]) for key in sorted(extra)]
+                unknown += [".".join(filter(None, (path, key))) for key in sorted(extra)]
             else:
-                wrong.append(f"{'.'.join(path)}: {error.message}")
+                wrong.append(f"{path}: Invalid value: {error.message}")
+    kind = KINDS[plural][1]
     if unknown:
         fields = ", ".join(f'unknown field "{field}"' for field in unknown)
-        raise RefusedError(400, "BadRequest", f"strict decoding error: {fields}", plural)
+        message = (
+            f'{kind} in version "v1" cannot be handled as a {kind}: strict decoding error: {fields}'
+        )
+        raise RefusedError(400, "BadRequest", message)
     if wrong:
-        message = f'RayJob.ray.io "{body["metadata"]["name"]}" is invalid: {wrong[0]}'
+        message = f'{_full(kind)} "{body["metadata"]["name"]}" is invalid: {wrong[0]}'
         raise RefusedError(422, "Invalid", message, plural)

@@ -25,7 +25,7 @@ from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.runs import get_run
 from pricon.launch.kubernetes.sending import submit_run
 from tests.launch.kubernetes.access import connect
-from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apifaults import NOT_YET_ALLOWED, ApiServer
 from tests.launch.kubernetes.operator import (
     HANDLE,
     Operator,
@@ -153,6 +153,24 @@ def test_the_api_server_is_restarted(kube: Cluster, operator: Operator, api: Api
     notes = [one.text for one in heard if isinstance(one, Note)]
     assert any("the run goes on, trying again" in note for note in notes)
     assert "the API server answers again" in notes
+
+
+def test_the_api_server_is_restarted_and_has_not_read_the_roles_yet(
+    kube: Cluster, operator: Operator, api: ApiServer
+) -> None:
+    def go_away() -> None:
+        operator.say("before")
+        for verb in ("list", "watch", "get", "log"):
+            api.fail(verb, status=503, times=3)
+            api.fail(verb, status=403, body=NOT_YET_ALLOWED, times=6)
+        api.store.restart()
+
+    heard = hear(
+        kube, operator.start, go_away, lambda: operator.say("meanwhile", end()),
+        operator.finish,
+    )  # fmt: skip
+    assert lines(heard) == ["before", "meanwhile", end()]
+    assert outcome(heard).exit_code == 0
 
 
 def test_kuberay_tries_again(kube: Cluster, operator: Operator) -> None:

@@ -183,3 +183,32 @@ def test_a_defect_of_a_thread_is_not_waited_for(listeners: Listeners, api: ApiSe
     (error,) = hear(listeners, TypeError)
     assert isinstance(error, TypeError)
     listeners.stop.set()
+
+
+def test_a_quiet_log_ends_an_outage_as_well(
+    listeners: Listeners, operator: Operator, api: ApiServer
+) -> None:
+    """Else the next one, hours later, would be taken for the same, and for the end."""
+    listeners.lost_after_s = 0.3
+    operator.start()
+    listeners.start()
+    hear(listeners, RunSeen, PodsSeen)
+    for _ in range(2):
+        api.fail("get", "pods", status=503, times=4)
+        api.store.restart()
+        told = [note.text for note in hear_notes(listeners, 2)]
+        assert "trouble of its own (status 503)" in told[0]
+        assert told[1] == "the API server answers again"
+        time.sleep(0.4)
+    listeners.stop.set()
+
+
+def hear_notes(listeners: Listeners, number: int) -> list[Note]:
+    """The next notes, and nothing that is an error."""
+    found: list[Note] = []
+    while len(found) < number:
+        heard = listeners.heard.get(timeout=10)
+        assert not isinstance(heard, Exception), heard
+        if isinstance(heard, Note):
+            found.append(heard)
+    return found

@@ -70,6 +70,16 @@ def test_a_run_whose_pods_all_work_waits_for_nothing() -> None:
             "where a node is large enough at all",
         ),
         ("0/2 nodes are available: 2 Insufficient memory.", "waits until others have ended"),
+        (
+            "0/3 nodes are available: 2 node(s) were unschedulable, 1 node(s) had untolerated "
+            "taint {node.kubernetes.io/not-ready: }.",
+            "are not ready, or take no more pods",
+        ),
+        (
+            "0/2 nodes are available: 1 node(s) had taint {node.kubernetes.io/not-ready: }, that "
+            "the pod didn't tolerate, 1 node(s) had taint {gpu: a}, that the pod didn't tolerate.",
+            "a taint that `pools.gpu-a100.tolerations` of the profile does not name",
+        ),
     ],
 )
 def test_no_node_fits(message: str, hint: str) -> None:
@@ -80,6 +90,20 @@ def test_no_node_fits(message: str, hint: str) -> None:
         f"nvidia.com/gpu 1): {lacks}"
     )
     assert hint in str(reason.hint)
+
+
+@pytest.mark.parametrize(
+    ("role", "lacks", "hint"),
+    [
+        ("head", "2 Insufficient cpu", "`head` of the profile says how large it must be"),
+        ("head", "1 node(s) had taint {a: b}, that the pod didn't tolerate", "`head.tolerations`"),
+        ("submitter", "2 Insufficient cpu", "any node that has room and no taints"),
+    ],
+)
+def test_the_size_of_a_head_is_none_of_the_job(role: str, lacks: str, hint: str) -> None:
+    found = why([unscheduled(f"0/2 nodes are available: {lacks}.", role)])
+    assert hint in str(found.hint)
+    assert "`resources`" not in str(found.hint)
 
 
 def test_what_a_pod_must_have_is_said() -> None:
@@ -208,7 +232,12 @@ def test_suspended_by_hand() -> None:
         (
             'pods "x" is forbidden: error looking up service account research/pricon-run: '
             'serviceaccount "pricon-run" not found',
-            "a part of the run is not admitted: ",
+            "the service account `pricon-run` of the run's pods does not exist",
+            "`serviceAccount` of the profile",
+        ),
+        (
+            'admission webhook "policy" denied the request: no',
+            "a part of the run is not admitted: admission webhook",
             "names the rule",
         ),
     ],

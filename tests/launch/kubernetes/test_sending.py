@@ -33,20 +33,12 @@ def uid(api: ApiServer) -> str:
     return str(api.store.get("rayjobs", HANDLE)["metadata"]["uid"])
 
 
-def settle(api: ApiServer, plural: str, num: int) -> None:
-    """Wait for the garbage collector."""
-    deadline = time.monotonic() + 5.0
-    while len(api.store.find(plural)) != num and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert len(api.store.find(plural)) == num
-
-
 def test_a_new_run_owns_its_config_map(kube: Cluster, api: ApiServer) -> None:
     submitted = submit_run(kube, Rendered())
     assert (submitted.handle, submitted.found) == (HANDLE, "new")
     assert owner(api) == uid(api) == submitted.ray_job["metadata"]["uid"]
     api.store.delete("rayjobs", HANDLE)
-    settle(api, "configmaps", 0)
+    api.settle("configmaps", 0)
 
 
 def test_what_was_rendered_stays_as_it_is(kube: Cluster) -> None:
@@ -121,7 +113,7 @@ def test_a_run_that_did_not_finish_is_replaced(
     before = uid(api)
     assert submit_run(kube, Rendered()).found == "replaced"
     assert owner(api) == uid(api) != before
-    settle(api, "configmaps", 1)
+    api.settle("configmaps", 1)
     assert owner(api) == uid(api), "the garbage collector leaves the new one"
 
 
@@ -162,8 +154,10 @@ def test_a_run_that_is_being_deleted_is_waited_for(kube: Cluster, api: ApiServer
     assert owner(api) == uid(api) != meta["uid"]
 
 
-def test_a_run_that_does_not_go_away(api: ApiServer, tmp_path: Path) -> None:
-    kube = connect(tmp_path, api.url, replace(HASTY, gone_s=0.2))
+def test_a_run_that_does_not_go_away(
+    api: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kube = connect(tmp_path, api.url, replace(HASTY, silent_s=0.1, gone_s=0.4))
     submit_run(kube, Rendered())
     meta = api.store.get("rayjobs", HANDLE)["metadata"]
     held = meta | {"finalizers": ["ray.io/rayjob-finalizer"]}
@@ -171,13 +165,14 @@ def test_a_run_that_does_not_go_away(api: ApiServer, tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="was deleted and does not go away") as caught:
         submit_run(kube, Rendered())
     assert "KubeRay operator running" in str(caught.value.hint)
+    assert caplog.messages == [f"waiting for RayJob `{HANDLE}` to go away, with all that it owns"]
 
 
 def test_a_config_map_that_cannot_be_made_undoes_the_run(kube: Cluster, api: ApiServer) -> None:
     api.forbidden.add(("create", "configmaps"))
     with pytest.raises(ForbiddenError, match="create configmaps"):
         submit_run(kube, Rendered())
-    assert api.store.objects == {}
+    api.settle("rayjobs", 0)
 
 
 def test_the_first_error_is_shown_where_undoing_fails_too(kube: Cluster, api: ApiServer) -> None:
@@ -230,7 +225,7 @@ def test_two_submit_at_once(kube: Cluster, api: ApiServer) -> None:
 def test_cancelling_deletes_the_run_and_what_it_owns(kube: Cluster, api: ApiServer) -> None:
     submit_run(kube, Rendered())
     assert cancel_run(kube, HANDLE) == "starting"
-    settle(api, "configmaps", 0)
+    api.settle("configmaps", 0)
     assert api.store.find("rayjobs") == []
     with pytest.raises(LaunchError, match="there is no run"):
         cancel_run(kube, HANDLE)

@@ -10,10 +10,15 @@ import pytest
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.patience import Patience
-from pricon.launch.kubernetes.refusals import UnansweredError, UnknownKindError
+from pricon.launch.kubernetes.refusals import (
+    ForbiddenError,
+    UnansweredError,
+    UnknownKindError,
+    UnknownUserError,
+)
 from pricon.launch.kubernetes.watching import Connection, snapshots
 from tests.launch.kubernetes.access import HASTY, connect
-from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apifaults import NOT_YET_ALLOWED, ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, ray_job
 
 
@@ -94,16 +99,50 @@ def test_a_server_that_is_away_is_waited_for_and_said_once(
     assert said[1] == "the API server answers again"
 
 
-def test_a_server_that_has_just_started_may_not_know_ray_yet(
-    seen: Iterator[dict[str, Object]], operator: Operator, api: ApiServer, said: list[str]
+@pytest.mark.parametrize(
+    ("status", "body"), [(401, None), (403, NOT_YET_ALLOWED), (404, "404 page not found")]
+)
+def test_a_server_that_has_just_started_may_know_neither_users_nor_ray(
+    status: int,
+    body: str | None,
+    seen: Iterator[dict[str, Object]],
+    operator: Operator,
+    api: ApiServer,
+    said: list[str],
 ) -> None:
+    """Seen with Kubernetes' own API server: it answers 403 before it has read the roles."""
     operator.add(ray_job())
     next(seen)
     api.fail("watch", reset=True)
-    api.fail("list", status=404, body="404 page not found", times=3)
+    api.fail("list", status=status, body=body, times=3)
     assert states(next(seen)) == {HANDLE: None}
     assert said == []
     assert api.times("list", "rayjobs") == 5
+
+
+def test_a_server_that_goes_on_refusing_is_believed(
+    kube: Cluster, operator: Operator, api: ApiServer, said: list[str]
+) -> None:
+    connection = Connection(said.append, HASTY, forgetful_s=0.2)
+    seen = snapshots(kube, RAY_JOBS, {}, connection, Event())
+    next(seen)
+    api.fail("watch", reset=True)
+    api.fail("list", status=401, times=10**6)
+    with pytest.raises(UnknownUserError, match="a token has expired"):
+        next(seen)
+    assert api.times("list", "rayjobs") > 3
+
+
+def test_each_refusal_has_a_clock_of_its_own(said: list[str]) -> None:
+    connection = Connection(said.append, HASTY, forgetful_s=0.1)
+    error = ForbiddenError("you may not")
+    connection.broke()
+    connection.refused("log", error)
+    time.sleep(0.15)
+    with pytest.raises(ForbiddenError):
+        connection.refused("pods", error)
+    connection.broke()
+    connection.refused("log", error)  # it was answered in between, and is refused anew
 
 
 def test_no_kuberay_at_all_is_the_end(seen: Iterator[dict[str, Object]], api: ApiServer) -> None:
