@@ -19,7 +19,7 @@ from pricon.corpus.manifest import (
     ModalityEntry,
     parse_manifest,
 )
-from pricon.errors import CorpusError
+from pricon.errors import CorpusError, StorageError
 from pricon.plan.summary import CorpusSummary, RecordedSession
 from pricon.storage import Storage
 from pricon.stores.cache import PartCache
@@ -34,6 +34,8 @@ def open_corpus(storage: Storage, cache: PartCache | None = None) -> "Corpus":
     """
     try:
         data = storage.read(MANIFEST_PATH)
+    except StorageError:
+        raise
     except CorpusError as err:
         if storage.exists(MANIFEST_PATH):
             raise

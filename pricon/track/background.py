@@ -155,15 +155,15 @@ class BackgroundSink:
         """Delivers the journal, oldest first; False where the server fails again."""
         if not self._journal:
             return True
-        delivered, is_well = 0, True
+        last, is_well = None, True
         try:
-            for record, end in self._journal.read():
-                is_well = self._deliver(record)
+            for entry in self._journal.read():
+                is_well = self._deliver(entry.record)
                 if not is_well:
                     break
-                delivered = end
-            if delivered or is_well:
-                self._journal.drop(delivered)
+                last = entry
+            if last is not None or is_well:
+                self._journal.drop(last)
         except OSError as err:
             self._fail(f"the journal cannot be read or rewritten: {err}")
             return False

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -11,6 +12,15 @@ from pydantic import ValidationError
 from pricon.track.records import Record, from_line, to_line
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A record in a journal, its line, and where that ends."""
+
+    record: Record
+    line: bytes
+    end: int
 
 
 class Journal:
@@ -33,10 +43,10 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def read(self) -> Iterator[tuple[Record, int]]:
-        """Whole records, oldest first, and how many bytes of the file end with each.
+    def read(self) -> Iterator[Entry]:
+        """Whole records, oldest first.
 
-        One record at a time is in memory; what is appended meanwhile is not seen.
+        One at a time is in memory; what is appended meanwhile is not seen.
         """
         with self._lock:
             num_bytes = self.path.stat().st_size if self.path.exists() else 0
@@ -44,17 +54,24 @@ class Journal:
             return
         with self.path.open("rb") as file:
             while file.tell() < num_bytes:
-                record = _parse(file.readline())
+                line = file.readline()
+                record = _parse(line)
                 if record is None:
                     _log.warning("%s holds half a record, which is skipped", self.path)
                 else:
-                    yield record, file.tell()
+                    yield Entry(record=record, line=line, end=file.tell())
 
-    def drop(self, num_bytes: int) -> None:
-        """Takes out what so many bytes hold, and halves; a file without any record is removed."""
+    def drop(self, last: Entry | None) -> None:
+        """Takes out all up to an entry, and halves; a file without any record is removed.
+
+        Nothing, where another process has done so since: delivering twice is harmless.
+        """
         fresh = self.path.with_suffix(".part")
         with self._lock, self.path.open("rb") as file:
-            file.seek(num_bytes)
+            if last is not None:
+                file.seek(last.end - len(last.line))
+                if file.read(len(last.line)) != last.line:
+                    return
             with fresh.open("wb") as kept:
                 kept.writelines(line for line in file if _parse(line) is not None)
             fresh.replace(self.path)

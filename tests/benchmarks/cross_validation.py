@@ -207,17 +207,16 @@ def in_turns(world: World, rounds: int) -> tuple[Rounds, ByThreads, ByThreads]:
             stacked[threads].append(ensembles(world, number, threads))
     for pipe in pipes:
         pipe.send("stop")
-    return lanes[1:], *(
-        {threads: own[1:] for threads, own in one.items()} for one in (loops, stacked)
-    )
+    for measured in (lanes, *loops.values(), *stacked.values()):
+        del measured[0]
+    return lanes, loops, stacked
 
 
 def _medians(rounds: Rounds) -> Seconds:
     return {kind: statistics.median(one[kind] for one in rounds) for kind in rounds[0]}
 
 
-def _better(measured: ByThreads) -> int:
-    """Number of threads with which the whole is faster."""
+def _better(measured: ByThreads) -> int:  # number of threads
     return min(measured, key=lambda threads: _medians(measured[threads])["all"])
 
 

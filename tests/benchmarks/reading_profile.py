@@ -15,7 +15,7 @@ import psutil
 from pricon.corpus.index import number_columns
 from pricon.corpus.pages import read_pages
 from pricon.corpus.reader import Corpus, open_corpus
-from tests.benchmarks.table import Table
+from tests.benchmarks.table import Cell, Table
 
 REPEATS = 5
 Request = tuple[str, int, int]
@@ -54,7 +54,9 @@ def profile(
         "pages into arrays": decode,
         "pricon, all of it": lambda: open_corpus(storage).windows(columns),
     }
-    rows = [(step, *(1000 * seconds for seconds in _seconds(work))) for step, work in steps.items()]
+    rows: list[tuple[Cell, ...]] = [
+        (step, *(1000 * seconds for seconds in _seconds(work))) for step, work in steps.items()
+    ]
     megabytes = sum(map(len, fetched)) / 1e6
     return Table(
         name=f"{name}-profile",

@@ -35,7 +35,7 @@ def job_of(folder: Path, games: Sequence[str], seeds: int, participants: int) ->
     return build(JobSpec.model_validate(document | changes))
 
 
-def cost(job: JobSpec, folder: Path, rounds: int) -> Table:
+def cost(job: JobSpec, trials: int, folder: Path, rounds: int) -> Table:
     """Seconds of wall and of CPU of whole submissions, medians, and what tracking adds."""
     jobs = {
         name: job.model_copy(update={"resources": job.resources.model_copy(update={"lanes": num})})
@@ -56,7 +56,7 @@ def cost(job: JobSpec, folder: Path, rounds: int) -> Table:
     }
     return Table(
         name="tracking",
-        title=f"the main job on {len(job.corpus.stimuli)} games with {len(job.seeds)} seeds",
+        title=f"{trials} trials of the main job, with {len(job.seeds)} seeds",
         columns=("", "wall s", "CPU s of driver and MLflow"),
         rows=[(f"{name}, {how}", *seconds) for (name, how), seconds in median.items()],
         notes=(
@@ -80,8 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_quick = parser.parse_args(arguments).quick
     with TemporaryDirectory(prefix="pricon-bench-") as name:
         folder = Path(name)
-        job = job_of(folder, GAMES[:1], 1, 20) if is_quick else job_of(folder, GAMES, SEEDS, 80)
-        publish(cost(job, folder, 1 if is_quick else 3))
+        games, seeds = (GAMES[:1], 1) if is_quick else (GAMES, SEEDS)
+        job = job_of(folder, games, seeds, 20 if is_quick else 80)
+        trials = len(games) * seeds * len(job.arms) * job.folds.count
+        publish(cost(job, trials, folder, 1 if is_quick else 3))
 
 
 if __name__ == "__main__":

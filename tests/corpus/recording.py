@@ -11,11 +11,12 @@ from pricon.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingStorage:
-    """Passes everything on; `ranges` and `whole` say what was read."""
+    """Passes everything on; `ranges` and `whole` say what was read, `sought` what was sought."""
 
     inner: Storage
     ranges: list[tuple[str, int, int]] = field(default_factory=list)
     whole: list[str] = field(default_factory=list)
+    sought: list[str] = field(default_factory=list)
 
     @property
     def uri(self) -> str:
@@ -42,6 +43,7 @@ class RecordingStorage:
         return self.inner.list(prefix)
 
     def exists(self, path: str) -> bool:
+        self.sought.append(path)
         return self.inner.exists(path)
 
     def delete(self, path: str) -> None:

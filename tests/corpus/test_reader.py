@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from pricon.corpus.build import build_corpus
-from pricon.corpus.manifest import Manifest
+from pricon.corpus.manifest import MANIFEST_PATH, Manifest
 from pricon.corpus.reader import Corpus, open_corpus
 from pricon.corpus.windows import cut
-from pricon.errors import CorpusError
+from pricon.errors import CorpusError, StorageError
 from pricon.storage import Storage, open_storage
 from tests.corpus.recording import RecordingStorage
 from tests.corpus.tables import MODALITIES, WINDOWS, TableAdapter, make_spec, write_tables
@@ -121,6 +121,21 @@ def test_damaged_shard_is_named(corpus: Corpus) -> None:
 def test_survives_pickling(corpus: Corpus) -> None:
     again = pickle.loads(pickle.dumps(corpus))
     np.testing.assert_array_equal(again.features("audio"), corpus.features("audio"))
+
+
+def test_a_corpus_opens_with_one_request(corpus: Corpus) -> None:
+    recording = RecordingStorage(inner=corpus.storage)
+    open_corpus(recording)
+    assert recording.whole == [MANIFEST_PATH]
+    assert recording.sought == []
+
+
+def test_a_store_that_fails_is_not_asked_again(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST_PATH).symlink_to(MANIFEST_PATH)  # to itself
+    recording = RecordingStorage(inner=open_storage(str(tmp_path)))
+    with pytest.raises(StorageError, match="too many levels"):
+        open_corpus(recording)
+    assert recording.sought == []
 
 
 def test_no_corpus(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> Backgro
 
 def waiting(folder: Path) -> list[str]:
     """Runs of the records in the journal."""
-    return [record.run_id for record, _ in Journal(folder / "tracking.jsonl").read()]
+    return [one.record.run_id for one in Journal(folder / "tracking.jsonl").read()]
 
 
 def record(name: str) -> RunRecord:

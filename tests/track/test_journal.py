@@ -2,6 +2,7 @@
 
 import logging
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ FIRST, SECOND = make_run_record(run_id="first"), make_run_record(run_id="second"
 
 
 def waiting(journal: Journal) -> list[Record]:
-    return [record for record, _ in journal.read()]
+    return [entry.record for entry in journal.read()]
 
 
 def test_records_come_back_in_order(tmp_path: Path) -> None:
@@ -31,12 +32,13 @@ def test_delivered_records_leave_and_the_rest_stays(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "tracking.jsonl")
     journal.append(FIRST)
     journal.append(SECOND)
-    (_, first), (_, second) = journal.read()
-    journal.drop(0)
+    first, _ = journal.read()
+    journal.drop(None)
     assert waiting(journal) == [FIRST, SECOND]
     journal.drop(first)
     assert waiting(journal) == [SECOND]
-    journal.drop(second - first)
+    (second,) = journal.read()
+    journal.drop(second)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -44,11 +46,36 @@ def test_what_comes_while_it_is_read_waits_for_the_next_time(tmp_path: Path) -> 
     journal = Journal(tmp_path / "tracking.jsonl")
     journal.append(FIRST)
     reading = journal.read()
-    first, end = next(reading)
+    first = next(reading)
     journal.append(SECOND)
-    assert [first, *reading] == [FIRST]
-    journal.drop(end)
+    assert [*reading] == []
+    journal.drop(first)
     assert waiting(journal) == [SECOND]
+
+
+def test_another_process_has_delivered_meanwhile(tmp_path: Path) -> None:
+    journal, other = (Journal(tmp_path / "tracking.jsonl") for _ in range(2))
+    journal.append(FIRST)
+    (first,) = journal.read()
+    other.drop(first)
+    other.append(SECOND)
+    journal.drop(first)
+    assert waiting(other) == [SECOND]
+
+
+def test_one_record_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "tracking.jsonl")
+    for _ in range(20):
+        journal.append(replace(FIRST, artifacts={"plan.json": bytes(1 << 20)}))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in journal.read()) == 20
+        journal.drop(next(journal.read()))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(waiting(journal)) == 19
+    assert peak < 10 << 20
 
 
 def test_a_long_journal_is_not_read_to_append_to_it(tmp_path: Path) -> None:
@@ -75,7 +102,7 @@ def test_half_a_record_is_skipped_and_spoils_no_other(
     with caplog.at_level(logging.WARNING):
         assert waiting(journal) == [FIRST, SECOND]
     assert "half a record" in caplog.text
-    *_, (_, end) = journal.read()
+    *_, last = journal.read()
     journal.path.write_bytes(journal.path.read_bytes() + to_line(SECOND)[:40])
-    journal.drop(end)
+    journal.drop(last)
     assert not journal

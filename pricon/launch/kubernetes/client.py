@@ -207,7 +207,7 @@ class Cluster:
         last, was_away = self.patience.attempts - 1, False
         is_told, since = last < 2, time.monotonic()  # whoever is hasty tells it by himself
         for attempt in range(self.patience.attempts):
-            asked_s = 0.0
+            asked_s, answer = 0.0, None
             try:
                 response = self._open(request, self.patience.read_s, preload=True)
                 answer = Answer(response.status, response.headers, response.data)
@@ -216,14 +216,14 @@ class Cluster:
                 if attempt == last or isinstance(error, UnreadableLogError):
                     raise error from err
             else:
-                is_new = was_away and attempt < last and is_doubtful(answer)
-                if not is_new and not is_transient(request, answer):
+                is_young = was_away and attempt < last and is_doubtful(answer)
+                if not is_young and not is_transient(request, answer):
                     return answer
                 error = refusal(request, answer)
                 if attempt == last or (attempt and isinstance(error, UnreadableLogError)):
                     raise error
                 asked_s = min(answer.retry_after_s, _RETRY_AFTER_AT_MOST_S)
-            was_away = True
+            was_away = was_away or answer is None or answer.status >= 500
             if not is_told and (attempt or time.monotonic() - since > self.patience.silent_s):
                 _LOG.warning("%s does not answer as it should; trying again", request.access.host)
                 is_told = True

@@ -156,16 +156,20 @@ class _Follower:
         workers = [pod for pod in pods if role_of(pod) == "worker" and phase_of(pod) == "Running"]
         is_waiting = self.state != "running" or any(phase_of(pod) == "Pending" for pod in pods)
         is_waiting = is_waiting or not workers  # a quota leaves no pod that could be pending
-        reason = why_pending(self.ray_job, pods, self._events()) if is_waiting else None
+        events = self._events() if is_waiting else []
+        if events is None:
+            return  # what it waited for stands
+        reason = why_pending(self.ray_job, pods, events) if is_waiting else None
         if reason != self.reason:
             self.reason = reason
             yield Waiting(reason=reason)
 
-    def _events(self) -> list[Object]:
+    def _events(self) -> list[Object] | None:
+        """None where the server does not give them, which whoever listens is told as well."""
         try:
             return events_of(self.listeners.cluster, self.ray_job)
-        except (UnansweredError, RefusedError):  # whoever listens is told the same
-            return []
+        except (UnansweredError, RefusedError):
+            return None
 
     def _attempt_lost(self) -> Iterator[Heard]:
         """What ended an attempt; its pods and last words are not those of the next."""
@@ -178,7 +182,7 @@ class _Follower:
             self.account.end = None
 
     def _why_ended(self) -> Reason | None:
-        return why_ended(self.ray_job, [*self.seen.values()], self._events())
+        return why_ended(self.ray_job, [*self.seen.values()], self._events() or [])
 
     def _outcome(self) -> Outcome:
         if self.is_gone and self.account.end is None:

@@ -15,7 +15,7 @@ from pricon.launch.kubernetes.podlog import PodLog, has_started, submitter_pods
 from pricon.launch.kubernetes.pods import name_of, since
 from pricon.launch.kubernetes.rayjob import RUN_LABEL
 from pricon.launch.kubernetes.refusals import RefusedError, UnansweredError, UnreadableLogError
-from pricon.launch.kubernetes.watching import LOST_AFTER_S, Connection, snapshots
+from pricon.launch.kubernetes.watching import FORGETFUL_S, LOST_AFTER_S, Connection, snapshots
 
 _LOG = "log"
 """Name under which the connection knows the thread that reads the log."""
@@ -63,6 +63,7 @@ class Listeners:
         ray_job: of the run, as it was at first.
         tick_s: between two looks for another submitter pod.
         lost_after_s: so long may the API server not answer.
+        forgetful_s: so long may it refuse what it has answered before.
         heard: what was heard, in order: of the types above, or an error.
         stop: ends all threads, each at the next thing it hears.
         ended: set by who has seen the run end, so that the log may end as well.
@@ -73,6 +74,7 @@ class Listeners:
     ray_job: Object
     tick_s: float
     lost_after_s: float = LOST_AFTER_S
+    forgetful_s: float = FORGETFUL_S
     heard: "queue.SimpleQueue[object]" = field(default_factory=queue.SimpleQueue)
     stop: Event = field(default_factory=Event)
     ended: Event = field(default_factory=Event)
@@ -86,7 +88,7 @@ class Listeners:
     def start(self) -> None:
         """Begin to listen. Who asks by itself again needs no second clock, nor second words."""
         patience = self.cluster.patience
-        connection = Connection(self._note, patience, self.lost_after_s)
+        connection = Connection(self._note, patience, self.lost_after_s, self.forgetful_s)
         self.cluster = Cluster(self.cluster.access, patience.hasty)
         for listen in (self._to_run, self._to_pods, self._to_log):
             work = partial(self._guarded, partial(listen, connection))
@@ -149,9 +151,6 @@ class Listeners:
             except UnansweredError as err:
                 self.stop.wait(connection.failed(_LOG, err))
             except RefusedError as err:
-                # What broke the log has broken the watches as well, which tell it to `connection`.
-                self.stop.wait(self.cluster.patience.first_s)
                 self.stop.wait(connection.refused(_LOG, err))
             else:
-                connection.works(_LOG)
                 return

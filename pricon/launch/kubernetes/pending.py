@@ -36,10 +36,12 @@ _CREDENTIALS = re.compile(
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
           "RegistryUnavailable"}  # fmt: skip
 _AWAY = re.compile(
-    r"\d+ node\(s\) (were unschedulable"
-    r"|had (untolerated )?taint(\(s\))? \{node\.[^}]*\}(, that the pod didn't tolerate)?)"
+    r"\d+ node\(s\) (were unschedulable|had (untolerated )?taint "
+    r"\{node\.(cloudprovider\.)?kubernetes\.io/[^}]*\}(, that the pod didn't tolerate)?)"
 )
 """Nodes that are broken, emptied or new: Kubernetes' own taints are no matter of tolerations."""
+_ANY_TAINT = "untolerated taint(s)"
+"""What schedulers of 1.34 and later say; of whom these taints are they do not."""
 _ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found')
 _MISSING = re.compile(r'(configmap|secret|persistentvolumeclaim) "([^"]+)" not found')
 
@@ -223,11 +225,16 @@ def _hint_for(lacks: str, pod: Object) -> str:
             )
         case (False, True, False):
             return f"is there a node with the labels of `{name}.nodeSelector` of the profile?"
+        case (False, False, True) if _ANY_TAINT in others:
+            return (
+                f"nodes are not ready, or have a taint that `{name}.tolerations` of the profile "
+                "does not name; `kubectl describe nodes` shows which"
+            )
         case (False, False, True):
             return f"nodes have a taint that `{name}.tolerations` of the profile does not name"
-        case (False, False, False) if others != lacks:
+        case _ if others != lacks and not others.partition(": ")[2].strip(" ,"):
             return (
-                "nodes that would do are not ready, or take no more pods; the cluster's owner sees "
+                "nodes that would do are not ready, or were cordoned; the cluster's owner sees "
                 "in `kubectl get nodes` which"
             )
     less = "`resources` of the job may ask for less, or name another pool"

@@ -14,11 +14,11 @@ from pricon.launch.kubernetes.kubeconfig import Access
 _METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "delete": "DELETE"}
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _DENIED = re.compile(r'cannot (\w+) resource "([^"]+)"')
+_YOUNG = re.compile("cannot .* resource|not yet ready to handle request")
 _USER = re.compile(r'User "([^"]*)"')
 INSTALL_KUBERAY = (
-    "helm install kuberay-operator kuberay-operator --version 1.7.0 "
-    "--repo https://ray-project.github.io/kuberay-helm "
-    "--namespace kuberay-system --create-namespace"
+    "helm install kuberay-operator kuberay-operator --version 1.7.0 --namespace kuberay-system "
+    "--repo https://ray-project.github.io/kuberay-helm --create-namespace"
 )
 
 
@@ -35,10 +35,7 @@ class BrokenStreamError(LaunchError):
 
 
 class RefusedError(LaunchError):
-    """The API server refuses, which one that has only just started does with everybody.
-
-    It answers before it has read who may do what, who has which token, and which kinds there are.
-    """
+    """The API server refuses, as it does with everybody before it has read roles and kinds."""
 
 
 class UnknownKindError(RefusedError):
@@ -176,7 +173,9 @@ def is_transient(request: Request, answer: Answer) -> bool:
 
 def is_doubtful(answer: Answer) -> bool:
     """Whether a server that has only just started may refuse what it allows a second later."""
-    return answer.status in {401, 403} or (answer.status == 404 and not answer.is_status)
+    if answer.status == 403 and answer.is_status:  # quotas and policies come after the roles
+        return _YOUNG.search(answer.message) is not None
+    return answer.status == 401 or (answer.status in {403, 404} and not answer.is_status)
 
 
 def refusal(request: Request, answer: Answer) -> LaunchError:
@@ -212,7 +211,7 @@ def unanswered(request: Request, error: Exception) -> LaunchError:
     """The error for no answer at all."""
     if request.part == "log" and isinstance(error, ReadTimeoutError):
         return _unreadable(request, "no answer in time")
-    said = str(error).rpartition("): ")[2]  # without the connection, whose address stands before
+    said = re.sub(r"\w*Connection(Pool)?\([^)]*\): ", "", str(error))  # as `host` says it
     return UnansweredError(
         f"the API server {request.access.host} does not answer: {said}",
         f"is a VPN needed? `{_kubectl(request)} version` asks the same server; "

@@ -4,7 +4,6 @@ A watch may end at any time. It is opened again where it was when its server end
 anew, with all objects, when it broke or its version was too old.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ LOST_AFTER_S = 15 * 60.0
 """So long may a server not answer before whoever listens is told that it is lost."""
 FORGETFUL_S = 60.0
 """So long may a server that was started again not know yet who may do what, and which kinds are."""
+_ANEW_S = 10.0
+"""After so long without one, a refusal is another one, of a server that was started once more."""
 
 
 class Connection:
@@ -36,7 +37,7 @@ class Connection:
         say: told in words.
         patience: how long is waited between two tries.
         lost_after_s: so long without an answer to one listener is the end.
-        forgetful_s: so long after a break may the server refuse what it allows.
+        forgetful_s: so long may the server refuse what it has answered before.
     """
 
     def __init__(
@@ -51,35 +52,32 @@ class Connection:
         self._forgetful_s = forgetful_s
         self._patience = patience
         self._down: dict[str, _Outage] = {}
-        self._broken_at = -math.inf
-        self._refused: dict[str, tuple[float, float]] = {}  # first and last time, as of late
+        self._answered: set[str] = set()
+        self._refused: dict[str, _Refusal] = {}
         self._lock = Lock()
 
     def works(self, listener: str) -> None:
         """The server has answered this listener."""
         with self._lock:
-            self._refused.pop(listener, None)
+            self._answered.add(listener)
             if self._down.pop(listener, None) is not None and not self._down:
                 self._say("the API server answers again")
-
-    def broke(self) -> None:
-        """A stream broke: another server may be there by now, or the same one anew."""
-        with self._lock:
-            self._broken_at = time.monotonic()
 
     def refused(self, listener: str, error: RefusedError) -> float:
         """The server refuses this listener; seconds to wait before it tries again.
 
+        That it answers other requests of this listener is no sign that it will answer this one.
+
         Raises:
-            RefusedError: the same error, unless something broke a moment ago.
+            RefusedError: the same error, where the server has never answered, or refuses for long.
         """
         now = time.monotonic()
         with self._lock:
-            since, last = self._refused.get(listener, (now, now))
-            if now - last > self._forgetful_s:  # it was answered in between
-                since = now
-            self._refused[listener] = (since, now)
-            if max(since - self._broken_at, now - since) > self._forgetful_s:
+            refusal = self._refused.get(listener)
+            if refusal is None or now - refusal.last > _ANEW_S:
+                refusal = self._refused[listener] = _Refusal(since=now, last=now)
+            refusal.last = now
+            if listener not in self._answered or now - refusal.since > self._forgetful_s:
                 raise error
         return self._patience.pause_s(0)
 
@@ -91,7 +89,6 @@ class Connection:
         """
         now = time.monotonic()
         with self._lock:
-            self._broken_at = now
             if not self._down:
                 self._say(f"{error.message}; the run goes on, trying again")
             outage = self._down.setdefault(listener, _Outage(since=now))
@@ -107,6 +104,14 @@ class _Outage:
 
     since: float
     tries: int = -1
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """Since when a listener is refused, and when it was last."""
+
+    since: float
+    last: float
 
 
 def snapshots(
@@ -145,7 +150,6 @@ def snapshots(
                     yield dict(objects)
                 stop.wait(cluster.patience.first_s)
         except BrokenStreamError:
-            connection.broke()
             stop.wait(cluster.patience.first_s)
         except RefusedError as err:
             stop.wait(connection.refused(kind.plural, err))

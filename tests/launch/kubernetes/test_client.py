@@ -16,6 +16,7 @@ from pricon.launch.kubernetes.client import (
     RAY_JOBS,
     Cluster,
 )
+from pricon.launch.kubernetes.kubeconfig import open_access
 from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     BrokenStreamError,
@@ -23,7 +24,7 @@ from pricon.launch.kubernetes.refusals import (
     UnansweredError,
     UnreadableLogError,
 )
-from tests.launch.kubernetes.access import HASTY, connect
+from tests.launch.kubernetes.access import HASTY, connect, write_kubeconfig
 from tests.launch.kubernetes.apifaults import NOT_YET_ALLOWED, SILENT_NODE, ApiServer
 from tests.launch.kubernetes.operator import HANDLE, Operator, config_map, pod, ray_job
 
@@ -132,6 +133,30 @@ def test_a_server_that_only_just_answers_again_is_not_taken_at_its_word(
     with pytest.raises(RefusedError):
         kube.find(RAY_JOBS)
     assert api.times("list", "rayjobs") == 5, "whom it refuses all the time is told at once"
+
+
+@pytest.mark.parametrize("trouble", [429, 500])
+def test_what_a_quota_does_not_admit_is_said_at_once(
+    trouble: int, kube: Cluster, api: ApiServer
+) -> None:
+    """Whoever counts a quota knows already who may do what."""
+    message = 'configmaps "x" is forbidden: exceeded quota: pricon, requested: cpu=8'
+    body = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message})
+    api.fail("create", "configmaps", status=trouble)
+    api.fail("create", "configmaps", status=403, body=body, times=9)
+    with pytest.raises(LaunchError, match="does not admit"):
+        kube.create(CONFIG_MAPS, config_map())
+    assert api.times("create", "configmaps") == 2
+
+
+def test_a_proxy_that_is_away_is_named(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(
+        tmp_path / "kubeconfig", "http://k8s.example:6443", **{"proxy-url": "http://127.0.0.1:1"}
+    )
+    with pytest.raises(UnansweredError) as caught:
+        Cluster(open_access(kubeconfig=kubeconfig), HASTY).find(RAY_JOBS)
+    assert "proxy" in caught.value.message
+    assert "port=1" not in caught.value.message
 
 
 def test_a_body_that_stops_in_its_middle_is_asked_for_again(kube: Cluster, api: ApiServer) -> None:

@@ -203,6 +203,19 @@ def test_a_quiet_log_ends_an_outage_as_well(
     listeners.stop.set()
 
 
+def test_a_log_that_may_not_be_read_is_told(
+    listeners: Listeners, operator: Operator, api: ApiServer
+) -> None:
+    """Although its pod may be, time and again."""
+    listeners.forgetful_s = 0.2
+    api.forbidden.add(("get", "pods/log"))
+    operator.start()
+    listeners.start()
+    (error,) = hear(listeners, ForbiddenError)
+    assert "pods/log" in str(error)
+    listeners.stop.set()
+
+
 def hear_notes(listeners: Listeners, number: int) -> list[Note]:
     """The next notes, and nothing that is an error."""
     found: list[Note] = []

@@ -73,7 +73,21 @@ def test_a_run_whose_pods_all_work_waits_for_nothing() -> None:
         (
             "0/3 nodes are available: 2 node(s) were unschedulable, 1 node(s) had untolerated "
             "taint {node.kubernetes.io/not-ready: }.",
-            "are not ready, or take no more pods",
+            "are not ready, or were cordoned",
+        ),
+        (
+            "0/3 nodes are available: 2 node(s) were unschedulable, 1 node(s) had untolerated "
+            "taint(s).",
+            "are not ready, or have a taint that `pools.gpu-a100.tolerations` of the profile",
+        ),
+        (
+            "0/3 nodes are available: 2 node(s) were unschedulable, 1 Too many pods.",
+            "waits until others have ended",
+        ),
+        (
+            "0/1 nodes are available: 1 node(s) had untolerated taint "
+            "{node.ocs.openshift.io/storage: true}.",
+            "a taint that `pools.gpu-a100.tolerations` of the profile does not name",
         ),
         (
             "0/2 nodes are available: 1 node(s) had taint {node.kubernetes.io/not-ready: }, that "

@@ -1,6 +1,7 @@
 """Objects as they change, whatever happens to the watch."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -8,6 +9,7 @@ from threading import Event
 import pytest
 
 from pricon.errors import LaunchError
+from pricon.launch.kubernetes import watching
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
@@ -133,16 +135,46 @@ def test_a_server_that_goes_on_refusing_is_believed(
     assert api.times("list", "rayjobs") > 3
 
 
-def test_each_refusal_has_a_clock_of_its_own(said: list[str]) -> None:
-    connection = Connection(said.append, HASTY, forgetful_s=0.1)
+def test_each_refusal_has_a_clock_of_its_own(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_ANEW_S", 0.1)
+    connection = Connection(said.append, HASTY, forgetful_s=0.3)
     error = ForbiddenError("you may not")
-    connection.broke()
-    connection.refused("log", error)
+    for listener in ("log", "pods"):
+        with pytest.raises(ForbiddenError):
+            connection.refused(listener, error)  # who was never answered is believed at once
+        connection.works(listener)
     time.sleep(0.15)
+    connection.refused("log", error)
+    time.sleep(0.35)
+    connection.refused("log", error)  # another server than before, started anew
+    connection.refused("pods", error)
+
+
+def test_that_something_else_is_answered_does_not_hide_a_refusal(said: list[str]) -> None:
+    connection = Connection(said.append, HASTY, forgetful_s=0.2)
+    since = time.monotonic()
+
+    def ask() -> None:
+        while time.monotonic() - since < 5:
+            connection.works("log")
+            connection.refused("log", ForbiddenError("you may not read logs"))
+            time.sleep(0.01)
+
     with pytest.raises(ForbiddenError):
-        connection.refused("pods", error)
-    connection.broke()
-    connection.refused("log", error)  # it was answered in between, and is refused anew
+        ask()
+
+
+def test_a_server_ends_politely_and_comes_back_without_roles(
+    seen: Iterator[dict[str, Object]], operator: Operator, api: ApiServer
+) -> None:
+    api.watch_s = 0.1
+    next(seen)
+    api.fail("watch", after=1, status=403, body=NOT_YET_ALLOWED, times=2)
+    assert next(seen) == {}
+    operator.add(ray_job())
+    assert states(next(seen)) == {HANDLE: None}
 
 
 def test_no_kuberay_at_all_is_the_end(seen: Iterator[dict[str, Object]], api: ApiServer) -> None:
@@ -185,8 +217,9 @@ def test_who_fails_again_waits_longer(said: list[str]) -> None:
 
 
 def test_a_refusal_is_the_end(kube: Cluster, api: ApiServer, said: list[str]) -> None:
+    """Although what may be listed is listed time and again."""
     api.forbidden.add(("watch", "rayjobs"))
-    seen = snapshots(kube, RAY_JOBS, {}, Connection(said.append, HASTY), Event())
-    next(seen)
+    connection = Connection(said.append, HASTY, forgetful_s=0.2)
+    seen = snapshots(kube, RAY_JOBS, {}, connection, Event())
     with pytest.raises(LaunchError, match="may not watch rayjobs"):
-        next(seen)
+        deque(seen, maxlen=0)
