@@ -18,6 +18,7 @@ from pricon.launch.kubernetes.pending import why_pending
 from pricon.launch.kubernetes.pods import Reason, name_of, phase_of, role_of, since
 from pricon.launch.kubernetes.refusals import ForbiddenError, RefusedError, UnansweredError
 from pricon.launch.kubernetes.runs import ENDED, State, get_run
+from pricon.launch.kubernetes.watching import FORGETFUL_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,14 @@ class Pace:
         reason_s: between two looks at why something waits.
         drain_s: for the next line, after the run has ended.
         closed_s: for KubeRay to notice an end, after the driver has said one that is final.
+        forgetful_s: for a server that refuses what it has answered before to answer it again.
     """
 
     tick_s: float = 0.5
     reason_s: float = 10.0
     drain_s: float = 20.0
     closed_s: float = 15.0
+    forgetful_s: float = FORGETFUL_S
 
 
 class _Follower:
@@ -77,7 +80,12 @@ class _Follower:
         self.handle = handle
         self.pace = pace
         self.ray_job: Object = get_run(cluster, handle)
-        self.listeners = Listeners(cluster=cluster, ray_job=self.ray_job, tick_s=pace.tick_s)
+        self.listeners = Listeners(
+            cluster=cluster,
+            ray_job=self.ray_job,
+            tick_s=pace.tick_s,
+            forgetful_s=pace.forgetful_s,
+        )
         self.account = Account()
         self.seen: dict[str, Object] = {}  # pods of this attempt by uid, as they were last
         self.past: set[str] = set()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from threading import enumerate as threads
@@ -365,10 +366,10 @@ def test_a_token_that_expires_ends_following_with_words(
 ) -> None:
     operator.start()
     operator.say("one")
-    api.fail("watch", status=401, times=99)
+    api.fail("watch", status=401, times=100_000)
     api.watch_s = 0.1
     with pytest.raises(LaunchError, match="a token has expired") as caught:
-        [*follow(kube, HANDLE, QUICK)]
+        [*follow(kube, HANDLE, replace(QUICK, forgetful_s=0.5))]
     assert "a run that was submitted goes on" in str(caught.value.hint)
 
 
