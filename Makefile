@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt
 
 CHECKOV := checkov==3.3.30  # wants a boto3 of 2024, so it has an environment of its own
@@ -19,10 +20,10 @@ install: $(VENV)/.installed  ## pricon and what it needs to run, into VENV
 dev: $(VENV)/.installed-dev $(VENV)/checkov/.installed  ## the same, and what its tests need
 
 test: lint  ## everything that CI checks
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(PYTEST)
 
 fast: lint  ## without the tests that start servers, Ray or other processes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not (multiprocess or ray or s3 or tracking)"
+	$(PYTEST) -m "not (multiprocess or ray or s3 or tracking)"
 
 bench: dev  ## how fast everything is, beside how it is usually done; tables, and JSON in runs/bench
 	$(BIN)/python -m tests.benchmarks

@@ -8,23 +8,37 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
+from xdist.remote import Producer
 
 from pricon.spec.resources import StorageSpec
 from pricon.storage import Storage, open_storage
 from tests.raycluster import RayCluster, ray_cluster
+from tests.scheduling import RayTogether, starts_ray
 from tests.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed
 
 # Tests run as many processes as there are cores; torch threads of all of them would fight.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# From the start: a server of forked processes keeps the environment in which it was first needed.
+os.environ.update(
+    AWS_ACCESS_KEY_ID=ACCESS_KEY,
+    AWS_SECRET_ACCESS_KEY=SECRET_KEY,
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start Ray first: they take longest, and all other tests fit beside them."""
+    items.sort(key=lambda item: not starts_ray(item.path))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RayTogether:
+    return RayTogether(config, log)
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageSpec]:
     """A real S3 server with bucket `BUCKET`; its credentials are in the environment."""
-    with seaweed(tmp_path_factory.mktemp("seaweed")) as spec, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as spec:
         yield spec
 
 
