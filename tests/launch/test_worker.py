@@ -96,12 +96,10 @@ def test_packs_of_sequences_hold_fewer_members() -> None:
     assert [limit(role) for role in ("teacher", "probe", "student")] == [256, 256, 21]
 
 
-def planned(
-    job: JobSpec, *arms: str, lanes: int = 1, s3: StorageSpec | None = None
-) -> tuple[JobSpec, Plan]:
+def planned(job: JobSpec, *arms: str, lanes: int = 1) -> tuple[JobSpec, Plan]:
     resources = job.resources.model_copy(update={"lanes": lanes})
     job = job.model_copy(update={"arms": arms, "resources": resources})
-    return job, plan_trials(job, open_corpus(open_storage(job.corpus.uri, s3)).summary)
+    return job, plan_trials(job, open_corpus(open_storage(job.corpus.uri, job.storage)).summary)
 
 
 def worked(
@@ -163,7 +161,7 @@ def test_lanes_share_what_was_downloaded(
         resources={"cache": {"folder": str(tmp_path / "cache")}},
     )
     document["corpus"]["uri"] = s3_uri
-    job, plan = planned(build(JobSpec.model_validate(document)), "e2e", "lupi", s3=s3, lanes=2)
+    job, plan = planned(build(JobSpec.model_validate(document)), "e2e", "lupi", lanes=2)
     alone = job.model_copy(update={"output": str(tmp_path / "alone")})
     worked(alone, plan, 1)
     assert worked(job, plan, 0)
