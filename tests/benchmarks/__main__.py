@@ -16,9 +16,14 @@ BENCHMARKS = (
 
 
 def main() -> int:
-    """Each in a process of its own: none inherits threads or memory of another."""
+    """Each in a process of its own: none inherits threads or memory of another.
+
+    Returns:
+        1 where one has failed, or was killed for want of memory.
+    """
     commands = [[sys.executable, "-m", f"tests.benchmarks.{name}"] for name in BENCHMARKS]
-    return max(subprocess.call([*command, *sys.argv[1:]]) for command in commands)
+    codes = [subprocess.call([*command, *sys.argv[1:]]) for command in commands]
+    return int(any(codes))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Other libraries reading the same windows: MosaicML Streaming, WebDataset, LitData, Ray Data.
 
-They are no dependencies of pricon: install them beside it (extra `bench` of pyproject.toml). Each
+They are no dependencies of pricon: `make bench` installs them beside it (`peers.txt`). Each
 gets what is fastest for it: one float32 vector a window, shards as large as pricon's, windows in
 order, no shuffling; Ray Data reads pricon's own Parquet files and is the only one that can leave
 columns out.

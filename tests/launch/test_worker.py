@@ -15,12 +15,14 @@ from pricon.launch.worker import members_at_most, packs_of, run_lane
 from pricon.plan.plan import Plan, Stage, Trial
 from pricon.plan.trials import plan_trials
 from pricon.spec.job import JobSpec
+from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
 from pricon.train.ranks import Ranks
 from pricon.train.records import Records
 from tests.launch.rehearsal import stage_files
 from tests.plan.problem import job as planned_job
 from tests.plan.problem import summary
+from tests.tiny import QUICK, build, tiny_document
 
 ORDER = ("majority", "teacher", "probe", "student")
 
@@ -97,7 +99,7 @@ def test_packs_of_sequences_hold_fewer_members() -> None:
 def planned(job: JobSpec, *arms: str, lanes: int = 1) -> tuple[JobSpec, Plan]:
     resources = job.resources.model_copy(update={"lanes": lanes})
     job = job.model_copy(update={"arms": arms, "resources": resources})
-    return job, plan_trials(job, open_corpus(open_storage(job.corpus.uri)).summary)
+    return job, plan_trials(job, open_corpus(open_storage(job.corpus.uri, job.storage)).summary)
 
 
 def worked(
@@ -144,6 +146,36 @@ def test_a_lane_trains_its_own_cells_and_no_others(job: JobSpec) -> None:
         seen = Counter(committed(worked(job, plan, lane.index)))
         assert seen == Counter(stage.id for stage in plan.stages_of(lane))
     assert len(stage_files(job)) == len(plan.stages)
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("streaming", [None, {"buffer_mb": 1}], ids=["resident", "streaming"])
+def test_lanes_share_what_was_downloaded(
+    streaming: dict[str, float] | None, s3: StorageSpec, s3_uri: str, tmp_path: Path
+) -> None:
+    """The second finds nothing but the manifest in the bucket, and everything else on its disk."""
+    document = tiny_document(
+        tmp_path,
+        storage=s3.model_dump(),
+        optimisation={**QUICK, "streaming": streaming},
+        resources={"cache": {"folder": str(tmp_path / "cache")}},
+    )
+    document["corpus"]["uri"] = s3_uri
+    job, plan = planned(build(JobSpec.model_validate(document)), "e2e", "lupi", lanes=2)
+    alone = job.model_copy(update={"output": str(tmp_path / "alone")})
+    worked(alone, plan, 1)
+    assert worked(job, plan, 0)
+    bucket = open_storage(s3_uri, s3)
+    manifest = bucket.read("manifest.json")
+    for path in bucket.list():
+        bucket.delete(path)
+    bucket.write("manifest.json", manifest)
+    assert not failed(worked(job, plan, 1))
+    for stage in plan.stages_of(plan.lanes[1]):
+        one, other = records_of(job).load(stage.id), records_of(alone).load(stage.id)
+        assert one is not None
+        assert other is not None
+        assert np.array_equal(one.arrays["parameters"], other.arrays["parameters"])
 
 
 def test_every_epoch_is_told(job: JobSpec) -> None:

@@ -1,6 +1,7 @@
 """What a pack leaves behind, and what it refuses to learn from."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,22 @@ def teachers(bench: Bench) -> dict[str, StageRecord]:
     """Records of all supervised teachers, by stage."""
     stages = bench.stages("teacher", "cross_entropy")
     return {record.facts.stage_id: record for record in trained(bench.work(stages))}
+
+
+@pytest.mark.parametrize(
+    ("role", "objective"), [("teacher", "cross_entropy"), ("teacher", "contrastive")]
+)
+def test_bf16_moves_results_by_little(role: str, objective: str, bench: Bench) -> None:
+    """By less than a tenth of what another fold or seed does; and it does move them."""
+    optimisation = bench.job.optimisation.model_copy(update={"precision": "bf16"})
+    coarse = replace(bench, job=bench.job.model_copy(update={"optimisation": optimisation}))
+    stages = bench.stages(role, objective)
+    fine, rough = (
+        np.array([record.facts.curves["validation_loss"] for record in trained(one.work(stages))])
+        for one in (bench, coarse)
+    )
+    moved = np.abs(rough - fine).max()
+    assert 0 < moved < 0.1 * np.ptp(fine, axis=0).max()
 
 
 def cell_stages(bench: Bench, cell: int) -> list[Stage]:

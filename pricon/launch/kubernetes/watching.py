@@ -23,8 +23,11 @@ LOST_AFTER_S = 15 * 60.0
 """So long may a server not answer before whoever listens is told that it is lost."""
 FORGETFUL_S = 60.0
 """So long may a server that was started again not know yet who may do what, and which kinds are."""
+_SILENT_S = 5.0
+"""A refusal that lasts longer is told; most are over before."""
 _ANEW_S = 10.0
 """After so long without one, a refusal is another one, of a server that was started once more."""
+_STARTED_AGAIN = "as a server that was started again refuses everybody at first"
 
 
 class Connection:
@@ -77,9 +80,19 @@ class Connection:
             if refusal is None or now - refusal.last > _ANEW_S:
                 refusal = self._refused[listener] = _Refusal(since=now, last=now)
             refusal.last = now
-            if listener not in self._answered or now - refusal.since > self._forgetful_s:
+            lasted_s = now - refusal.since
+            if listener not in self._answered or lasted_s > self._forgetful_s:
                 raise error
+            if lasted_s > _SILENT_S and not self._is_refusal_told(now):
+                refusal.is_told = True
+                left_s = self._forgetful_s - lasted_s
+                self._say(f"{error.message}; asking for {left_s:.0f} s more, {_STARTED_AGAIN}")
         return self._patience.pause_s(0)
+
+    def _is_refusal_told(self, now: float) -> bool:
+        """Of this server, by whichever listener."""
+        told = [refusal for refusal in self._refused.values() if refusal.is_told]
+        return any(now - refusal.last < _ANEW_S for refusal in told)
 
     def failed(self, listener: str, error: LaunchError) -> float:
         """The server has not answered this listener; seconds to wait before it tries again.
@@ -108,10 +121,11 @@ class _Outage:
 
 @dataclass(slots=True)
 class _Refusal:
-    """Since when a listener is refused, and when it was last."""
+    """Since when a listener is refused, when it was last, and whether that was said."""
 
     since: float
     last: float
+    is_told: bool = False
 
 
 def snapshots(

@@ -135,6 +135,22 @@ def test_a_server_that_goes_on_refusing_is_believed(
     assert api.times("list", "rayjobs") > 3
 
 
+def test_a_refusal_that_lasts_is_told_once(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_SILENT_S", 0.1)
+    connection = Connection(said.append, HASTY)
+    for listener in ("log", "pods"):
+        connection.works(listener)
+        connection.refused(listener, ForbiddenError("you may not"))
+    assert said == []
+    time.sleep(0.15)
+    for listener in ("log", "pods", "log"):
+        connection.refused(listener, ForbiddenError("you may not"))
+    (told,) = said
+    assert told.startswith("you may not; asking for 60 s more")
+
+
 def test_each_refusal_has_a_clock_of_its_own(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
