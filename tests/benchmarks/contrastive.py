@@ -43,8 +43,8 @@ OURS, DIRECT, PEER, STEP = "pricon", "direct", "SupConLoss", "step"
 CONTESTANTS = (OURS, DIRECT, PEER)
 SIZES = ((50, 256), *((1, 1024 * 2**power) for power in range(7)))
 QUICK = ((5, 64), (1, 256))
-LARGE = 8192
-"""Windows from which on a step takes seconds, and one is enough."""
+LARGE = 32_768
+"""Windows from which on a step takes long enough for one to do."""
 
 
 @dataclass(frozen=True, slots=True)

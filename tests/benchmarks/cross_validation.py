@@ -10,7 +10,8 @@ same two cores, with one and with two threads in every round, and the better of 
 and two plain loops of one thread run at once, each with a cell of its own. Rounds take turns, and
 each has cells of another fold.
 
-That both compute the same is checked first: from equal initial weights, batches and dropout masks.
+That both compute the same is checked first: from equal initial weights, batches and dropout masks,
+which the timed loop draws for itself, its models and losses come to pricon's losses and weights.
 """
 
 import argparse
@@ -42,9 +43,6 @@ Seconds = Mapping[str, float]
 
 ROUNDS = 3
 """Counted ones. Contestants without packs train another cell in each, and are extrapolated."""
-
-ENSEMBLE = 32
-"""Members of an ensemble of `torch.func`; more are not faster."""
 
 KINDS = ("students", "supervised teachers", "probes", "contrastive teachers", "random encoders")
 
@@ -103,7 +101,10 @@ def plain_at_once(pipes: list[Connection], cells: list[int]) -> float:
 
 
 def ensembles(world: World, number: int, threads: int) -> Seconds:
-    """All stages but the random encoders as ensembles of the size of a lane's pack of a cell."""
+    """All stages but the random encoders, those of one kind and modalities at once.
+
+    Of one cell, as they have windows in common; a pack of pricon's holds those of all cells.
+    """
     cell = Cell.of(world, number)
     alike: dict[tuple[str, tuple[str, ...]], list[Stage]] = defaultdict(list)
     for stage in world.plan.stages:
@@ -112,9 +113,7 @@ def ensembles(world: World, number: int, threads: int) -> Seconds:
     for (kind, _), stages in alike.items():
         if kind != "random encoders":
             # The last, as students without a teacher come first.
-            one = seconds_a_member_step(
-                world, cell, stages[-1], min(ENSEMBLE, len(stages)), threads
-            )
+            one = seconds_a_member_step(world, cell, stages[-1], len(stages), threads)
             total[kind] += one * len(stages) * world.size.epochs
     steps = -(-len(cell.train) // world.job.optimisation.batch_size)
     total = {kind: seconds * steps for kind, seconds in total.items()}
@@ -244,8 +243,8 @@ def main(arguments: list[str] | None = None) -> None:
         f"Medians of {len(lanes)} rounds; seconds in them: pricon {_range(lanes)}, the plain loop "
         f"{_range(loops[threads])}.",
         "Ray: two runs at once; what an empty one takes, and the plain loop's seconds.",
-        f"`torch.func`: stages shared, up to {ENSEMBLE} of one kind, modalities and cell at once; "
-        "training steps alone.",
+        "`torch.func`: stages shared, those of one kind, modalities and cell at once; training "
+        "steps alone.",
     )
     _publish_whole(world, {**ours, "vmapped": vmapped["all"]}, loop, runs, notes)
     _publish_kinds(ours, loop, vmapped)
