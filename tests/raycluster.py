@@ -29,6 +29,7 @@ class RayCluster:
     """Addresses, and the environment of a process that belongs to the cluster."""
 
     gcs: str
+    client: str
     dashboard: str
     metrics: str
     environment: Mapping[str, str]
@@ -82,6 +83,7 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         url = f"http://127.0.0.1:{dashboard}"
         cluster = RayCluster(
             gcs=address,
+            client=f"ray://127.0.0.1:{client}",
             dashboard=url,
             metrics=f"http://127.0.0.1:{metrics}/metrics",
             environment=environment,

@@ -9,13 +9,19 @@ import signal
 from threading import Event
 
 from pricon.errors import LaunchError
+from pricon.launch.ray_dashboard import Patience
 from pricon.launch.ray_jobs import RayJobs
 
 _ASKED_S = 20.0
 """So long Ray may take to ask us to end; then this is an ordinary failure, which is tried again."""
 
 
-def give_up(submission: str, address: str = "auto", asked_s: float = _ASKED_S) -> bool:
+def give_up(
+    submission: str,
+    address: str = "auto",
+    asked_s: float = _ASKED_S,
+    patience: Patience | None = None,
+) -> bool:
     """Have Ray stop the job of a submission, whose entrypoint this process is.
 
     Ray counts a job as stopped that was asked to end while it ran, so this returns when SIGTERM has
@@ -25,6 +31,7 @@ def give_up(submission: str, address: str = "auto", asked_s: float = _ASKED_S) -
         submission: identity, which the entrypoint names.
         address: of the Ray cluster; a driver's environment says the same.
         asked_s: so long is waited.
+        patience: with the cluster.
 
     Returns:
         Whether Ray has asked.
@@ -32,7 +39,7 @@ def give_up(submission: str, address: str = "auto", asked_s: float = _ASKED_S) -
     asked = Event()
     before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
     try:
-        jobs = RayJobs(address)
+        jobs = RayJobs(address, patience)
         mine = jobs.find_entrypoint(submission)
         if mine is not None:
             jobs.stop(mine)

@@ -4,30 +4,33 @@ The same driver runs there as on Kubernetes, as the entrypoint of a Ray job; its
 and again from where reading stopped, so that a broken connection loses nothing.
 """
 
+import itertools
 import logging
-import re
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ray.exceptions import AuthenticationError
-from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+from ray.job_submission import JobDetails, JobStatus
+from requests.exceptions import SSLError
 
 from pricon.errors import LaunchError
 from pricon.launch.lanes import absolute
+from pricon.launch.ray_dashboard import Dashboard, Patience, UnwellError, dashboard_of
 from pricon.launch.submission import Submission, handle_of
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 
 _RUN = "pricon.run"
-_SERVER_ERROR = re.compile(r"status code 5\d\d")
 _POLL_S = 1.0
-_PATIENCE_S = 60.0
-"""So long a cluster may be silent before following it gives up."""
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+_LOG = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -39,17 +42,22 @@ class BusyError(LaunchError):
 class RayJobs:
     """The jobs of one Ray cluster.
 
+    Every method raises LaunchError with words for a user: unreachable, a token is asked for,
+    refused. What may be answered another time is asked again first.
+
     Args:
         address: `http://host:8265`, the dashboard's, or `ray://host:10001`.
+        patience: with the cluster.
 
     Raises:
         LaunchError: nothing answers there, or it asks for a token.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, patience: Patience | None = None) -> None:
         self.address = address
+        self.patience = patience or Patience()
         with _quietly():
-            self.client: JobSubmissionClient = self._ask(lambda: JobSubmissionClient(address))
+            self.client = self._ask(self._connect, self.patience.first_s)
 
     def submit(self, job: JobSpec, submission: Submission) -> tuple[str, bool]:
         """Run a job there; attach to it where it is running already.
@@ -63,18 +71,18 @@ class RayJobs:
         running = self.find(handle)
         if running is not None:
             return running, False
+        # One identity for all tries: a second one of a submission that did arrive is refused.
+        ray_job = f"{handle}-{submission.id[:8]}"
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder, _quietly():
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
-            # One identity for all tries: a second one of a submission that did arrive is refused.
-            ray_job = self._patiently(
-                lambda: self.client.submit_job(
-                    entrypoint=submission.command("job.yaml"),
-                    submission_id=f"{handle}-{submission.id[:8]}",
-                    runtime_env={"working_dir": folder},
-                    metadata={_RUN: handle},
-                )
-            )
+            what = {
+                "entrypoint": submission.command("job.yaml"),
+                "submission_id": ray_job,
+                "runtime_env": {"working_dir": folder},
+                "metadata": {_RUN: handle},
+            }
+            self._ask(lambda: self._send(ray_job, what))
         return ray_job, True
 
     def find(self, handle: str) -> str | None:
@@ -98,8 +106,8 @@ class RayJobs:
         """Lines of the driver's log, from the first to the last, each once."""
         num_read = 0
         while True:
-            has_ended = self._patiently(lambda: self.client.get_job_status(ray_job)).is_terminal()
-            log = self._patiently(lambda: self.client.get_job_logs(ray_job))
+            has_ended = self._ask(lambda: self.client.get_job_status(ray_job)).is_terminal()
+            log = self._ask(lambda: self.client.get_job_logs(ray_job))
             whole = log if has_ended else log[: log.rfind("\n") + 1]
             yield from whole[num_read:].splitlines()
             num_read = max(num_read, len(whole))
@@ -116,22 +124,39 @@ class RayJobs:
         """End a run; its finished trials are kept."""
         self._ask(lambda: self.client.stop_job(ray_job))
 
-    def _patiently(self, question: Callable[[], Answer]) -> Answer:
-        """Ask until there is an answer; a cluster may be out of reach for a while."""
-        since = time.monotonic()
-        while True:
-            try:
-                return self._ask(question)
-            except BusyError:
-                if time.monotonic() - since > _PATIENCE_S:
-                    raise
-                time.sleep(_POLL_S)
+    def _connect(self) -> Dashboard:
+        return Dashboard(dashboard_of(self.address, self.patience), self.patience)
 
-    def _ask(self, question: Callable[[], Answer]) -> Answer:
+    def _send(self, ray_job: str, what: dict[str, Any]) -> None:
+        try:
+            self.client.submit_job(**what)
+        except UnwellError:
+            raise
+        except RuntimeError:
+            if all(details.submission_id != ray_job for details in self.client.list_jobs()):
+                raise
+            # An earlier try got through, and only its answer was lost.
+
+    def _ask(self, question: Callable[[], Answer], for_s: float | None = None) -> Answer:
+        """Ask until there is an answer; a cluster may be out of reach for a while."""
+        until = time.monotonic() + (self.patience.known_s if for_s is None else for_s)
+        with _told(self.patience.silent_s, self.address):
+            for attempt in itertools.count():
+                try:
+                    return self._ask_once(question)
+                except BusyError:
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))
+        raise AssertionError("counting does not end")
+
+    def _ask_once(self, question: Callable[[], Answer]) -> Answer:
         try:
             return question()
-        except (ConnectionError, OSError) as err:
-            raise BusyError(
+        except OSError as err:
+            # A certificate, an address or an answer that makes no sense will not do so later.
+            kind = LaunchError if isinstance(err, (SSLError, ValueError)) else BusyError
+            raise kind(
                 f"no Ray cluster answers at {self.address}\n  {_first_line(err)}",
                 "give the address of its dashboard, such as `http://127.0.0.1:8265`, one that can "
                 "be reached from here",
@@ -142,11 +167,24 @@ class RayJobs:
                 "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to the cluster's token",
             ) from err
         except (RuntimeError, ValueError) as err:
-            kind = BusyError if _SERVER_ERROR.search(str(err)) else LaunchError
+            kind = BusyError if isinstance(err, UnwellError) else LaunchError
             raise kind(
                 f"the Ray cluster at {self.address} refused\n  {_first_line(err)}",
                 "`ray job list --address ADDRESS` shows what runs there",
             ) from err
+
+
+@contextmanager
+def _told(after_s: float, address: str) -> Iterator[None]:
+    """Say, once, that there is no good answer yet; a request itself may be silent for longer."""
+    words = ("no good answer from %s yet; waiting", address)
+    timer = threading.Timer(after_s, _LOG.warning, words)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -63,13 +63,20 @@ class Share:
 
 
 def gpus_of_worker(resources: ResourcesSpec, num_lanes: int, machine: Machine) -> float:
-    """GPUs of a worker: as asked, else one where there are enough for all lanes, else a share."""
+    """GPUs of a worker: as asked, else one where there are enough for all lanes, else a share.
+
+    Lanes beside each other may share a GPU; the ranks of one lane may not, because NCCL refuses two
+    of a group on one GPU. Those get one each, and fewer lanes run at once.
+    """
     if resources.gpus_per_worker is not None:
         return resources.gpus_per_worker
     has = math.floor(machine.get("GPU", 0.0))
-    lanes = min(resources.lanes_at_once or num_lanes, num_lanes)
-    workers = max(1, lanes * resources.workers_per_lane)
-    return 0.0 if has == 0 else 1.0 / math.ceil(workers / has)
+    if has == 0:
+        return 0.0
+    if resources.workers_per_lane > 1:
+        return 1.0
+    lanes = max(1, min(resources.lanes_at_once or num_lanes, num_lanes))
+    return 1.0 / math.ceil(lanes / has)
 
 
 def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Machine) -> int:
@@ -80,8 +87,12 @@ def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Machine) -
     """
     limit = resources.lanes_at_once or num_lanes
     for noun, key, wants in (
-        ("CPU", "cpus_per_worker", resources.cpus_per_worker),
-        ("GPU", "gpus_per_worker", resources.gpus_per_worker or 0.0),
+        ("CPU", "`resources.cpus_per_worker`", resources.cpus_per_worker),
+        (
+            "GPU",
+            "`resources.gpus_per_worker` (0 trains on CPUs)",
+            resources.gpus_per_worker or 0.0,
+        ),
     ):
         has = machine.get(noun, 0.0)
         lane = wants * resources.workers_per_lane
@@ -89,7 +100,7 @@ def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Machine) -
             raise LaunchError(
                 f"one lane needs {lane:g} {noun}s ({resources.workers_per_lane} workers of "
                 f"{wants:g}), but there are {has:g}",
-                f"lower `resources.workers_per_lane` or `resources.{key}`",
+                f"lower `resources.workers_per_lane` or {key}",
             )
         if lane > 0:
             limit = min(limit, math.floor(has / lane))

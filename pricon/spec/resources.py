@@ -13,6 +13,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 from pricon.spec.base import ContradictionError, Spec
@@ -120,9 +121,10 @@ class ResourcesSpec(Spec):
     """CPUs that Ray reserves for a worker; also its number of torch threads, at least one."""
 
     gpus_per_worker: NonNegativeFloat | None = None
-    """GPUs that Ray reserves for a worker; a fraction lets lanes share one. Null takes one for each
-    worker where there are enough, a share where there are fewer, and works on CPUs where there is
-    none."""
+    """GPUs that Ray reserves for a worker; a fraction lets lanes of one worker share one. The
+    workers of a lane cannot: NCCL, by which they exchange gradients, refuses two on one GPU. Null
+    takes one for each worker, a share for lanes of one worker where there are fewer, and works on
+    CPUs where there is none."""
 
     max_failures: NonNegativeInt = 2
     """How often a lane starts again after losing a worker, in training or while it starts. Counted
@@ -151,6 +153,18 @@ class ResourcesSpec(Spec):
 
     priority_class: NodeName | None = None
     """PriorityClass of the run's pods; null is the cluster's custom."""
+
+    @model_validator(mode="after")
+    def _ranks_have_gpus_of_their_own(self) -> "ResourcesSpec":
+        gpus = self.gpus_per_worker or 0.0
+        if self.workers_per_lane > 1 and not gpus.is_integer():
+            raise ContradictionError(
+                f"`gpus_per_worker: {gpus:g}` with `workers_per_lane: {self.workers_per_lane}`: "
+                "the workers of a lane cannot share a GPU, only lanes beside each other can",
+                "set `resources.workers_per_lane: 1` and more `resources.lanes`, or whole GPUs, or "
+                "`resources.gpus_per_worker: 0` to train on CPUs",
+            )
+        return self
 
 
 class StorageSpec(Spec):

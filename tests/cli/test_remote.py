@@ -192,7 +192,10 @@ def test_a_ray_cluster_by_its_address(
     with with_token(TOKEN):
         assert submit(job, "--target", cluster.dashboard) == 0
     shown = capsys.readouterr()
-    assert shown.err.startswith("Ray job tiny-"), "nothing of Ray's own upload"
+    first, *_ = (
+        line for line in shown.err.splitlines() if not line.startswith("no good answer from")
+    )
+    assert first.startswith("Ray job tiny-"), "nothing of Ray's own upload"
     assert "nothing is recorded in MLflow: `tracking.uri` is not set" in shown.err
     assert "accuracy" in shown.out
     assert list((tmp_path / "runs" / "tiny").glob("*/report.html"))

@@ -7,6 +7,7 @@ from ray.job_submission import JobStatus
 
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.giving_up import give_up
+from pricon.launch.ray_dashboard import Patience
 from pricon.launch.ray_jobs import RayJobs
 from pricon.launch.submission import Submission
 from tests.cli.invoke import write_job
@@ -43,4 +44,4 @@ def test_who_gives_up_is_stopped_and_who_does_not_has_failed(
 def test_who_is_no_ray_job_fails_as_ever(cluster: RayCluster) -> None:
     with with_token(TOKEN):
         assert not give_up("nobody-has-this", cluster.dashboard)
-    assert not give_up("nobody-has-this", "http://127.0.0.1:9")
+    assert not give_up("nobody-has-this", "http://127.0.0.1:9", patience=Patience(first_s=0.0))

@@ -8,6 +8,7 @@ from ray.job_submission import JobStatus
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin, read
+from pricon.launch.ray_dashboard import Patience
 from pricon.launch.ray_jobs import RayJobs
 from pricon.launch.submission import Submission, handle_of
 from pricon.spec.job import JobSpec
@@ -56,15 +57,26 @@ def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     assert ray_jobs.outcome(ray_job)[0] is JobStatus.STOPPED
 
 
+def test_rays_client_tells_where_the_dashboard_is(
+    cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:9")
+    with with_token(TOKEN):
+        jobs = RayJobs(cluster.client)
+        assert jobs.client.get_address() == cluster.dashboard
+        assert jobs.find("nobody-has-this") is None
+
+
 def test_nobody_answers() -> None:
     with pytest.raises(LaunchError, match=r"no Ray cluster answers at http://127\.0\.0\.1:9") as e:
-        RayJobs("http://127.0.0.1:9")
+        RayJobs("http://127.0.0.1:9", Patience(first_s=0.5))
     assert e.value.exit_code == 3
     assert "8265" in (e.value.hint or "")
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])
 def test_a_token_is_asked_for(token: str | None, cluster: RayCluster) -> None:
-    with with_token(token), pytest.raises(LaunchError, match="asks for a token") as e:
-        RayJobs(cluster.dashboard)
-    assert "RAY_AUTH_TOKEN" in (e.value.hint or "")
+    for address in (cluster.dashboard, cluster.client):
+        with with_token(token), pytest.raises(LaunchError, match="asks for a token") as e:
+            RayJobs(address, Patience(first_s=0.0))
+        assert "RAY_AUTH_TOKEN" in (e.value.hint or "")

@@ -45,6 +45,9 @@ def test_a_lane_larger_than_the_machine_is_refused() -> None:
         ({}, 3, 2, 0.5),
         ({"lanes_at_once": 1}, 4, 1, 1.0),
         ({"workers_per_lane": 2}, 2, 4, 1.0),
+        ({"workers_per_lane": 2}, 4, 4, 1.0),
+        ({"workers_per_lane": 2}, 4, 1, 1.0),
+        ({"workers_per_lane": 2}, 4, 0, 0.0),
         ({"gpus_per_worker": 0}, 4, 8, 0.0),
         ({"gpus_per_worker": 2}, 1, 8, 2.0),
     ],
@@ -54,6 +57,18 @@ def test_workers_share_the_gpus_that_there_are(
 ) -> None:
     resources = ResourcesSpec.model_validate(asked)
     assert gpus_of_worker(resources, lanes, {"CPU": 8.0, "GPU": float(gpus)}) == share
+
+
+def test_ranks_of_a_lane_do_not_share_a_gpu() -> None:
+    """NCCL refuses that; fewer lanes at once, or none."""
+    pairs = ResourcesSpec(workers_per_lane=2)
+    assert Share.of(pairs, 4, {"CPU": 16.0, "GPU": 4.0}) == Share(at_once=2, gpus=1.0)
+    assert Share.of(pairs, 4, {"CPU": 16.0}) == Share(at_once=4, gpus=0.0)
+    with pytest.raises(LaunchError, match=r"one lane needs 2 GPUs \(2 workers of 1\)") as caught:
+        Share.of(pairs, 4, {"CPU": 16.0, "GPU": 1.0})
+    assert caught.value.hint == (
+        "lower `resources.workers_per_lane` or `resources.gpus_per_worker` (0 trains on CPUs)"
+    )
 
 
 def test_a_lane_larger_than_this_machine_is_refused_before_anything_starts() -> None:

@@ -215,6 +215,17 @@ def test_half_an_address() -> None:
     assert "no address: Invalid IPv6 URL" in error.message
 
 
+def test_workers_of_a_lane_have_gpus_of_their_own() -> None:
+    error = refused(f"{JOB}resources:\n  workers_per_lane: 2\n  gpus_per_worker: 0.5\n")
+    assert error.message.startswith(
+        "job.yaml:10: `gpus_per_worker: 0.5` with `workers_per_lane: 2`"
+    )
+    assert "the workers of a lane cannot share a GPU" in error.message
+    assert "`resources.gpus_per_worker: 0` to train on CPUs" in (error.hint or "")
+    for fine in ("{workers_per_lane: 2, gpus_per_worker: 2}", "{lanes: 2, gpus_per_worker: 0.5}"):
+        parse_job(f"{JOB}resources: {fine}\n", "job.yaml")
+
+
 @pytest.mark.parametrize("key", ["source: s3://b/x", "generate: {into: s3://b/x}"])
 def test_recordings_lie_in_a_folder(key: str) -> None:
     error = refused(JOB.replace("uri: corpora/tiny", key))
