@@ -19,7 +19,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from pricon.errors import LaunchError
 from pricon.launch.lanes import absolute
-from pricon.launch.submission import Submission, handle_of
+from pricon.launch.submission import FACTS, Submission, handle_of
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 
@@ -66,6 +66,7 @@ class RayJobs:
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder, _quietly():
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
+            (Path(folder) / FACTS).write_text(submission.facts(), encoding="utf-8")
             # One identity for all tries: a second one of a submission that did arrive is refused.
             ray_job = self._patiently(
                 lambda: self.client.submit_job(
