@@ -154,12 +154,15 @@ def _say_about_recordings(job: JobSpec, rendered: RenderedRun) -> None:
 
 def _cost(found: Estimate, profile: ClusterProfile) -> str:
     pods = "1 worker pod" if found.pods == 1 else f"{found.pods} worker pods"
-    facts = [f"{found.trials} trials on at most {pods}", f"about {_time(found.hours)}"]
+    kind = " on spot nodes" if found.is_spot else ""
+    facts = [f"{found.trials} trials on at most {pods}{kind}", f"about {_time(found.hours)}"]
     if found.gpu_hours:
         facts.append(f"{found.gpu_hours:.2g} GPU-hours")
     if found.cost is not None:
         facts.append(f"{found.cost:.2g} {profile.currency}")
     rough = "each worker taken to be as fast as one CPU core; right to a factor of three"
+    if found.is_spot:
+        rough += "; longer where nodes are taken away"
     return f"\nestimate: {', '.join(facts)} ({rough})"
 
 

@@ -111,7 +111,8 @@ def submit(  # noqa: PLR0913  # options of a command
     """Run the comparison that JOB describes; what is already finished is not run again.
 
     Exit codes: 0 done, 1 a trial failed, 2 job file, arguments or recordings are wrong, 3 the
-    cluster or a service failed, 70 a defect of pricon, 130 interrupted, 141 nobody reads on.
+    cluster or a service failed or is of another version, 70 a defect of pricon, 130 interrupted,
+    141 nobody reads on.
     """
     spec = load_job(job)
     if target is not None:

@@ -11,11 +11,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from pricon.errors import LaunchError, PriconError, SpecError, TrainingError, is_of_machine
 from pricon.launch.lanes import NoWorkersError
+from pricon.launch.submission import VersionError
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
-Cause = Literal["done", "trials", "input", "infrastructure", "capacity", "interrupted", "defect"]
+Cause = Literal[
+    "done", "trials", "input", "version", "infrastructure", "capacity", "interrupted", "defect"
+]
 """Why a driver ended. Only after `infrastructure` and `interrupted` another try may help."""
 
 
@@ -183,6 +186,8 @@ class EndBulletin(Spec):
                 cause = "input"
             case NoWorkersError():  # whoever tries again waits as long again
                 cause = "capacity"
+            case VersionError():
+                cause = "version"
             case PriconError(exit_code=LaunchError.exit_code):
                 cause = "infrastructure"
             case OSError() if is_of_machine(error):

@@ -26,7 +26,7 @@ from pricon.launch.bulletins import (
 )
 from pricon.launch.events import Event, LaneDone, PackBegun, StagesDone
 from pricon.launch.preflight import Prepared, prepare
-from pricon.launch.submission import Submission
+from pricon.launch.submission import Submission, check_submitter
 from pricon.launch.submit import View, approved_corpus, run, run_storage
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
@@ -93,6 +93,7 @@ def drive(
 def _attempt(
     job_file: Path, submission: Submission, log: "_Log", words: Words, track: "Track"
 ) -> EndBulletin:
+    check_submitter(job_file)  # before its keys: those of another version may be others
     job = load_job(job_file)
     folder = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
     before = log.open(folder)

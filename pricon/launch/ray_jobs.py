@@ -22,7 +22,7 @@ from requests.exceptions import SSLError
 from pricon.errors import LaunchError
 from pricon.launch.lanes import absolute
 from pricon.launch.ray_dashboard import Dashboard, Patience, UnwellError, dashboard_of
-from pricon.launch.submission import Submission, handle_of
+from pricon.launch.submission import FACTS, Submission, handle_of
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 
@@ -76,6 +76,7 @@ class RayJobs:
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder, _quietly():
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
+            (Path(folder) / FACTS).write_text(submission.facts(), encoding="utf-8")
             what = {
                 "entrypoint": submission.command("job.yaml"),
                 "submission_id": ray_job,

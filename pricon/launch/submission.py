@@ -1,16 +1,25 @@
 """What is submitted to a cluster, and the name of its run."""
 
+import json
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pricon import __version__
+from pricon.errors import LaunchError, SpecError
 from pricon.plan.identity import SCIENCE, STREAM, identity
 from pricon.spec.job import JobSpec
 
+FACTS = "submission.json"
+"""File beside the job file on a cluster: who submitted it."""
 _LONGEST_NAME = 47
 """Of a RayJob: KubeRay adds to it for the pods."""
 _NO_RESULT = {"target", "resources", "storage", "tracking", "output", "statistics", "report"}
 """What a job says that no trial depends on."""
+
+
+class VersionError(LaunchError):
+    """What runs a job is of another version than what submitted it; another try says the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,47 @@ class Submission:
         if gives_up:
             words.append("--give-up")
         return " ".join(words)
+
+    def facts(self, **others: str) -> str:
+        """Text of the file `FACTS`; `others` are noted with what the submission says of itself."""
+        facts = {"submission": self.id, "version": self.version, **others}
+        return json.dumps(facts, indent=1) + "\n"
+
+
+def is_other_version(version: object) -> bool:
+    """Whether something says that it is of a version whose keys may be others than ours."""
+    return isinstance(version, str) and version != __version__
+
+
+def check_submitter(job_file: Path) -> None:
+    """Refuse a job that another version has submitted, as `FACTS` beside it says, if it is there.
+
+    Raises:
+        VersionError: it is of another version.
+        SpecError: the file is damaged.
+    """
+    file = job_file.with_name(FACTS)
+    if not file.exists():
+        return  # driven by hand
+    try:
+        facts = json.loads(file.read_bytes())
+    except ValueError as err:
+        raise SpecError(
+            f"{file} is not valid JSON: {err}", "submit the job again: pricon-submit writes it anew"
+        ) from err
+    there, image = facts.get("version"), facts.get("image")
+    if not is_other_version(there):
+        return
+    if image is None:
+        raise VersionError(
+            f"pricon {there} submitted this run, and the Ray cluster has pricon {__version__}",
+            f"install pricon {there} there, or submit with pricon {__version__}",
+        )
+    raise VersionError(
+        f"pricon {there} submitted this run, and its image holds pricon {__version__} ({image})",
+        f"the cluster's owner sets `profile.image` of the chart to an image of pricon {there}, or "
+        f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit again",
+    )
 
 
 def handle_of(job: JobSpec, folds: tuple[int, ...] | None = None) -> str:

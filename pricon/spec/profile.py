@@ -97,8 +97,9 @@ class PoolSpec(PlacementSpec):
     """Most worker pods of one run."""
 
     spot: bool = False
-    """Whether nodes may be taken away. Such a loss costs a lane no retry, on any pool, as long as
-    it got further since the last one."""
+    """Whether nodes may be taken away, which estimates tell. It asks for no such nodes:
+    `nodeSelector` does. A loss of a node costs a lane no retry, on any pool, as long as it got
+    further since the last one."""
 
     price_per_hour: NonNegativeFloat | None = None
     """What a worker pod costs an hour, in `currency`; null leaves estimates without a price."""

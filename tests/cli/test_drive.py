@@ -1,10 +1,12 @@
 """`pricon drive`, as the entrypoint of a cluster calls it."""
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
 
+from pricon import __version__
 from pricon.cli.main import commands, exit_code_of
 from pricon.launch.bulletins import (
     EndBulletin,
@@ -13,7 +15,7 @@ from pricon.launch.bulletins import (
     ReportBulletin,
     read,
 )
-from tests.cli.invoke import write_job
+from tests.cli.invoke import Document, write_job
 from tests.tiny import tiny_document
 
 
@@ -49,6 +51,48 @@ def test_an_error_is_a_bulletin_too(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "20 folds asked for" in str(end.message)
     assert driven(tmp_path / "none.yaml") == 2
     assert "job file not found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("facts", "words", "hint"),
+    [
+        (
+            {"version": "9.9.9", "image": "pricon@sha256:1"},
+            f"pricon 9.9.9 submitted this run, and its image holds pricon {__version__} "
+            "(pricon@sha256:1)",
+            "the cluster's owner sets `profile.image` of the chart to an image of pricon 9.9.9, or "
+            f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit again",
+        ),
+        (
+            {"version": "9.9.9"},
+            f"pricon 9.9.9 submitted this run, and the Ray cluster has pricon {__version__}",
+            f"install pricon 9.9.9 there, or submit with pricon {__version__}",
+        ),
+    ],
+)
+def test_a_submitter_of_another_version(
+    facts: Document, words: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told before the job's keys, which may be those of that version, and for good."""
+    job = write_job(tmp_path / "job.yaml", tiny_document(tmp_path, key_of_the_future=1))
+    (tmp_path / "submission.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert driven(job) == 3
+    (line,) = capsys.readouterr().out.splitlines()
+    end = read(line)
+    assert end == EndBulletin(exit_code=3, cause="version", message=words, hint=hint)
+    assert end.is_final, "else KubeRay would make a cluster to hear it again"
+
+
+@pytest.mark.parametrize("text", [f'{{"version": "{__version__}", "image": "x"}}', "{}", "{"])
+def test_a_submitter_of_this_version_or_unknown(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write_job(tmp_path / "job.yaml", tiny_document(tmp_path, key_of_the_future=1))
+    (tmp_path / "submission.json").write_text(text, encoding="utf-8")
+    assert driven(job) == 2
+    said = capsys.readouterr().out
+    assert ("submission.json is not valid JSON" in said) is (text == "{")
+    assert ("key_of_the_future" in said) is (text != "{")
 
 
 def test_giving_up_where_no_ray_job_is_changes_nothing(

@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pricon.launch.kubernetes.client import CONFIG_MAPS, RAY_JOBS
+from pricon.launch.kubernetes.sending import submission_of
 from pricon.spec.dump import dump
 from tests.cli.invoke import Document, said, submit, write_job
 from tests.kuberay import check_strictly
@@ -54,26 +55,42 @@ def sent(api: ApiServer, folder: Path) -> list[dict[str, Any]]:
     return connect(folder, api.url).find(RAY_JOBS)
 
 
+ADDED = {"namespace", "uid", "creationTimestamp", "generation", "resourceVersion"}
+"""Metadata that are the API server's."""
+
+
+def as_sent(stored: Document) -> Document:
+    """An object without what the API server adds."""
+    assert stored["metadata"].keys() >= ADDED
+    meta = {key: value for key, value in stored["metadata"].items() if key not in ADDED}
+    return stored | {"metadata": meta}
+
+
 def test_a_dry_run_prints_the_very_objects(
     api: ApiServer, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert submit(job, "--dry-run") == 0
     shown = capsys.readouterr()
-    config_map, ray_job = YAML(typ="safe", pure=True).load_all(shown.out)
-    check_strictly(ray_job)
+    printed = [*YAML(typ="safe", pure=True).load_all(shown.out)]
+    check_strictly(printed[1])
     assert "tiny: 10 trials" in shown.err
-    assert "estimate: 10 trials on at most 1 worker pod, about a minute, 0.0" in shown.err
+    told = "estimate: 10 trials on at most 1 worker pod on spot nodes, about a minute, 0.0"
+    assert told in shown.err
+    assert "; longer where nodes are taken away)" in shown.err
     assert "GPU-hours" in shown.err
     assert "USD" in shown.err
     assert "the API server accepts it" in shown.err
     assert sent(api, tmp_path) == []
     assert submit(job, "--detach") == 0
-    (stored,) = sent(api, tmp_path)
-    for found, printed in ((stored, ray_job), (config_map, config_map)):
-        assert found["metadata"]["name"] == printed["metadata"]["name"]
-    for unique in (stored["spec"], ray_job["spec"]):
-        unique.pop("entrypoint")
-    assert stored["spec"] == ray_job["spec"]
+    (ray_job,) = sent(api, tmp_path)
+    config_map = connect(tmp_path, api.url).get(CONFIG_MAPS, ray_job["metadata"]["name"])
+    assert config_map is not None
+    (owner,) = config_map["metadata"].pop("ownerReferences")
+    assert owner["uid"] == ray_job["metadata"]["uid"], "which no dry run can know"
+    stored = [as_sent(entry) for entry in (config_map, ray_job)]
+    ours, theirs = (submission_of(objects[1]) for objects in (printed, stored))
+    assert ours != theirs
+    assert json.loads(json.dumps(printed).replace(str(ours), str(theirs))) == stored
 
 
 def test_a_dry_run_needs_no_cluster(

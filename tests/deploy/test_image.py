@@ -1,10 +1,15 @@
 """The image: what its file says, and what may go into it. Building it needs a registry."""
 
 import re
+import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatch
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.helm.binaries import hadolint
 from tests.helm.render import KubernetesObject, pods
@@ -68,9 +73,49 @@ def test_it_says_what_it_is(label: str) -> None:
     assert f"org.opencontainers.image.{label}=" in FINAL
 
 
+def pins() -> dict[str, str]:
+    """Exact versions of deploy/constraints.txt by normalised name."""
+    text = (ROOT / "deploy" / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line.split(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
+    assert [line for line in lines if "==" not in line] == []
+    pairs = [line.split("==") for line in lines]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def asked_for() -> Iterator[Requirement]:
+    """Requirements of `.[k8s,server]`, which the image installs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for text in (*project["dependencies"], *extras["k8s"], *extras["server"]):
+        yield Requirement(text)
+
+
+def required_by(asked: Requirement) -> Iterator[Requirement]:
+    """What a package asks for in turn; nothing where it is not installed here."""
+    try:
+        texts = distribution(asked.name).requires or []
+    except PackageNotFoundError:
+        return
+    for found in map(Requirement, texts):
+        extras = asked.extras or {""}
+        if found.marker is None or any(found.marker.evaluate({"extra": e}) for e in extras):
+            yield found
+
+
 def test_everything_it_installs_has_an_exact_version() -> None:
     assert "PIP_CONSTRAINT=/src/deploy/constraints.txt" in BUILD
-    lines = (ROOT / "deploy" / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    assert {"psycopg-binary", "flask-wtf", "kubernetes", "torch", "mlflow", "ray"} <= pins
-    assert [line for line in lines if not line.startswith("#") and "==" not in line] == []
+    assert "install --no-cache-dir '.[k8s,server]'" in BUILD
+    known, seen, left = pins(), set[str](), [*asked_for()]
+    assert len(left) > 20
+    wrong = []
+    while left:
+        asked = left.pop()
+        if str(asked) in seen:
+            continue
+        seen.add(str(asked))
+        version = known.get(canonicalize_name(asked.name))
+        if version is None or not asked.specifier.contains(version, prereleases=True):
+            wrong.append(f"{asked}: {version}")
+        left += required_by(asked)
+    assert wrong == []
+    assert "psycopg-binary" in known, "an extra of what need not be installed here"

@@ -2,7 +2,10 @@
 
 import re
 import shlex
+import sqlite3
 import subprocess
+import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -107,9 +110,57 @@ def test_the_shared_cluster_is_reached_by_its_name(
     """KubeRay names the token's secret and the head's Service after the RayCluster."""
     (cluster,) = [e for e in charts["shared-cluster"] if e["kind"] == "RayCluster"]
     name = cluster["metadata"]["name"]
-    section = RUNBOOK.partition("## Reach the shared cluster")[2].partition("\n## ")[0]
-    assert re.findall(r"get secret (\S+)", section) == [name]
-    assert re.findall(r"service/(\S+)", section) == [f"{name}-head-svc"]
+    told = section("Reach the shared cluster")
+    assert re.findall(r"get secret (\S+)", told) == [name]
+    assert re.findall(r"service/(\S+)", told) == [f"{name}-head-svc"]
+
+
+def section(title: str) -> str:
+    """The text below a heading of the runbook."""
+    return RUNBOOK.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def restarted(owner: str) -> str:
+    """What the runbook calls the owner of a pod that stays."""
+    kind, name, *_ = owner.lower().split("/")
+    return f"ray.io/cluster={name}" if kind == "raycluster" else f"{kind}/{name}"
+
+
+def test_whoever_reads_a_key_is_restarted(charts: dict[str, list[KubernetesObject]]) -> None:
+    readers = {
+        restarted(owner)
+        for feature in ("default", "object-store", "shared-cluster")
+        for owner, pod in pods(charts[feature])
+        if not owner.startswith("Pod/")  # of `helm test`
+        for container in containers(pod)
+        if any(value.startswith("secret:") for value in environment(container).values())
+    }
+    told = section("Rotate keys")
+    found = re.findall(r"rollout restart (\S+)|delete pods --selector (\S+)", told)
+    assert {"".join(one) for one in found} == readers
+
+
+def test_the_backup_holds_what_the_server_has_written(tmp_path: Path) -> None:
+    (command,) = [c for c in section("Back up MLflow").splitlines() if " -- python -c " in c]
+    code = shlex.split(command)[-1]
+    live, copy = tmp_path / "live", tmp_path / "copy"
+    with ExitStack() as stack:
+        for folder in (live, copy):
+            folder.mkdir()
+        for name in ("mlflow", "auth"):
+            server = stack.enter_context(closing(sqlite3.connect(live / f"{name}.db")))
+            server.execute("PRAGMA journal_mode=WAL")
+            with server:
+                server.execute("CREATE TABLE runs (name TEXT)")
+                server.execute("INSERT INTO runs VALUES (?)", (name,))
+            server.execute("INSERT INTO runs VALUES ('not yet committed')")
+        for place, folder in (("/tmp/", copy), ("/var/lib/mlflow/", live)):
+            assert code.count(place) == 1
+            code = code.replace(place, f"{folder}/")
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    for name in ("mlflow", "auth"):
+        with closing(sqlite3.connect(copy / f"{name}.db")) as database:
+            assert database.execute("SELECT name FROM runs").fetchall() == [(name,)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Kubernetes' own schemas, held strictly: an unknown key is an error. KubeRay's: tests.kuberay."""
+"""Schemas of what the chart renders, held strictly: an unknown key is an error.
+
+Kubernetes' own come from `kubernetes-validate`; KubeRay's: tests.kuberay; others': `foreign`.
+"""
 
 import json
 from functools import cache
@@ -9,30 +12,29 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from tests.helm.foreign import foreign_schema
 from tests.helm.render import KubernetesObject
 
 VERSIONS = ("1.32", "1.37")
 """The oldest and the newest Kubernetes of the chart."""
 
-FOREIGN = {
-    "ray.io/v1",
-    "kueue.x-k8s.io/v1beta2",
-    "monitoring.coreos.com/v1",
-    "external-secrets.io/v1",
-}
-"""APIs of others."""
-
 
 def complaints(entry: KubernetesObject, version: str) -> list[str]:
     """What the schema of its kind has against an object, as `path: message`.
+
+    Nothing against those of `ray.io/v1`, which `tests.kuberay.check_strictly` looks at.
 
     Raises:
         AssertionError: no schema is known for its kind.
     """
     api = entry["apiVersion"]
-    if api in FOREIGN:
+    if api == "ray.io/v1":
         return []
-    validator = _kubernetes(entry["kind"].lower(), api, version)
+    others = foreign_schema(api, entry["kind"])
+    if others is None:
+        validator = _kubernetes(entry["kind"].lower(), api, version)
+    else:
+        validator = Draft202012Validator(others)
     return [
         f"{'.'.join(map(str, error.absolute_path))}: {error.message}"
         for error in validator.iter_errors(entry)

@@ -27,11 +27,19 @@ def with_notes(folder: Path) -> Path:
     return copy
 
 
-def notes(helm: Binary, chart: Path, feature: str = "default", *, is_full: bool = False) -> str:
+def notes(
+    helm: Binary,
+    chart: Path,
+    feature: str = "default",
+    *,
+    is_full: bool = False,
+    settings: tuple[str, ...] = (),
+) -> str:
     """What `helm install` prints last, into a cluster with or without all operators."""
+    given = [part for setting in settings for part in ("--set", setting)]
     apis = [part for api in FOREIGN_APIS if is_full for part in ("--api-versions", api)]
     done = helm.run(
         *("template", RELEASE, str(chart), "--namespace", NAMESPACE, *apis),
-        *("--values", str(ci_file(feature)), "--show-only", "templates/notes.yaml"),
+        *("--values", str(ci_file(feature)), *given, "--show-only", "templates/notes.yaml"),
     )
     return str(read(done.stdout)[0]["data"]["text"])

@@ -71,8 +71,16 @@ def test_the_operator_is_let_in_from_one_namespace(helm: Binary, noted_chart: Pa
 
 
 def test_an_image_by_tag_is_pointed_at(helm: Binary, noted_chart: Path) -> None:
-    assert "set `image.digest`" in notes(helm, noted_chart)
-    assert "set `image.digest`" not in notes(helm, noted_chart, "digest")
+    asked = "set `image.digest`, `profile.image` by digest"
+    assert f"{asked}." in notes(helm, noted_chart)
+    assert "by its tag" not in notes(helm, noted_chart, "digest")
+    store = ("objectStore.image.digest=",)
+    told = notes(helm, noted_chart, "object-store", settings=store)
+    assert f"{asked}, `objectStore.image.digest`." in told
+    assert f"{asked}." in notes(helm, noted_chart, "object-store")
+    assert "by its tag" not in notes(
+        helm, noted_chart, settings=("image.digest=sha256:" + 64 * "1",)
+    )
 
 
 def test_the_address_for_people(helm: Binary, noted_chart: Path) -> None:

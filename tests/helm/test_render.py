@@ -9,6 +9,7 @@ import pytest
 
 from pricon import __version__
 from tests.helm.binaries import Binary
+from tests.helm.foreign import foreign_schema
 from tests.helm.golden import GOLDEN, compare, summary
 from tests.helm.kinds import VERSIONS, complaints
 from tests.helm.render import (
@@ -17,6 +18,7 @@ from tests.helm.render import (
     FEATURES,
     KubernetesObject,
     identity,
+    named,
     pods,
     read,
     render,
@@ -90,6 +92,37 @@ def test_a_wrong_key_is_noticed() -> None:
     assert complaints(service | {"spec": {"port": 1}}, "1.32") == [
         "spec: Additional properties are not allowed ('port' was unexpected)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("feature", "kinds"),
+    [
+        ("monitoring", {"PodMonitor"}),
+        ("external-secrets", {"ExternalSecret"}),
+        ("kueue", {"LocalQueue", "ClusterQueue", "ResourceFlavor"}),
+    ],
+)
+def test_a_wrong_key_of_an_operator_is_noticed(
+    charts: dict[str, list[KubernetesObject]], feature: str, kinds: set[str]
+) -> None:
+    theirs = [e for e in charts[feature] if foreign_schema(e["apiVersion"], e["kind"])]
+    assert {entry["kind"] for entry in theirs} == kinds
+    for entry in theirs:
+        assert complaints(entry, "1.37") == []
+        (said,) = complaints({**entry, "spec": {**entry["spec"], "spek": 1}}, "1.37")
+        assert said == "spec: Additional properties are not allowed ('spek' was unexpected)"
+    unknown = {**theirs[0], "kind": "Unknown"}
+    with pytest.raises(AssertionError, match=r"no schema of .* unknown"):
+        complaints(unknown, "1.37")
+
+
+def test_a_flavour_gives_what_its_group_covers(
+    charts: dict[str, list[KubernetesObject]],
+) -> None:
+    """In that order, which Kueue asks for and no schema can say."""
+    (group,) = named(charts["kueue"], "ClusterQueue", "pricon")["spec"]["resourceGroups"]
+    for flavour in group["flavors"]:
+        assert [one["name"] for one in flavour["resources"]] == group["coveredResources"]
 
 
 def test_the_chart_is_of_this_version() -> None:

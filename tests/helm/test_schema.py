@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.helm.binaries import Binary
-from tests.helm.render import CHART, FOREIGN_APIS, arguments, ci_file
+from tests.helm.render import CHART, FOREIGN_APIS, arguments, ci_file, named, render
 from tests.helm.schema import SCHEMA, read_schema, updated
 
 
@@ -178,7 +178,7 @@ QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
         ),
         (
             ("profile.storage.endpointUrl=http://key:secret@minio:9000",),
-            "an address holds a user or a password",
+            "an address holds a user, a password, a query or a fragment",
         ),
         (
             ("tracking.ingress.enabled=true",),
@@ -243,6 +243,39 @@ def test_contradictions(each_helm: Binary, settings: tuple[str, ...], expected: 
     assert done.returncode != 0
     assert expected in done.stderr
     assert "\n\nhint: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "profile.tracking.uri=https://h/?token=hunter2",
+        "profile.tracking.publicUrl=https://h/#hunter2",
+        "profile.storage.endpointUrl=https://s3.example.org?X-Amz-Credential=hunter2",
+        "profile.storage.corpora=s3://affect/corpora?token=hunter2",
+        "profile.storage.output=s3://affect/runs#hunter2",
+        "tracking.artifacts=s3://affect/mlflow?token=hunter2",
+        "tracking.artifacts=s3://key:hunter2@affect/mlflow",
+    ],
+)
+def test_no_address_holds_a_secret(each_helm: Binary, setting: str) -> None:
+    done = each_helm.run(*arguments(settings=(setting,)), check=False)
+    assert done.returncode != 0
+    assert "an address holds a user, a password, a query or a fragment" in done.stderr
+    assert "\n\nhint: leave that out; keys and passwords go into a secret" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_annotations_may_hold_addresses_with_a_query(helm: Binary) -> None:
+    """An ingress controller's own, such as where to log in."""
+    address = "https://login.example.org/start?rd=$escaped_request_uri"
+    objects = render(
+        helm,
+        ci_file("tracking-ingress"),
+        settings=(f"tracking.ingress.annotations.login={address}",),
+    )
+    assert (
+        named(objects, "Ingress", "pricon-tracking")["metadata"]["annotations"]["login"] == address
+    )
 
 
 @pytest.mark.parametrize("name", ["my.release", "2pricon"])

@@ -18,6 +18,7 @@ from pricon.launch.bulletins import (
     write,
 )
 from pricon.launch.lanes import NoWorkersError
+from pricon.launch.submission import VersionError
 from pricon.plan.trials import plan_trials
 from pricon.report.results import TrialResult
 from tests.plan.problem import job, summary
@@ -80,6 +81,7 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
         (StorageError("away"), "infrastructure", 3),
         (LaunchError("no Ray"), "infrastructure", 3),
         (NoWorkersError("none came"), "capacity", 3),
+        (VersionError("another"), "version", 3),
         (TrainingError("leak"), "trials", 1),
         (KeyboardInterrupt(), "interrupted", 130),
         (ZeroDivisionError("1 / 0"), "defect", 70),
@@ -90,7 +92,7 @@ def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
 def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) -> None:
     end = EndBulletin.of_error(error)
     assert (end.cause, end.exit_code) == (cause, exit_code)
-    assert end.is_final is (cause in {"input", "trials", "capacity", "defect"})
+    assert end.is_final is (cause in {"input", "version", "trials", "capacity", "defect"})
     goes_on = "submit again to go on: finished trials are kept"
     assert end.hint == (goes_on if exit_code == 130 else getattr(error, "hint", None))
 

@@ -134,6 +134,18 @@ def test_a_wrong_job_is_refused_once_and_for_all(document: dict[str, Any], tmp_p
     assert driven(document, tmp_path, "s2")[-1] == EndBulletin(exit_code=0, cause="done")
 
 
+def test_another_version_is_refused_until_it_is_this_one(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "submission.json"
+    file.write_text('{"version": "9.9.9"}', encoding="utf-8")
+    (end,) = driven(document, tmp_path)  # and gives up
+    assert isinstance(end, EndBulletin)
+    assert (end.cause, end.exit_code) == ("version", 3)
+    file.unlink()
+    assert driven(document, tmp_path)[-1] == EndBulletin(exit_code=0, cause="done")
+
+
 def test_trouble_of_the_cluster_is_tried_again(document: dict[str, Any], tmp_path: Path) -> None:
     end = driven(document, tmp_path, track=unreachable)[-1]
     assert isinstance(end, EndBulletin)

@@ -48,6 +48,15 @@ def test_the_life_of_a_job(job: JobSpec, ray_jobs: RayJobs) -> None:
     assert list(ray_jobs.follow(ray_job)) == lines, "a log stays after its end"
 
 
+def test_a_cluster_of_another_version(job: JobSpec, ray_jobs: RayJobs) -> None:
+    ray_job, _is_new = ray_jobs.submit(job, Submission(version="9.9.9"))
+    said = [bulletin for line in ray_jobs.follow(ray_job) if (bulletin := read(line)) is not None]
+    (end,) = said
+    assert isinstance(end, EndBulletin)
+    assert (end.cause, end.exit_code) == ("version", 3)
+    assert "pricon 9.9.9 submitted this run, and the Ray cluster has" in str(end.message)
+
+
 def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     asked = job.model_copy(update={"seeds": tuple(range(40))})
     ray_job, _is_new = ray_jobs.submit(asked, Submission())

@@ -1,9 +1,11 @@
 """Names of runs, and what a cluster is told to run."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from pricon import __version__
 from pricon.launch.submission import Submission, handle_of
 from pricon.spec.load import parse_job
 from tests.plan.problem import job
@@ -42,6 +44,11 @@ def test_the_driver_is_told_all_that_was_wished() -> None:
     assert wish.command("j") == "pricon drive j --submission a --only-folds 0,2 --rerun --no-track"
     retried = Submission(id="a").command("j", gives_up=True)
     assert retried == "pricon drive j --submission a --give-up"
+
+
+def test_a_submission_says_what_it_is() -> None:
+    facts = Submission(id="a").facts(image="pricon:1")
+    assert json.loads(facts) == {"submission": "a", "version": __version__, "image": "pricon:1"}
 
 
 def test_every_submission_is_its_own() -> None:

@@ -8,8 +8,14 @@
 {{- include "pricon.checkIngress" .Values.tracking -}}
 {{- include "pricon.checkQueue" (dict "kueue" .Values.kueue "pools" $profile.pools) -}}
 {{- include "pricon.checkApis" . -}}
-{{- if regexMatch "://[^/@\"]*@" (toJson .Values) -}}
-{{- fail "an address holds a user or a password\n\nhint: put it in a secret and name the secret (`secretName`, `existingSecret`)" -}}
+{{- include "pricon.checkAddresses" .Values -}}
+{{- end }}
+
+{{/* The submitter refuses the same of servers. Annotations belong to others, and may hold addresses with a query. */}}
+{{- define "pricon.checkAddresses" -}}
+{{- $addresses := list .profile .tracking.artifacts | toJson -}}
+{{- if or (regexMatch "://[^/@\"]*@" (toJson .)) (regexMatch "://[^\"]*[?#]" $addresses) -}}
+{{- fail "an address holds a user, a password, a query or a fragment: all who read the profile, the values or a pod would see it\n\nhint: leave that out; keys and passwords go into a secret, which is named (`secretName`, `existingSecret`)" -}}
 {{- end -}}
 {{- end }}
 

@@ -26,6 +26,7 @@ class Estimate:
     Args:
         trials: of the plan.
         pods: worker pods at once.
+        is_spot: whether their nodes may be taken away, which makes it longer.
         hours: from the first worker to the last.
         pod_hours: of worker pods.
         gpu_hours: of their GPUs.
@@ -34,6 +35,7 @@ class Estimate:
 
     trials: int
     pods: int
+    is_spot: bool
     hours: float
     pod_hours: float
     gpu_hours: float
@@ -56,6 +58,7 @@ def estimate(prepared: Prepared, job: JobSpec, profile: ClusterProfile) -> Estim
     return Estimate(
         trials=len(prepared.plan.trials),
         pods=pods,
+        is_spot=pool.spot,
         hours=hours,
         pod_hours=pod_hours,
         gpu_hours=pod_hours * pool.gpus,

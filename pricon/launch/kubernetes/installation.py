@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from pricon import __version__
 from pricon.errors import LaunchError, PriconError, SpecError
 from pricon.launch.kubernetes.client import CONFIG_MAPS, Cluster
+from pricon.launch.submission import is_other_version
 from pricon.spec.profile import ClusterProfile
 
 PROFILE = "pricon-profile"
@@ -100,7 +101,7 @@ def _parse(text: str, origin: _Origin) -> dict[str, Any]:
 def _check_version(document: dict[str, Any], origin: _Origin) -> None:
     """Before the keys: those of another version may be others."""
     there = document.get("version")
-    if isinstance(there, str) and there != __version__:
+    if is_other_version(there):
         raise origin.error(
             f"this is pricon {__version__}, and the image of the cluster holds pricon {there} "
             f"({origin.where})",

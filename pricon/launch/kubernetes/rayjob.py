@@ -4,7 +4,6 @@ A RayJob brings up a head without work of its own, workers that scale with the l
 starts the driver; all of them end with it.
 """
 
-import json
 import math
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from pricon.launch.kubernetes.pod_template import (
     worker_pod,
 )
 from pricon.launch.kubernetes.resolve import pool_of, resolve, workers_of_pod
-from pricon.launch.submission import Submission, handle_of
+from pricon.launch.submission import FACTS, Submission, handle_of
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile, PoolSpec
@@ -76,7 +75,7 @@ def render(job: JobSpec, profile: ClusterProfile, submission: Submission) -> Ren
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": handle, "labels": labels},
-        "data": {"job.yaml": dump_job(resolved), "submission.json": _facts(submission, profile)},
+        "data": {"job.yaml": dump_job(resolved), FACTS: submission.facts(image=profile.image)},
     }
     return RenderedRun(handle=handle, job=resolved, ray_job=ray_job, config_map=config_map)
 
@@ -167,8 +166,3 @@ def _prioritised(pod: Object, job: JobSpec) -> Object:
     if job.resources.priority_class is not None:
         pod["spec"]["priorityClassName"] = job.resources.priority_class
     return pod
-
-
-def _facts(submission: Submission, profile: ClusterProfile) -> str:
-    facts = {"submission": submission.id, "version": submission.version, "image": profile.image}
-    return json.dumps(facts, indent=1) + "\n"

@@ -39,7 +39,7 @@ def test_hours_follow_from_steps_lanes_and_pods(prepared: Prepared) -> None:
     seconds = 3 * len(trained) * SECONDS_A_STEP + SECONDS_A_LANE
     assert math.isclose(found.hours, seconds / 3600)
     assert found.trials == len(prepared.plan.trials)
-    assert (found.pods, found.gpu_hours) == (1, 0)
+    assert (found.pods, found.gpu_hours, found.is_spot) == (1, 0, False)
     assert found.cost == pytest.approx(found.pod_hours * 0.2)
 
 
@@ -59,5 +59,6 @@ def test_gpus_are_counted_and_a_pool_without_price_costs_nothing_known(prepared:
     profile = make_profile()
     found = estimate(prepared, on_cluster(prepared, pool="gpu-a100"), profile)
     assert found.gpu_hours == found.pod_hours > 0
+    assert found.is_spot, "as the pool is"
     free = {"cpu": {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}}
     assert estimate(prepared, on_cluster(prepared), make_profile(pools=free)).cost is None
