@@ -5,6 +5,7 @@ import sys
 
 BENCHMARKS = (
     "cross_validation",
+    "gpu",
     "roofline",
     "contrastive",
     "reading",

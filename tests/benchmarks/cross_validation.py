@@ -266,7 +266,6 @@ def _publish_whole(
         ("plain loop, every trial for itself", loop["alone"]),
         ("`torch.func` ensembles", ours["vmapped"]),
         ("one Ray Train run a trial", None if run is None else (run * trials + loop["alone"]) / 2),
-        ("pricon on one H100", None),
     ]
     publish(
         Table(

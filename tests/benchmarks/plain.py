@@ -100,7 +100,9 @@ class Cell:
             fitted = windows.standardiser(cell, name)
             inputs[name] = torch.from_numpy((windows.raw(name) - fitted.mean) * fitted.scale)
         rows = [torch.from_numpy(windows.rows(cell, part)) for part in ("train", "validation")]
-        return Cell(inputs, torch.from_numpy(windows.labels(cell)).long(), *rows)
+        labels = torch.from_numpy(windows.labels(cell)).long()
+        there = {name: one.to(world.device) for name, one in inputs.items()}
+        return Cell(there, *(one.to(world.device) for one in (labels, *rows)))
 
 
 def train(
@@ -113,11 +115,12 @@ def train(
     batch_size: int,
 ) -> None:
     """The loop. `loss` gets scores and rows, `judge` scores and labels."""
+    model.to(cell.labels.device)
     adam = torch.optim.Adam(model.parameters(), lr=stage.learning_rate, fused=True)
     best, best_state = float("inf"), model.state_dict()
     for _ in range(stage.epochs):
         model.train()
-        shuffled = cell.train[torch.randperm(len(cell.train))]
+        shuffled = cell.train[torch.randperm(len(cell.train), device=cell.train.device)]
         for rows in torch.split(shuffled, batch_size):
             step = loss(model({name: inputs[name].index_select(0, rows) for name in inputs}), rows)
             adam.zero_grad()
@@ -188,4 +191,4 @@ def train_stage(world: World, cell: Cell, stage: Stage, said: dict[str, Tensor])
             model, cell, inputs, lambda scores, rows: supervised(scores, labels[rows]), supervised,
             how, batch,
         )  # fmt: skip
-    said[stage.id] = _outputs(model, inputs)
+    said[stage.id] = _outputs(model.to(world.device), inputs)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks import cross_validation, roofline, startup
+from tests.benchmarks import cross_validation, gpu, roofline, startup
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.world import QUICK, World
 
@@ -39,9 +39,29 @@ def test_cross_validation(folder: Path) -> None:
     cross_validation.main(["--quick"])
     rows = written(folder, "cross_validation")["rows"]
     assert rows[0][2] == 1.0
-    assert rows[-1][1] is None, "nothing was measured on a GPU"
     kinds = [row[0] for row in written(folder, "cross_validation_stages")["rows"]]
     assert {*cross_validation.KINDS} == {*kinds}
+
+
+def test_a_device_is_compared_with_itself(folder: Path) -> None:
+    gpu.main(["--quick", "--device", "cpu"])
+    (ours, shared, alone) = written(folder, "gpu")["rows"]
+    assert ours[2] == 1.0
+    assert isinstance(shared[1], float)
+    assert isinstance(alone[1], float)
+    assert 0 < shared[1] < alone[1]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_losses_on_a_gpu_are_those_of_the_cpu() -> None:
+    assert gpu.largest_difference(torch.device("cuda")) < 1e-3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_without_a_gpu_nothing_is_claimed_for_one(folder: Path) -> None:
+    gpu.main(["--quick"])
+    assert [row[1] for row in written(folder, "gpu")["rows"]] == [None] * 3
 
 
 def test_roofline(folder: Path) -> None:

@@ -27,6 +27,8 @@ from pricon.train.windows import GroupWindows
 WIDTHS = {"audio": 131, "video": 41, "physiology": 54 + 62}
 """Of RECOLA's features; ECG and EDA side by side, as in `jobs/recola_cv.yaml`."""
 
+CPU = torch.device("cpu")
+
 ARMS = (
     "e2e", "scl", "lupi", "lupi_privileged", "pricon", "pricon_privileged", "pricon_shuffled",
     "pricon_random", "all_modalities", "scl_all_modalities",
@@ -65,9 +67,10 @@ def kind_of(stage: Stage) -> str:
 
 @dataclass
 class World:
-    """Windows, job and plan; `records` are those of the stages trained so far."""
+    """Windows, job and plan; `records` are those of the stages trained so far on `device`."""
 
     size: Size
+    device: torch.device = CPU
     job: JobSpec = field(init=False)
     plan: Plan = field(init=False)
     windows: GroupWindows = field(init=False)
@@ -98,7 +101,7 @@ class World:
             windows=self.windows,
             job=self.job,
             ranks=Ranks(),
-            device=torch.device("cpu"),
+            device=self.device,
             made_with={},
         )
 
