@@ -31,8 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not starts_ray(item.path))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RayTogether:
-    return RayTogether(config, log)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RayTogether | None:
+    return RayTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -105,10 +105,11 @@ class RayJobs:
 
     def follow(self, ray_job: str) -> Iterator[str]:
         """Lines of the driver's log, from the first to the last, each once."""
-        num_read = 0
+        num_read, silent_s = 0, self.patience.read_s  # a long log takes its time
         while True:
-            has_ended = self._ask(lambda: self.client.get_job_status(ray_job)).is_terminal()
-            log = self._ask(lambda: self.client.get_job_logs(ray_job))
+            status = self._ask(lambda: self.client.get_job_status(ray_job), silent_s=silent_s)
+            has_ended = status.is_terminal()
+            log = self._ask(lambda: self.client.get_job_logs(ray_job), silent_s=silent_s)
             whole = log if has_ended else log[: log.rfind("\n") + 1]
             yield from whole[num_read:].splitlines()
             num_read = max(num_read, len(whole))
@@ -131,17 +132,20 @@ class RayJobs:
     def _send(self, ray_job: str, what: dict[str, Any]) -> None:
         try:
             self.client.submit_job(**what)
-        except UnwellError:
-            raise
         except RuntimeError:
+            # Perhaps an earlier try got through, and only its answer was lost. Ray then says 500.
             if all(details.submission_id != ray_job for details in self.client.list_jobs()):
                 raise
-            # An earlier try got through, and only its answer was lost.
 
-    def _ask(self, question: Callable[[], Answer], for_s: float | None = None) -> Answer:
+    def _ask(
+        self,
+        question: Callable[[], Answer],
+        for_s: float | None = None,
+        silent_s: float | None = None,
+    ) -> Answer:
         """Ask until there is an answer; a cluster may be out of reach for a while."""
         until = time.monotonic() + (self.patience.known_s if for_s is None else for_s)
-        with _told(self.patience.silent_s, self.address):
+        with _told(self.patience.silent_s if silent_s is None else silent_s, self.address):
             for attempt in itertools.count():
                 try:
                     return self._ask_once(question)
@@ -158,19 +162,19 @@ class RayJobs:
             # A certificate, an address or an answer that makes no sense will not do so later.
             kind = LaunchError if isinstance(err, (SSLError, ValueError)) else BusyError
             raise kind(
-                f"no Ray cluster answers at {self.address}\n  {_first_line(err)}",
+                f"no Ray cluster answers at {self.address}\n  {_gist(err)}",
                 "give the address of its dashboard, such as `http://127.0.0.1:8265`, one that can "
                 "be reached from here",
             ) from err
         except AuthenticationError as err:
             raise LaunchError(
-                f"the Ray cluster at {self.address} asks for a token\n  {_first_line(err)}",
+                f"the Ray cluster at {self.address} asks for a token\n  {_gist(err)}",
                 "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to the cluster's token",
             ) from err
         except (RuntimeError, ValueError) as err:
             kind = BusyError if isinstance(err, UnwellError) else LaunchError
             raise kind(
-                f"the Ray cluster at {self.address} refused\n  {_first_line(err)}",
+                f"the Ray cluster at {self.address} refused\n  {_gist(err)}",
                 "`ray job list --address ADDRESS` shows what runs there",
             ) from err
 
@@ -178,7 +182,8 @@ class RayJobs:
 @contextmanager
 def _told(after_s: float, address: str) -> Iterator[None]:
     """Say, once, that there is no good answer yet; a request itself may be silent for longer."""
-    words = ("no good answer from %s yet; waiting", address)
+    place = "the Ray cluster of this process" if address == "auto" else address
+    words = ("no good answer from %s yet; waiting", place)
     timer = threading.Timer(after_s, _LOG.warning, words)
     timer.daemon = True
     timer.start()
@@ -212,5 +217,8 @@ def _for_cluster(job: JobSpec) -> JobSpec:
     return job.model_copy(update=update)
 
 
-def _first_line(err: Exception) -> str:
-    return (str(err).strip().splitlines() or [type(err).__name__])[0][:300]
+def _gist(err: Exception) -> str:
+    """Its first line; of a traceback, which Ray passes on, the last."""
+    first, *others = str(err).strip().splitlines() or [type(err).__name__]
+    before, is_traceback, _ = first.partition("Traceback (most recent call last)")
+    return (before + others[-1] if is_traceback and others else first)[:300]

@@ -79,12 +79,7 @@ def check_submitter(job_file: Path) -> None:
     file = job_file.with_name(FACTS)
     if not file.exists():
         return  # driven by hand
-    try:
-        facts = json.loads(file.read_bytes())
-    except ValueError as err:
-        raise SpecError(
-            f"{file} is not valid JSON: {err}", "submit the job again: pricon-submit writes it anew"
-        ) from err
+    facts = _read_facts(file)
     there, image = facts.get("version"), facts.get("image")
     if not is_other_version(there):
         return
@@ -96,8 +91,20 @@ def check_submitter(job_file: Path) -> None:
     raise VersionError(
         f"pricon {there} submitted this run, and its image holds pricon {__version__} ({image})",
         f"the cluster's owner sets `profile.image` of the chart to an image of pricon {there}, or "
-        f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit again",
+        f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit with that "
+        "version",
     )
+
+
+def _read_facts(file: Path) -> dict[str, object]:
+    hint = "submit the job again: pricon-submit writes it anew"
+    try:
+        facts = json.loads(file.read_bytes())
+    except ValueError as err:
+        raise SpecError(f"{file} is no JSON object: {err}", hint) from err
+    if not isinstance(facts, dict):
+        raise SpecError(f"{file} is no JSON object: {facts!r:.40}", hint)
+    return facts
 
 
 def handle_of(job: JobSpec, folds: tuple[int, ...] | None = None) -> str:

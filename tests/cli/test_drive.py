@@ -16,6 +16,7 @@ from pricon.launch.bulletins import (
     read,
 )
 from tests.cli.invoke import Document, write_job
+from tests.launch.dashboard import dashboard
 from tests.tiny import tiny_document
 
 
@@ -61,7 +62,8 @@ def test_an_error_is_a_bulletin_too(tmp_path: Path, capsys: pytest.CaptureFixtur
             f"pricon 9.9.9 submitted this run, and its image holds pricon {__version__} "
             "(pricon@sha256:1)",
             "the cluster's owner sets `profile.image` of the chart to an image of pricon 9.9.9, or "
-            f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit again",
+            f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit with that "
+            "version",
         ),
         (
             {"version": "9.9.9"},
@@ -83,7 +85,7 @@ def test_a_submitter_of_another_version(
     assert end.is_final, "else KubeRay would make a cluster to hear it again"
 
 
-@pytest.mark.parametrize("text", [f'{{"version": "{__version__}", "image": "x"}}', "{}", "{"])
+@pytest.mark.parametrize("text", [f'{{"version": "{__version__}", "image": "x"}}', "{}", "{", "[]"])
 def test_a_submitter_of_this_version_or_unknown(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,17 +93,20 @@ def test_a_submitter_of_this_version_or_unknown(
     (tmp_path / "submission.json").write_text(text, encoding="utf-8")
     assert driven(job) == 2
     said = capsys.readouterr().out
-    assert ("submission.json is not valid JSON" in said) is (text == "{")
-    assert ("key_of_the_future" in said) is (text != "{")
+    is_damaged = text in {"{", "[]"}
+    assert ("submission.json is no JSON object" in said) is is_damaged
+    assert ("key_of_the_future" in said) is not is_damaged
 
 
 def test_giving_up_where_no_ray_job_is_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:9")
     job = write_job(tmp_path / "job.yaml", tiny_document(tmp_path, folds={"count": 20}))
     before = signal.getsignal(signal.SIGTERM)
-    assert driven(job, "--give-up") == 2
+    with dashboard() as there:
+        monkeypatch.setenv("RAY_ADDRESS", there.url)
+        assert driven(job, "--give-up") == 2
+    assert there.asked
     assert isinstance(read(capsys.readouterr().out.splitlines()[-1]), EndBulletin)
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -14,6 +14,12 @@ VERSION = "/api/version"
 JOBS = "/api/jobs/"
 PACKAGES = "/api/packages/"
 
+_TWICE = """Traceback (most recent call last):
+  File "job_head.py", line 434, in submit_job
+RuntimeError: Request failed with status code 400: Job with submission_id {} already exists.
+"""
+"""How Ray's head passes on what its agent refuses."""
+
 Fault = int | str
 """What the next request meets: a status, `silent`, `reset`, `lost` (a reset after it was done), or
 `page`, HTML of somebody else."""
@@ -27,6 +33,7 @@ class FakeDashboard:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    trouble: str = "in trouble"
     is_over: Event = field(default_factory=Event)
 
     def fail(self, request: str, *faults: Fault) -> None:
@@ -74,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._done(body)
                 self._reset()
             case status:
-                self._answer(int(status), "in trouble")
+                self._answer(int(status), self.dashboard.trouble)
 
     def _done(self, body: bytes) -> tuple[int, Any]:
         jobs = self.dashboard.jobs
@@ -88,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "POST", [""]:
                 asked = json.loads(body)
                 if asked["submission_id"] in jobs:
-                    return 400, f"Job with submission_id {asked['submission_id']} already exists."
+                    return 500, _TWICE.format(asked["submission_id"])
                 self.dashboard.add(
                     asked["submission_id"], metadata=asked["metadata"], entrypoint="x"
                 )

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from pricon.launch.submission import Submission, handle_of
 from pricon.spec.job import JobSpec
 from tests.launch.dashboard import JOBS, PACKAGES, VERSION, FakeDashboard, Fault, dashboard
 
-QUICK = Patience(connect_s=0.3, read_s=0.3, silent_s=0.2, first_s=0.4, known_s=9.0)
+QUICK = Patience(connect_s=0.3, read_s=5.0, silent_s=0.2, first_s=2.0, known_s=9.0)
+HASTY = replace(QUICK, read_s=0.3)
+"""For who meets silence; a machine that is busy may then be taken for silent, too."""
 PASSING: tuple[Fault, ...] = ("silent", 429, 503, "reset")
 
 
@@ -37,9 +40,10 @@ def test_what_passes_is_waited_for_from_the_first_request(
     there.fail(f"GET {VERSION}", fault)
     there.add("mine", metadata={"pricon.run": handle_of(job)})
     there.fail(f"GET {JOBS}", fault)
-    patient = Patience(connect_s=0.3, read_s=0.3, first_s=5.0)
+    patient = replace(HASTY if fault == "silent" else QUICK, first_s=5.0)
     assert RayJobs(there.url, patient).find(handle_of(job)) == "mine"
-    assert there.asked == [f"GET {VERSION}"] * 2 + [f"GET {JOBS}"] * 2
+    assert there.asked.count(f"GET {VERSION}") >= 2
+    assert there.asked.count(f"GET {JOBS}") >= 2
 
 
 @pytest.mark.parametrize(
@@ -63,11 +67,11 @@ def test_every_request_is_tried_again(
     assert there.asked.count(request_) == 3
 
 
-def test_a_log_is_read_through_outages(there: FakeDashboard, ray_jobs: RayJobs) -> None:
+def test_a_log_is_read_through_outages(there: FakeDashboard) -> None:
     there.add("mine", "SUCCEEDED")
     there.fail(f"GET {JOBS}mine", "reset", 429)
     there.fail(f"GET {JOBS}mine/logs", "silent", 503)
-    assert list(ray_jobs.follow("mine")) == ["one", "two"]
+    assert list(RayJobs(there.url, HASTY).follow("mine")) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,13 @@ def test_a_refusal_is_told_at_once(there: FakeDashboard, ray_jobs: RayJobs, job:
     assert there.asked.count(f"POST {JOBS}") == 1
 
 
+def test_of_a_traceback_its_last_line_is_told(there: FakeDashboard) -> None:
+    there.fail(f"GET {VERSION}", *[500] * 99)
+    there.trouble = "Traceback (most recent call last):\n  File x\nValueError: no such thing\n\n"
+    with pytest.raises(BusyError, match=r"refused\n  status 500: ValueError: no such thing\n"):
+        RayJobs(there.url, QUICK)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_token_is_told_at_once(status: int, there: FakeDashboard) -> None:
     there.fail(f"GET {VERSION}", status)
@@ -115,9 +126,9 @@ def test_a_wrong_token_is_told_at_once(status: int, there: FakeDashboard) -> Non
 def test_what_does_not_pass_ends_with_words(
     fault: Fault, expected: str, there: FakeDashboard
 ) -> None:
-    there.fail(f"GET {VERSION}", *[fault] * 9)
+    there.fail(f"GET {VERSION}", *[fault] * 99)
     with pytest.raises(BusyError, match=expected) as caught:
-        RayJobs(there.url, QUICK)
+        RayJobs(there.url, HASTY)
     assert caught.value.hint is not None
     assert len(there.asked) > 1
 
@@ -130,8 +141,9 @@ def test_somebody_else_is_not_asked_again(there: FakeDashboard) -> None:
 
 
 def test_silence_is_told_during_the_first_request(
-    there: FakeDashboard, ray_jobs: RayJobs, caplog: pytest.LogCaptureFixture
+    there: FakeDashboard, caplog: pytest.LogCaptureFixture
 ) -> None:
+    ray_jobs = RayJobs(there.url, HASTY)
     caplog.clear()
     there.fail(f"GET {JOBS}", "silent")
     assert ray_jobs.find("x") is None

@@ -59,11 +59,14 @@ def test_a_cluster_of_another_version(job: JobSpec, ray_jobs: RayJobs) -> None:
 
 def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     asked = job.model_copy(update={"seeds": tuple(range(40))})
-    ray_job, _is_new = ray_jobs.submit(asked, Submission())
+    submission = Submission()
+    ray_job, _is_new = ray_jobs.submit(asked, submission)
     for line in ray_jobs.follow(ray_job):
         if '"plan"' in line:
             ray_jobs.stop(ray_job)
     assert ray_jobs.outcome(ray_job)[0] is JobStatus.STOPPED
+    # As if the answer to the first try had been lost: Ray knows the submission already.
+    assert ray_jobs.submit(asked, submission)[0] == ray_job
 
 
 def test_rays_client_tells_where_the_dashboard_is(
