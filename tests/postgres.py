@@ -1,0 +1,85 @@
+"""A real PostgreSQL on loopback, from a wheel; started without root's rights, as it insists."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from tests.nobody import NOBODY
+
+USER = "mlflow"
+PASSWORD = "a password % of the database"
+_START_S = 60.0
+
+
+@contextmanager
+def postgres(*databases: str) -> Iterator[int]:
+    """A server with these empty databases in UTF8; its port. Nobody gets in without a password."""
+    # Paths of sockets may be 107 bytes long, and pytest's folders are root's alone.
+    with TemporaryDirectory(prefix="postgres-") as name:
+        folder = Path(name)
+        (folder / "password").write_text(PASSWORD, encoding="utf-8")
+        if os.geteuid() == 0:
+            for path in (folder, folder / "password"):
+                os.chown(path, NOBODY, NOBODY)
+        data = folder / "data"
+        _run("initdb", f"--pgdata={data}", f"--username={USER}", "--auth=scram-sha-256",
+             f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--no-sync")  # fmt: skip
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        command = [_binary("postgres"), "-D", str(data), "-p", str(port), "-k", name, "-F"]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [*command, "-c", "listen_addresses=127.0.0.1"],
+                stdout=log, stderr=log, user=_user(),
+            )  # fmt: skip
+        try:
+            _make(databases, port, server)
+            yield port
+        finally:
+            server.terminate()  # it waits for clients
+            server.kill()
+            server.wait()
+
+
+def _make(databases: tuple[str, ...], port: int, server: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + _START_S
+    while True:
+        try:
+            place = psycopg.connect(
+                host="127.0.0.1", port=port, user=USER, password=PASSWORD, dbname="postgres",
+                autocommit=True,
+            )  # fmt: skip
+            break
+        except psycopg.OperationalError:
+            assert server.poll() is None, "PostgreSQL has ended"
+            assert time.monotonic() < until, "PostgreSQL does not start"
+            time.sleep(0.1)
+    with place:
+        for database in databases:
+            place.execute(
+                psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database))
+            )
+
+
+def _run(name: str, *options: str) -> None:
+    subprocess.run([_binary(name), *options], check=True, capture_output=True, user=_user())
+
+
+def _user() -> int | None:
+    return NOBODY if os.geteuid() == 0 else None
+
+
+def _binary(name: str) -> str:
+    spec = find_spec("pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
