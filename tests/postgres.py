@@ -1,6 +1,7 @@
 """A real PostgreSQL on loopback, from a wheel; started without root's rights, as it insists."""
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -29,13 +30,13 @@ def postgres(*databases: str) -> Iterator[int]:
         if os.geteuid() == 0:
             for path in (folder, folder / "password"):
                 os.chown(path, NOBODY, NOBODY)
-        data = folder / "data"
-        _run("initdb", f"--pgdata={data}", f"--username={USER}", "--auth=scram-sha-256",
+        data, programs = folder / "data", _programs(folder)
+        _run(programs / "initdb", f"--pgdata={data}", f"--username={USER}", "--auth=scram-sha-256",
              f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--no-sync")  # fmt: skip
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        command = [_binary("postgres"), "-D", str(data), "-p", str(port), "-k", name, "-F"]
+        command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", name, "-F"]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
                 [*command, "-c", "listen_addresses=127.0.0.1"],
@@ -70,16 +71,22 @@ def _make(databases: tuple[str, ...], port: int, server: "subprocess.Popen[bytes
             )
 
 
-def _run(name: str, *options: str) -> None:
-    subprocess.run([_binary(name), *options], check=True, capture_output=True, user=_user())
+def _run(program: Path, *options: str) -> None:
+    subprocess.run([program, *options], check=True, capture_output=True, user=_user())
 
 
 def _user() -> int | None:
     return NOBODY if os.geteuid() == 0 else None
 
 
-def _binary(name: str) -> str:
+def _programs(folder: Path) -> Path:
+    """Where they are; for nobody, who may not look into every environment, copied to `folder`."""
     spec = find_spec("pgserver")
     assert spec is not None
     assert spec.origin is not None
-    return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
+    package = Path(spec.origin).parent
+    if os.geteuid() == 0:
+        libraries = package.with_name("pgserver.libs")  # found from where programs are
+        shutil.copytree(libraries, folder / libraries.name)
+        package = shutil.copytree(package / "pginstall", folder / "pgserver" / "pginstall").parent
+    return package / "pginstall" / "bin"

@@ -69,16 +69,6 @@ def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     assert ray_jobs.submit(asked, submission)[0] == ray_job
 
 
-def test_rays_client_tells_where_the_dashboard_is(
-    cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:9")
-    with with_token(TOKEN):
-        jobs = RayJobs(cluster.client)
-        assert jobs.client.get_address() == cluster.dashboard
-        assert jobs.find("nobody-has-this") is None
-
-
 def test_nobody_answers() -> None:
     with pytest.raises(LaunchError, match=r"no Ray cluster answers at http://127\.0\.0\.1:9") as e:
         RayJobs("http://127.0.0.1:9", Patience(first_s=0.5))
