@@ -23,7 +23,7 @@ set -euo pipefail
 mount --make-rprivate /
 hold=/mnt
 mount -t tmpfs -o mode=755 tmpfs $hold
-mkdir $hold/etc
+mkdir $hold/etc $hold/account
 # Interpreter, packages and code may lie where only their owner may enter, or where scratch will be.
 number=0
 for folder in $FOLDERS; do
@@ -32,17 +32,18 @@ for folder in $FOLDERS; do
 done
 cp -a /etc/. $hold/etc
 mkdir -p $hold/etc/pricon
-printf %s "$FILES" | "$INTERPRETER" -c '
+unpack='
 import base64, json, pathlib, sys
 for name, data in json.load(sys.stdin).items():
-    (pathlib.Path("/mnt/etc/pricon") / name).write_bytes(base64.b64decode(data))'
+    (pathlib.Path(sys.argv[1]) / name).write_bytes(base64.b64decode(data))'
+printf %s "$FILES" | "$INTERPRETER" -c "$unpack" $hold/etc/pricon
+printf %s "$ACCOUNT" | "$INTERPRETER" -c "$unpack" $hold/account
 mount --bind $hold/etc /etc
 mount -t tmpfs -o mode=755 tmpfs /root
 mount -t tmpfs -o mode=755 tmpfs /run
 account=/run/secrets/kubernetes.io/serviceaccount
 mkdir -p $account
-printf pricon > $account/namespace
-printf token-of-a-test > $account/token
+cp $hold/account/* $account
 mount -t tmpfs -o mode=1777,size=4g tmpfs /tmp
 mount -t tmpfs -o mode=1777,size=1g tmpfs /dev/shm
 number=0
@@ -73,8 +74,14 @@ needs_pods = pytest.mark.skipif(
 )
 
 
+_ACCOUNT = {"namespace": b"pricon", "token": b"token-of-a-test"}
+
+
 def pod_command(
-    command: Sequence[str], environment: Mapping[str, str], files: Mapping[str, bytes]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    files: Mapping[str, bytes],
+    account: Mapping[str, bytes] = _ACCOUNT,
 ) -> tuple[list[str], dict[str, str]]:
     """What to start, and with which environment, for `command` to run as in a pod.
 
@@ -82,15 +89,20 @@ def pod_command(
         command: as in the container.
         environment: all that it has, besides PATH, which leads to this Python's tools.
         files: name -> content, below `/etc/pricon`.
+        account: name -> content, where a pod finds its service account.
     """
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     own = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment}
-    encoded = {name: base64.b64encode(data).decode() for name, data in files.items()}
     outside = {
         "PATH": os.environ["PATH"],
         "FOLDERS": " ".join(map(str, (sys.base_prefix, sys.prefix, ROOT))),
         "INTERPRETER": sys.executable,
-        "FILES": json.dumps(encoded),
+        "FILES": _encoded(files),
+        "ACCOUNT": _encoded(account),
     }
     assigned = [f"{key}={value}" for key, value in own.items()]
     return ["unshare", "--mount", "bash", "-c", _SETUP, "pod", *assigned, *command], outside
+
+
+def _encoded(files: Mapping[str, bytes]) -> str:
+    return json.dumps({name: base64.b64encode(data).decode() for name, data in files.items()})

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _check_user(self, verb: str) -> None:
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        if (scheme.lower(), token) != ("bearer", TOKEN):  # in a pod the client writes it small
             raise RefusedError(401, "Unauthorized", "Unauthorized")
         verb, resource = ("get", "pods/log") if verb == "log" else (verb, self.plural)
         if (verb, resource) in self.api.forbidden:
@@ -266,11 +268,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def api_server() -> Iterator[ApiServer]:
-    """A server with nothing in it."""
+def api_server(settings: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
+    """A server with nothing in it; with TLS where there are settings for it."""
     handler = type("Handler", (_Handler,), {})
     with _Server(("127.0.0.1", 0), handler) as server:
-        api = ApiServer(url=f"http://127.0.0.1:{server.server_port}")
+        scheme = "http"
+        if settings is not None:
+            server.socket, scheme = settings.wrap_socket(server.socket, server_side=True), "https"
+        api = ApiServer(url=f"{scheme}://127.0.0.1:{server.server_port}")
         handler.api = api  # type: ignore[attr-defined]
         thread = Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

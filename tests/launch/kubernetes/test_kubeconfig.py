@@ -1,7 +1,9 @@
 """From a kubeconfig to an open way, or words for what is wrong with it."""
 
+import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from ruamel.yaml import YAML
@@ -9,6 +11,10 @@ from ruamel.yaml import YAML
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import open_access
 from tests.launch.kubernetes.access import write_kubeconfig
+from tests.launch.kubernetes.apiserver import TOKEN, api_server
+from tests.launch.kubernetes.apistore import NAMESPACE
+from tests.launch.kubernetes.certificates import CERTIFICATE, serve_tls
+from tests.pod import needs_pods, pod_command
 
 URL = "http://127.0.0.1:1"
 
@@ -139,3 +145,28 @@ def test_the_client_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(LaunchError, match="needs the Python package `kubernetes`") as caught:
         open_access(kubeconfig=str(tmp_path / "config"))
     assert "pip install -c deploy/constraints.txt -e '.[k8s]'" in str(caught.value.hint)
+
+
+@needs_pods
+@pytest.mark.parametrize("token", [TOKEN, "an-old-one"])
+def test_a_pod_asks_as_its_service_account(token: str, tmp_path: Path) -> None:
+    settings = serve_tls(tmp_path, "-subj", "/CN=api", "-addext", "subjectAltName=IP:127.0.0.1")
+    account = {
+        "namespace": NAMESPACE.encode(),
+        "token": token.encode(),
+        "ca.crt": (tmp_path / CERTIFICATE).read_bytes(),
+    }
+    with api_server(settings) as api:
+        place = urlsplit(api.url)
+        environment = {
+            "HOME": "/tmp",
+            "KUBERNETES_SERVICE_HOST": str(place.hostname),
+            "KUBERNETES_SERVICE_PORT": str(place.port),
+        }
+        command, outside = pod_command(["pricon", "list"], environment, {}, account)
+        done = subprocess.run(command, env=outside, capture_output=True, text=True, check=False)
+    if token == TOKEN:
+        assert (done.returncode, done.stderr) == (0, f"no runs in namespace `{NAMESPACE}`\n")
+    else:
+        assert done.returncode == 3
+        assert "does not accept the credentials of this pod" in done.stderr

@@ -1,12 +1,8 @@
 """What a user reads where a cluster refuses."""
 
-import http.server
 import json
-import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -16,6 +12,8 @@ from pricon.launch.kubernetes.kubeconfig import open_access
 from pricon.launch.kubernetes.refusals import ForbiddenError
 from tests.launch.kubernetes.access import HASTY, connect, write_kubeconfig
 from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.apiserver import api_server
+from tests.launch.kubernetes.certificates import serve_tls
 from tests.launch.kubernetes.operator import HANDLE, config_map, ray_job
 
 
@@ -111,22 +109,12 @@ def test_an_answer_that_nobody_awaits(kube: Cluster, api: ApiServer) -> None:
 
 
 def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem",
-         "-out", "cert.pem", "-days", "1", "-subj", "/CN=elsewhere"],
-        cwd=tmp_path, check=True, capture_output=True,
-    )  # fmt: skip
-    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    settings.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
-        server.socket = settings.wrap_socket(server.socket, server_side=True)
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        kube = connect(tmp_path, f"https://127.0.0.1:{server.server_port}")
+    with api_server(serve_tls(tmp_path, "-subj", "/CN=elsewhere")) as server:
+        kube = connect(tmp_path, server.url)
         with pytest.raises(
             LaunchError, match=r"certificate of the API server .* not trusted"
         ) as caught:
             kube.get(RAY_JOBS, HANDLE)
-        server.shutdown()
     assert "certificate-authority" in str(caught.value.hint)
 
 
