@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
-import ray
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated.ray_client_pb2 import (  # type: ignore[attr-defined]
     ClusterInfoRequest,
@@ -20,9 +19,20 @@ from ray.dashboard.utils import get_address_for_submission_client
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
+from pricon.launch.ray_client import ask_dashboard
+
 
 class UnwellError(RuntimeError):
-    """The dashboard, or something in front of it, has troubles of its own or too many visitors."""
+    """The dashboard, or something in front of it, has troubles of its own or too many visitors.
+
+    Args:
+        said: what it answered.
+        after_s: how long it asks to be left alone.
+    """
+
+    def __init__(self, said: str, after_s: float = 0.0) -> None:
+        super().__init__(said)
+        self.after_s = after_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,7 @@ class Patience:
     Args:
         connect_s: for a connection.
         read_s: for the next bytes of an answer.
+        client_s: for Ray's client, which has a server started for itself.
         silent_s: for an answer, without a word: who hears nothing presses Ctrl-C.
         first_s: tries go on until then, of a cluster that has never answered: its address may be
             wrong.
@@ -40,6 +51,7 @@ class Patience:
 
     connect_s: float = 5.0
     read_s: float = 20.0
+    client_s: float = 60.0
     silent_s: float = 3.0
     first_s: float = 8.0
     known_s: float = 60.0
@@ -64,7 +76,9 @@ class Dashboard(JobSubmissionClient):
     def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
         answer = super()._do_request(method, endpoint, timeout=self.timeout, **options)
         if answer.status_code == 429 or answer.status_code >= 500:
-            raise UnwellError(f"status {answer.status_code}: {answer.text}")
+            asked_s = answer.headers.get("Retry-After", "")  # or a date, which nobody sends
+            after_s = float(asked_s) if asked_s.isdecimal() else 0.0
+            raise UnwellError(f"status {answer.status_code}: {answer.text}", after_s)
         return answer
 
 
@@ -85,8 +99,7 @@ def dashboard_of(address: str, patience: Patience) -> str:
     if urlsplit(address).scheme != "ray":
         return address
     _greet(urlsplit(address).netloc, patience)
-    with ray.init(address) as client:
-        return f"http://{client.dashboard_url}"
+    return f"http://{ask_dashboard(address, patience.client_s)}"
 
 
 def _greet(place: str, patience: Patience) -> None:

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +37,12 @@ Answer = TypeVar("Answer")
 
 
 class BusyError(LaunchError):
-    """The cluster did not answer, or not yet; asking again may help."""
+    """The cluster did not answer, or not yet; asking again may help.
+
+    `after_s` is how long it asks to be left alone.
+    """
+
+    after_s = 0.0
 
 
 class RayJobs:
@@ -76,7 +82,9 @@ class RayJobs:
         with tempfile.TemporaryDirectory(prefix="pricon-") as folder, _quietly():
             text = dump_job(_for_cluster(job))
             (Path(folder) / "job.yaml").write_text(text, encoding="utf-8")
-            (Path(folder) / FACTS).write_text(submission.facts(), encoding="utf-8")
+            (Path(folder) / FACTS).write_text(
+                replace(submission, handle=handle).facts(), encoding="utf-8"
+            )
             what = {
                 "entrypoint": submission.command("job.yaml"),
                 "submission_id": ray_job,
@@ -149,10 +157,11 @@ class RayJobs:
             for attempt in itertools.count():
                 try:
                     return self._ask_once(question)
-                except BusyError:
-                    if time.monotonic() > until:
+                except BusyError as err:
+                    pause_s = max(err.after_s, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))
+                    if time.monotonic() + pause_s > until:
                         raise
-                    time.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))
+                    time.sleep(pause_s)
         raise AssertionError("counting does not end")
 
     def _ask_once(self, question: Callable[[], Answer]) -> Answer:
@@ -172,11 +181,13 @@ class RayJobs:
                 "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to the cluster's token",
             ) from err
         except (RuntimeError, ValueError) as err:
-            kind = BusyError if isinstance(err, UnwellError) else LaunchError
-            raise kind(
-                f"the Ray cluster at {self.address} refused\n  {_gist(err)}",
-                "`ray job list --address ADDRESS` shows what runs there",
-            ) from err
+            hint = "`ray job list --address ADDRESS` shows what runs there"
+            words = f"the Ray cluster at {self.address} refused\n  {_gist(err)}"
+            if not isinstance(err, UnwellError):
+                raise LaunchError(words, hint) from err
+            busy = BusyError(words, hint)
+            busy.after_s = err.after_s
+            raise busy from err
 
 
 @contextmanager

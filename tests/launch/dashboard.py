@@ -34,6 +34,7 @@ class FakeDashboard:
     asked: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     trouble: str = "in trouble"
+    retry_after: str | None = None
     is_over: Event = field(default_factory=Event)
 
     def fail(self, request: str, *faults: Fault) -> None:
@@ -113,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if status == 429 and self.dashboard.retry_after is not None:
+            self.send_header("Retry-After", self.dashboard.retry_after)
         self.end_headers()
         self.wfile.write(body)
 

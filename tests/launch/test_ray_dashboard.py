@@ -67,6 +67,21 @@ def test_every_request_is_tried_again(
     assert there.asked.count(request_) == 3
 
 
+def test_a_busy_cluster_is_left_alone_as_long_as_it_asks(
+    there: FakeDashboard, ray_jobs: RayJobs
+) -> None:
+    there.retry_after = "1"
+    there.fail(f"GET {JOBS}", 429)
+    since = time.monotonic()
+    assert ray_jobs.find("x") is None
+    assert time.monotonic() - since >= 1.0
+    there.retry_after = "3600"
+    there.fail(f"GET {JOBS}", 429)
+    with pytest.raises(BusyError, match=r"refused\n  status 429"):
+        ray_jobs.find("x")
+    assert there.asked.count(f"GET {JOBS}") == 3, "longer than anybody waits"
+
+
 def test_a_log_is_read_through_outages(there: FakeDashboard) -> None:
     there.add("mine", "SUCCEEDED")
     there.fail(f"GET {JOBS}mine", "reset", 429)

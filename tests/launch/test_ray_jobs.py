@@ -8,7 +8,7 @@ from ray.job_submission import JobStatus
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin, read
-from pricon.launch.ray_dashboard import Patience
+from pricon.launch.ray_dashboard import Patience, dashboard_of
 from pricon.launch.ray_jobs import RayJobs
 from pricon.launch.submission import Submission, handle_of
 from pricon.spec.job import JobSpec
@@ -67,6 +67,19 @@ def test_a_job_that_is_stopped(job: JobSpec, ray_jobs: RayJobs) -> None:
     assert ray_jobs.outcome(ray_job)[0] is JobStatus.STOPPED
     # As if the answer to the first try had been lost: Ray knows the submission already.
     assert ray_jobs.submit(asked, submission)[0] == ray_job
+
+
+def test_an_address_of_rays_client(cluster: RayCluster) -> None:
+    """Twice: a process that has connected may do so again."""
+    with with_token(TOKEN):
+        for _ in range(2):
+            assert dashboard_of(cluster.client, Patience()) == cluster.dashboard
+        by_client, by_dashboard = (RayJobs(at) for at in (cluster.client, cluster.dashboard))
+        jobs = [
+            [details.submission_id for details in jobs.client.list_jobs()]
+            for jobs in (by_client, by_dashboard)
+        ]
+    assert jobs[0] == jobs[1]
 
 
 def test_nobody_answers() -> None:
