@@ -29,7 +29,7 @@ from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine, Share
-from pricon.launch.starts import GivenBack, LossesTold, has_waited_in_vain, was_lost_in_start
+from pricon.launch.starts import callbacks_of, has_waited_in_vain, was_lost_in_start
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
@@ -256,10 +256,7 @@ def _fit(work: _Work, retries: int) -> None:
             storage_path=work.folder,
             # A start that fails is ours to judge; Ray would start again without end.
             failure_config=FailureConfig(max_failures=retries, controller_failure_limit=0),
-            callbacks=[  # Ray says of its first version what they are
-                GivenBack(),  # type: ignore[list-item]
-                LossesTold(work.mailbox, assignment.lane),  # type: ignore[list-item]
-            ],
+            callbacks=callbacks_of(work.mailbox, assignment.lane),
         ),
     ).fit()
 

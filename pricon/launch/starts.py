@@ -23,6 +23,8 @@ from ray.util.placement_group import (
     remove_placement_group,
 )
 
+from pricon.errors import LaunchError
+
 
 def has_waited_in_vain(err: Exception) -> bool:
     """Whether the workers found no place in time: nobody's failure, they may wait again."""
@@ -45,6 +47,51 @@ def was_lost_in_start(err: Exception, num_workers: int) -> bool:
 
 def _of_controller(err: Exception) -> Exception | None:
     return err.controller_failure if isinstance(err, ControllerError) else None
+
+
+def callbacks_of(mailbox: Any, lane: int) -> list[Any]:
+    """What Ray Train has to call for a lane; Ray says of its first version what callbacks are."""
+    return [GpusUsable(mailbox, lane), GivenBack(), LossesTold(mailbox, lane)]
+
+
+class GpusUsable(WorkerGroupCallback):
+    """Ends a lane whose workers were given a GPU that their torch is not built for.
+
+    That is an image for CPUs on a pool of GPUs. Ray would let NCCL fail, which reads like a worker
+    that was lost, and the next start would be as vain.
+
+    Args:
+        mailbox: the driver's.
+        lane: whose workers these are.
+    """
+
+    def __init__(self, mailbox: Any, lane: int) -> None:
+        self.mailbox = mailbox
+        self.lane = lane
+
+    def before_init_train_context(self, workers: list[Any]) -> dict[str, list[Any]]:
+        """The workers are there, and not connected yet."""
+        found = ray.get([worker.execute_async(_torch_without_cuda) for worker in workers])
+        builds = {build for build in found if build is not None}
+        if builds:
+            error = LaunchError(
+                f"workers were given GPUs, and their torch {', '.join(sorted(builds))} is built "
+                "without CUDA",
+                "give them an image of variant `cuda` (or a torch with CUDA), or train on CPUs: "
+                "`resources.gpus_per_worker: 0`",
+            )
+            ray.get(self.mailbox.fail.remote(self.lane, str(error)))
+            raise error
+        return {}
+
+
+def _torch_without_cuda() -> str | None:
+    """In a worker: the version of its torch, if that has no use for what Ray has given to it."""
+    import torch
+
+    # Not `is_available`, which fixes the GPUs that a process sees before Ray Train has set them.
+    has_cuda: bool = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]  # torch has no types here
+    return torch.__version__ if ray.get_gpu_ids() and not has_cuda else None
 
 
 class LossesTold(ControllerCallback):

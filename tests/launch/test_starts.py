@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.train import ControllerError
 from ray.train.v2._internal.exceptions import (
@@ -113,3 +114,19 @@ def test_losses_count_over_all_of_a_lane(job: JobSpec) -> None:
     assert done.lost
     assert "its workers were lost: ControllerError" in str(done.error)
     assert not train_workers()
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch has a use for GPUs")
+def test_gpus_that_torch_cannot_use_end_a_lane_at_once(
+    job: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image for CPUs on a pool of GPUs: no loss of a worker, and another start is in vain."""
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"GPU": 1}')
+    listener = Listener()
+    with at_most(300):
+        rehearse(with_resources(job, "local", "lane"), listener)
+    [done] = [event for event in listener.events if isinstance(event, LaneDone)]
+    assert not done.lost
+    said = f"workers were given GPUs, and their torch {torch.__version__} is built without CUDA"
+    assert str(done.error).startswith(f"{said}\n\nhint: give them an image of variant `cuda`")
