@@ -12,7 +12,7 @@ from rich.console import Console
 from pricon.cli.arguments import parse_folds
 from pricon.cli.progress import Progress, building
 from pricon.launch.bulletins import Bulletin, ProgressBulletin, write
-from pricon.launch.drive import drive
+from pricon.launch.drive import Say, drive
 from pricon.launch.preflight import Prepared
 from pricon.launch.submission import Submission
 from pricon.report.summary import Report
@@ -44,10 +44,10 @@ def drive_job(
     asked = Submission(id=submission, folds=parse_folds(only_folds), reruns=rerun)
     track = (lambda _: no_tracker()) if no_track else _tracker
     if not gives_up:
-        return drive(job, asked, _say, _Words(), track)
+        return drive(job, asked, _say, _Words, track)
     from pricon.launch.giving_up import give_up  # imports ray
 
-    return drive(job, asked, _say, _Words(), track, lambda: give_up(submission))
+    return drive(job, asked, _say, _Words, track, lambda: give_up(submission))
 
 
 def _say(bulletin: Bulletin) -> None:
@@ -58,17 +58,20 @@ def _say(bulletin: Bulletin) -> None:
 class _Lines(io.TextIOBase):
     """A file that says each line written to it."""
 
+    def __init__(self, say: Say) -> None:
+        self.say = say
+
     def write(self, text: str) -> int:
         for line in filter(None, map(str.strip, text.splitlines())):
-            _say(ProgressBulletin(text=line))
+            self.say(ProgressBulletin(text=line))
         return len(text)
 
 
 class _Words:
     """See `Words`."""
 
-    def __init__(self) -> None:
-        self.console = Console(file=_Lines(), width=_WIDTH)  # type: ignore[arg-type]  # writes only
+    def __init__(self, say: Say) -> None:
+        self.console = Console(file=_Lines(say), width=_WIDTH)  # type: ignore[arg-type]  # writes only
         self.building = building(self.console)
 
     def view(self, prepared: Prepared) -> Progress:

@@ -13,13 +13,13 @@ import typer
 
 from pricon.cli.main import INTERRUPTED
 from pricon.cli.status import ago, columns, words_of_status
-from pricon.errors import LaunchError, PriconError, SpecError
-from pricon.launch.account import words_of
+from pricon.errors import LaunchError, SpecError
+from pricon.launch.account import Account, words_of
 from pricon.launch.bulletins import EndBulletin, read
-from pricon.launch.kubernetes.client import Cluster, Object
+from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.ending import Outcome
 from pricon.launch.kubernetes.following import Changed, Ended, Heard, Line, Waiting, follow
-from pricon.launch.kubernetes.kept import kept_lines
+from pricon.launch.kubernetes.kept import kept_of
 from pricon.launch.kubernetes.kubeconfig import NAMESPACE, open_access
 from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.pods import Reason
@@ -33,7 +33,7 @@ from pricon.launch.kubernetes.runs import (
     state_of,
 )
 from pricon.launch.kubernetes.sending import cancel_run
-from pricon.launch.kubernetes.status import brief_status, report_of, status_of
+from pricon.launch.kubernetes.status import brief_status, status_of
 
 Run = Annotated[
     str,
@@ -108,15 +108,8 @@ def show_logs(
     cluster = open_cluster(context, namespace)
     if is_followed:
         return attend(cluster, run)
-    ray_job = get_run(cluster, run)
-    try:
-        lines = [*log_lines(cluster, ray_job)]
-    except UnreadableLogError as err:
-        if state_of(ray_job) not in ENDED:
-            raise
-        typer.echo(err.message, err=True)
-        lines = []
-    lines = lines or _kept(cluster, ray_job)
+    ray_job = cluster.get(RAY_JOBS, run)
+    lines = _lines(cluster, run, ray_job)
     for line in lines:
         bulletin = read(line)
         echo(line if bulletin is None else words_of(bulletin))
@@ -128,18 +121,30 @@ def show_logs(
     return 0
 
 
-def _kept(cluster: Cluster, ray_job: Object) -> list[str]:
-    """Lines that the driver of an ended run kept in the object storage, if we may read them."""
-    if state_of(ray_job) not in ENDED:
-        return []
-    try:
-        lines = [*kept_lines(cluster, ray_job)]
-    except PriconError as err:
-        typer.echo(f"the log that the run kept cannot be read from here: {err.message}", err=True)
-        return []
-    if lines:
-        typer.echo("its log is gone from the cluster; this is what its driver kept", err=True)
-    return lines
+def _lines(cluster: Cluster, run: str, ray_job: Object | None) -> list[str]:
+    """What the driver of a run said: as its pods have it, or as it was kept; none: nothing."""
+    lines: list[str] = []
+    if ray_job is not None:
+        has_ended = state_of(ray_job) in ENDED
+        try:
+            lines = [*log_lines(cluster, ray_job)]
+        except UnreadableLogError as err:
+            if not has_ended:
+                raise
+            typer.echo(err.message, err=True)
+        if lines or not has_ended:
+            return lines
+    # as MLflow's own clients find their server
+    tracking = os.environ.get("MLFLOW_TRACKING_URI")  # noqa: TID251
+    kept = kept_of(cluster, run, ray_job, tracking)
+    if kept.lines:
+        what = "its log is gone from" if ray_job else f"run {run} is forgotten by"
+        typer.echo(f"{what} the cluster; this is what its driver kept in {kept.place}", err=True)
+    for trouble in kept.troubles:
+        typer.echo(f"a log that was kept cannot be read from here: {trouble.message}", err=True)
+        if trouble.hint:
+            typer.echo(f"  hint: {trouble.hint}", err=True)
+    return kept.lines
 
 
 def cancel(run: Run, namespace: Namespace = None, context: Context = None) -> None:
@@ -165,16 +170,17 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
     such run, or the cluster does not answer or refuses.
     """
     cluster = open_cluster(context, namespace)
-    account, output = report_of(cluster, run)
-    if account.plan is None:
-        for line in _kept(cluster, get_run(cluster, run)):
-            account.take(line)
+    account = Account()
+    for line in _lines(cluster, run, cluster.get(RAY_JOBS, run)):
+        account.take(line)
     if account.report is not None:
         typer.echo(words_of(account.report))
         return 0 if account.report.complete else 1
     status = status_of(cluster, run)
-    if status.state == "finished" and output is not None:
-        typer.echo(f"the log of the run is gone from the cluster; its report is in\n{output}")
+    if status.state == "finished" and status.output is not None:
+        typer.echo(
+            f"the log of the run is gone from the cluster; its report is in\n{status.output}"
+        )
         return 0
     done, total = sum(cell.done for cell in status.cells), sum(cell.total for cell in status.cells)
     so_far = f", with {done} of {total} trials done" if total else ""

@@ -26,7 +26,7 @@ from pricon.launch.bulletins import (
 )
 from pricon.launch.events import Event, LaneDone, PackBegun, StagesDone
 from pricon.launch.preflight import Prepared, prepare
-from pricon.launch.submission import Submission, check_submitter
+from pricon.launch.submission import Submission, check_submitter, handle_in, read_facts
 from pricon.launch.submit import View, approved_corpus, run, run_storage
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
@@ -37,6 +37,7 @@ from pricon.storage import Storage, open_storage
 from pricon.track.tracker import Tracker
 
 Say = Callable[[Bulletin], None]
+Track = Callable[[JobSpec], Tracker]
 
 _KEEP_EVERY_S = 60.0
 
@@ -61,8 +62,8 @@ def drive(
     job_file: Path,
     submission: Submission,
     say: Say,
-    words: Words,
-    track: "Track",
+    words_for: Callable[[Say], Words],
+    track: Track,
     give_up: Callable[[], object] = lambda: None,
 ) -> int:
     """Run the job in `job_file`; its exit code, which is also in the last bulletin.
@@ -71,13 +72,13 @@ def drive(
         job_file: complete: addresses as this machine reaches them.
         submission: whose driver this is.
         say: told every bulletin.
-        words: of the command line.
+        words_for: words of the command line, which say by this how far the run is.
         track: opens the tracker of a job.
         give_up: called after the last bulletin of a failure that another try would only repeat.
     """
     log = _Log(say, submission)
     try:
-        end = _attempt(job_file, submission, log, words, track)
+        end = _attempt(job_file, submission, log, words_for(log.say), track)
     except BaseException as err:
         end = EndBulletin.of_error(err)
         if end.cause == "defect":
@@ -91,9 +92,10 @@ def drive(
 
 
 def _attempt(
-    job_file: Path, submission: Submission, log: "_Log", words: Words, track: "Track"
+    job_file: Path, submission: Submission, log: "_Log", words: Words, track: Track
 ) -> EndBulletin:
-    check_submitter(job_file)  # before its keys: those of another version may be others
+    facts = read_facts(job_file)
+    check_submitter(facts)  # before the job's keys: those of another version may be others
     job = load_job(job_file)
     folder = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
     before = log.open(folder)
@@ -101,29 +103,33 @@ def _attempt(
         return before
     is_first = folder.create(f"{submission.id}.begun", b"")
     # What an attempt before this one has trained again need not be trained once more.
-    own = replace(submission, reruns=submission.reruns and is_first)
-    return _drive(job, own, log.say, words, track)
-
-
-Track = Callable[[JobSpec], Tracker]
+    reruns = submission.reruns and is_first
+    own = replace(submission, reruns=reruns, handle=handle_in(facts))
+    return _drive(job, own, log, words, track)
 
 
 def _drive(
-    job: JobSpec, submission: Submission, say: Say, words: Words, track: Track
+    job: JobSpec, submission: Submission, log: "_Log", words: Words, track: Track
 ) -> EndBulletin:
     corpus = approved_corpus(job, submission.folds, words.building)
     prepared = prepare(job, corpus, submission.folds)
     folder = run_storage(job, prepared.plan)
-    say(PlanBulletin.of(prepared.plan, folder.uri))
-    view = _Telling(say, words.view(prepared), prepared.plan)
+    log.say(PlanBulletin.of(prepared.plan, folder.uri))
+    view = _Telling(log.say, words.view(prepared), prepared.plan)
     tracker = track(job)
     try:
-        report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
+        reruns, handle = submission.reruns, submission.handle
+        report = run(prepared, corpus, tracker, view, rerun=reruns, handle=handle)
         uri = f"{folder.uri}/report.html"
-        say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
+        log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
+        end = _end(report, view)
+        tracker.keep_log(*log.with_end(end))
+    except BaseException as err:
+        tracker.keep_log(*log.with_end(EndBulletin.of_error(err)))
+        raise
     finally:
         tracker.close()
-    return _end(report, view)
+    return end
 
 
 def _end(report: Report, view: "_Telling") -> EndBulletin:
@@ -195,6 +201,7 @@ class _Log:
     """Says bulletins, and keeps them beside the runs, where they outlive all pods.
 
     Files of a submission: `<id>.<attempt>.log`, and `<id>.json`, its end, where that is for good.
+    The tracker gets the log as well: people may read that without keys to the object storage.
     """
 
     def __init__(self, say: Say, submission: Submission) -> None:
@@ -221,6 +228,10 @@ class _Log:
         if time.monotonic() - self._kept_at > _KEEP_EVERY_S:
             self._keep()
 
+    def with_end(self, end: EndBulletin) -> tuple[str, bytes]:
+        """The log's name, and what will be in it when this end has been said."""
+        return self._name, _document([*self._lines, write(end)])
+
     def close(self, end: EndBulletin) -> None:
         """The last word. An end that another try would only repeat goes on record."""
         if self._folder is not None and end.is_final:
@@ -232,7 +243,14 @@ class _Log:
 
     def _keep(self) -> None:
         if self._folder is not None:
-            name = f"{self._submission.id}.{self._attempt}.log"
             with suppress(CorpusError):  # nothing of a run depends on it
-                self._folder.write(name, "".join(f"{line}\n" for line in self._lines).encode())
+                self._folder.write(self._name, _document(self._lines))
         self._kept_at = time.monotonic()
+
+    @property
+    def _name(self) -> str:
+        return f"{self._submission.id}.{self._attempt}.log"
+
+
+def _document(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()

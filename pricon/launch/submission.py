@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Submission:
         folds: only these; None for all.
         reruns: train again what is already finished.
         is_tracked: record it in MLflow.
+        handle: of its run on a cluster, as far as it is known.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -39,6 +41,7 @@ class Submission:
     folds: tuple[int, ...] | None = None
     reruns: bool = False
     is_tracked: bool = True
+    handle: str | None = None
 
     def command(self, job_file: str, *, gives_up: bool = False) -> str:
         """What the head of a cluster runs.
@@ -60,7 +63,7 @@ class Submission:
 
     def facts(self, **others: str) -> str:
         """Text of the file `FACTS`; `others` are noted with what the submission says of itself."""
-        facts = {"submission": self.id, "version": self.version, **others}
+        facts = {"submission": self.id, "version": self.version, "handle": self.handle, **others}
         return json.dumps(facts, indent=1) + "\n"
 
 
@@ -69,17 +72,37 @@ def is_other_version(version: object) -> bool:
     return isinstance(version, str) and version != __version__
 
 
-def check_submitter(job_file: Path) -> None:
-    """Refuse a job that another version has submitted, as `FACTS` beside it says, if it is there.
+def read_facts(job_file: Path) -> dict[str, object]:
+    """What `FACTS` beside a job says; nothing where it is not there, as where one drives by hand.
 
     Raises:
-        VersionError: it is of another version.
         SpecError: the file is damaged.
     """
     file = job_file.with_name(FACTS)
     if not file.exists():
-        return  # driven by hand
-    facts = _read_facts(file)
+        return {}
+    hint = "submit the job again: pricon-submit writes it anew"
+    try:
+        facts = json.loads(file.read_bytes())
+    except ValueError as err:
+        raise SpecError(f"{file} is no JSON object: {err}", hint) from err
+    if not isinstance(facts, dict):
+        raise SpecError(f"{file} is no JSON object: {facts!r:.40}", hint)
+    return facts
+
+
+def handle_in(facts: Mapping[str, object]) -> str | None:
+    """The name of the run, as the facts of its submission say it."""
+    handle = facts.get("handle")
+    return handle if isinstance(handle, str) else None
+
+
+def check_submitter(facts: Mapping[str, object]) -> None:
+    """Refuse a job that another version has submitted, as its facts say.
+
+    Raises:
+        VersionError: it is of another version.
+    """
     there, image = facts.get("version"), facts.get("image")
     if not is_other_version(there):
         return
@@ -94,17 +117,6 @@ def check_submitter(job_file: Path) -> None:
         f"`profile.version` to {__version__}, and runs `helm upgrade`; then submit with that "
         "version",
     )
-
-
-def _read_facts(file: Path) -> dict[str, object]:
-    hint = "submit the job again: pricon-submit writes it anew"
-    try:
-        facts = json.loads(file.read_bytes())
-    except ValueError as err:
-        raise SpecError(f"{file} is no JSON object: {err}", hint) from err
-    if not isinstance(facts, dict):
-        raise SpecError(f"{file} is no JSON object: {facts!r:.40}", hint)
-    return facts
 
 
 def handle_of(job: JobSpec, folds: tuple[int, ...] | None = None) -> str:

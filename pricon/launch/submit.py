@@ -24,6 +24,7 @@ from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, StreamingSpec
 from pricon.storage import Storage, open_storage
+from pricon.track.kept import HANDLE
 from pricon.track.records import EndStatus, RunRecord
 from pricon.track.tracker import Tracker
 from pricon.train.records import Records
@@ -61,7 +62,13 @@ def approved_corpus(job: JobSpec, folds: tuple[int, ...] | None, progress: Progr
 
 
 def run(
-    prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View, *, rerun: bool = False
+    prepared: Prepared,
+    corpus: Corpus,
+    tracker: Tracker,
+    view: View,
+    *,
+    rerun: bool = False,
+    handle: str | None = None,
 ) -> Report:
     """Run what is missing, record it, and write the report.
 
@@ -71,6 +78,7 @@ def run(
         tracker: open; not closed here.
         view: shows progress.
         rerun: forget the job's finished stages first.
+        handle: of the run on a cluster, None on this machine.
 
     Raises:
         LaunchError: nothing could be started, or nothing can be recorded.
@@ -90,7 +98,7 @@ def run(
             folder.write(name, document)
         if rerun:
             _forget(prepared)
-        tracker.start(_run_record(prepared, facts, documents))
+        tracker.start(_run_record(prepared, facts, documents, handle))
         try:
             report = _run(prepared, corpus, tracker, view)
             artifacts = _artifacts(folder)
@@ -169,7 +177,10 @@ def _headline(report: Report) -> dict[str, float]:
 
 
 def _run_record(
-    prepared: Prepared, facts: Mapping[str, str], documents: Mapping[str, bytes]
+    prepared: Prepared,
+    facts: Mapping[str, str],
+    documents: Mapping[str, bytes],
+    handle: str | None,
 ) -> RunRecord:
     job, plan = prepared.job, prepared.plan
     return RunRecord(
@@ -181,6 +192,7 @@ def _run_record(
             "pricon.generated": str(plan.generated).lower(),
             "pricon.judged_on": plan.judged_on,
             **{f"pricon.{name}": value for name, value in facts.items()},
+            **({} if handle is None else {HANDLE: handle}),
         },
         artifacts=documents,
     )

@@ -2,5 +2,5 @@
 
 trial results -> records -> thread -> process -> mlflow, or a local journal while that is away
 
-Must not import torch, ray or kubernetes; mlflow only in track.mlflow.
+Must not import torch, ray or kubernetes; mlflow only in track.client.
 """

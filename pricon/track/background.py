@@ -6,7 +6,8 @@ and at the next start. Delivering twice must be harmless: see `Recorder.apply`.
 
 import logging
 from collections.abc import Callable
-from queue import Full, Queue
+from itertools import count
+from queue import Full, PriorityQueue
 from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 THREAD_NAME = "pricon-tracking"
 QUEUE_RECORDS = 1024
 RETRY_AFTER_S = 30.0
+
+_FIRST, _IN_TURN, _LAST = range(3)
 
 
 class RecordRefusedError(ValueError):
@@ -70,7 +73,8 @@ class BackgroundSink:
         self._journal = journal
         self._check = check
         self._retry_after_s = retry_after_s
-        self._queue: Queue[Record | None] = Queue(QUEUE_RECORDS)
+        self._queue: PriorityQueue[tuple[int, int, Record | None]] = PriorityQueue(QUEUE_RECORDS)
+        self._numbers = count()
         self._retry_at = 0.0
         self._has_warned = False
         self._is_interrupted = False
@@ -87,12 +91,16 @@ class BackgroundSink:
         """Raises LaunchError where nothing could be recorded."""
         self._check(job_name)
 
-    def put(self, record: Record) -> None:
-        """Leaves the record to the thread, or to the journal where the thread lags far behind."""
+    def put(self, record: Record, *, first: bool = False) -> None:
+        """Leaves the record to the thread, or to the journal where the thread lags far behind.
+
+        What comes `first` overtakes what waits, but for that of its kind.
+        """
         if self._thread.ident is None:
             self._thread.start()
         try:
-            self._queue.put_nowait(record)
+            entry = (_FIRST if first else _IN_TURN, next(self._numbers), record)
+            self._queue.put_nowait(entry)
         except Full:
             self._keep(record)
 
@@ -114,7 +122,7 @@ class BackgroundSink:
 
     def _finish(self) -> None:
         if self._thread.ident is not None:
-            self._queue.put(None)
+            self._queue.put((_LAST, next(self._numbers), None))
             self._has_ended.wait()  # not `join`, which an interruption makes forget the thread
 
     def _tell_what_is_left(self) -> None:
@@ -131,7 +139,7 @@ class BackgroundSink:
 
     def _work(self) -> None:
         try:
-            while (record := self._queue.get()) is not None:
+            while (record := self._queue.get()[2]) is not None:
                 if not (self._may_try() and self._replay() and self._deliver(record)):
                     self._keep(record)
             if not self._is_interrupted:

@@ -1,59 +1,46 @@
-"""MLflow, imported here and nowhere else: experiment = job, run = submission, child run = trial.
+"""What MLflow is told: experiment = job, run = submission, child run = trial.
 
 Everything goes through `MlflowClient` with explicit run ids; MLflow's "active run" belongs to a
 thread and would be the wrong one in ours. Runs are found by their tags before any is made, so a
 resumed submission goes on in the runs that it has. Loading takes seconds: import it late.
 """
 
-import logging
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
 
-# Read by MLflow while it is imported, or at every call. What the user has set stays.
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of 7, minutes long: the journal is our patience
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-}.items():
-    os.environ.setdefault(_name, _value)  # noqa: TID251 - MLflow has no other place for these
-
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-
 from pricon.errors import LaunchError
 from pricon.track.background import RecordRefusedError
 from pricon.track.batches import batches, text
-from pricon.track.explain import explain, public
-from pricon.track.records import FinishRecord, Point, Record, RunRecord, TrialRecord, Value
+from pricon.track.client import (
+    Metric,
+    MlflowException,
+    Param,
+    Run,
+    RunTag,
+    open_client,
+    translated,
+)
+from pricon.track.explain import public
+from pricon.track.kept import LOG, log_path
+from pricon.track.records import (
+    FinishRecord,
+    LogRecord,
+    Point,
+    Record,
+    RunRecord,
+    TrialRecord,
+    Value,
+)
 
 RUN_ID = "pricon.run_id"
 TRIAL_ID = "pricon.trial_id"
 ERROR = "pricon.error"
 CHANGED = "pricon.changed_params"
 PARENT = "mlflow.parentRunId"
-
-
-def _quieten() -> None:
-    """MLflow's migrations and urllib3's retries are no news for a user; our own warning is."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("urllib3.connectionpool").addFilter(
-        lambda record: "/mlflow" not in record.getMessage()
-    )
-
-
-_quieten()
 
 
 @dataclass(kw_only=True)
@@ -76,8 +63,7 @@ class MlflowRecorder:
     def __init__(self, uri: str, artifact_location: str | None = None) -> None:
         self._uri = uri
         self._artifact_location = artifact_location
-        with _translated(uri):
-            self._client = MlflowClient(tracking_uri=uri)
+        self._client = open_client(uri)
         # What was seen of the server; a journal may hold records of several runs.
         self._experiments: dict[str, str] = {}
         self._runs: dict[tuple[str, str], _Known] = {}
@@ -90,7 +76,7 @@ class MlflowRecorder:
             LaunchError: unreachable, unauthorised, forbidden, or no MLflow server.
         """
         try:
-            with _translated(self._uri):
+            with translated(self._uri):
                 experiment_id = self._experiment(job_name)
                 self._client.set_experiment_tag(experiment_id, "pricon.job", job_name)
         except RecordRefusedError as err:
@@ -103,7 +89,7 @@ class MlflowRecorder:
             LaunchError: the server failed, or forbids it.
             RecordRefusedError: MLflow calls this record invalid.
         """
-        with _translated(self._uri):
+        with translated(self._uri):
             match record:
                 case RunRecord():
                     self._start(record)
@@ -111,6 +97,8 @@ class MlflowRecorder:
                     self._record(record)
                 case FinishRecord():
                     self._finish(record)
+                case LogRecord():
+                    self._keep_log(record)
 
     def _start(self, record: RunRecord) -> None:
         run = self._find_run(record.job_name, record.run_id)
@@ -161,6 +149,11 @@ class MlflowRecorder:
         self._write_files(run, record.artifacts)
         self._close_trials(run, "KILLED" if record.status == "KILLED" else "FAILED")
         self._client.set_terminated(run.id, status=record.status)
+
+    def _keep_log(self, record: LogRecord) -> None:
+        run = self._find_run(record.job_name, record.run_id)
+        self._write_files(run, {log_path(record.name): record.text})
+        self._client.set_tag(run.id, LOG, record.name)  # last: who finds it finds the file
 
     def _experiment(self, job_name: str) -> str:
         if job_name not in self._experiments:
@@ -273,28 +266,3 @@ class MlflowRecorder:
 
 def _known(run: Run) -> _Known:
     return _Known(id=run.info.run_id, status=run.info.status, is_new=False)
-
-
-@contextmanager
-def _translated(uri: str) -> Iterator[None]:
-    """MLflow's errors in the words of a user of pricon."""
-    try:
-        yield
-    except MlflowException as err:
-        status = _status(err)
-        if status == 400:
-            raise RecordRefusedError(_first_line(err)) from err
-        raise explain(public(uri), status, _first_line(err)) from err
-    except OSError as err:
-        raise LaunchError(f"tracking to {public(uri)} failed: {err}") from err
-
-
-def _status(err: MlflowException) -> int:
-    """The HTTP status; MLflow gives every status it does not know the code of an internal error."""
-    named = re.search(r"failed with error code (\d+)", err.message or "")
-    return int(named[1] if named else err.get_http_status_code())  # type: ignore[no-untyped-call]  # MLflow has no types
-
-
-def _first_line(err: MlflowException) -> str:
-    lines = (err.message or "").strip().splitlines()
-    return lines[0][:300] if lines else type(err).__name__

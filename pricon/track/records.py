@@ -98,7 +98,26 @@ class FinishRecord:
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
 
 
-Record = RunRecord | TrialRecord | FinishRecord
+@with_config(_FOR_JOURNAL)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord:
+    """What the driver of a run has said, for when its pods are gone.
+
+    Args:
+        job_name: the job.
+        run_id: the plan's.
+        name: of this attempt's log.
+        text: the whole of it.
+    """
+
+    kind: Literal["log"] = "log"
+    job_name: str
+    run_id: str
+    name: str
+    text: bytes
+
+
+Record = RunRecord | TrialRecord | FinishRecord | LogRecord
 
 _ADAPTER: TypeAdapter[Record] = TypeAdapter(
     Annotated[Record, Field(discriminator="kind")], config=_FOR_JOURNAL

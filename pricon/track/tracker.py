@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from pricon.report.results import TrialResult
-from pricon.track.records import EndStatus, FinishRecord, Record, RunRecord, trial_record
+from pricon.track.records import (
+    EndStatus,
+    FinishRecord,
+    LogRecord,
+    Record,
+    RunRecord,
+    trial_record,
+)
 
 
 class Sink(Protocol):
@@ -23,8 +30,8 @@ class Sink(Protocol):
         """Raises LaunchError where nothing could be recorded."""
         ...
 
-    def put(self, record: Record) -> None:
-        """Takes a record; the same one again adds nothing."""
+    def put(self, record: Record, *, first: bool = False) -> None:
+        """Takes a record, before those that wait if it comes `first`; again, it adds nothing."""
         ...
 
     def close(self) -> None:
@@ -33,7 +40,7 @@ class Sink(Protocol):
 
 
 class Tracker:
-    """Records one run: check, start, any number of trials, finish, close.
+    """Records one run: check, start, any number of trials, finish, its log, close.
 
     Recording a trial again adds nothing, so a resumed driver may record every result it finds.
     Nothing here fails or waits because a server does, except `check`, which is there for it.
@@ -42,6 +49,7 @@ class Tracker:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self._run: RunRecord | None = None
+        self._is_killed = False
 
     def check(self, job_name: str) -> None:
         """Refuses settings with which nothing could be recorded, before training starts.
@@ -54,7 +62,7 @@ class Tracker:
     def start(self, run: RunRecord) -> None:
         """The run begins, or goes on."""
         self._run = run
-        self.sink.put(run)
+        self.sink.put(run, first=True)  # or it would open again what it follows
 
     def record(self, result: TrialResult, metrics: Mapping[str, float]) -> None:
         """A trial ended."""
@@ -63,17 +71,30 @@ class Tracker:
     def finish(
         self, status: EndStatus, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]
     ) -> None:
-        """The run ended. Trials that are open are closed as killed with it, or else as failed."""
+        """The run ended. Trials that are open are closed as killed with it, or else as failed.
+
+        That a run was killed comes first: whoever ends it may not wait for all its trials.
+        """
         run = self._started()
-        self.sink.put(
-            FinishRecord(
-                job_name=run.job_name,
-                run_id=run.run_id,
-                status=status,
-                metrics=metrics,
-                artifacts=artifacts,
-            )
+        record = FinishRecord(
+            job_name=run.job_name,
+            run_id=run.run_id,
+            status=status,
+            metrics=metrics,
+            artifacts=artifacts,
         )
+        self._is_killed = status == "KILLED"
+        self.sink.put(record, first=self._is_killed)
+
+    def keep_log(self, name: str, text: bytes) -> None:
+        """What the driver said, under a name that each attempt has for itself.
+
+        Nothing where the run never began: there is nothing in MLflow to which it would belong.
+        """
+        if self._run is not None:
+            run = self._run
+            record = LogRecord(job_name=run.job_name, run_id=run.run_id, name=name, text=text)
+            self.sink.put(record, first=self._is_killed)
 
     @property
     def num_waiting(self) -> int:
@@ -100,7 +121,7 @@ class InMemorySink:
     def check(self, job_name: str) -> None:
         """Memory is always there."""
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Record, *, first: bool = False) -> None:
         """Keeps the record."""
         self.records.append(record)
 

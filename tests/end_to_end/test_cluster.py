@@ -9,9 +9,11 @@ import base64
 import json
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +27,7 @@ from pricon.launch.submission import Submission
 from pricon.spec.job import JobSpec
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
+from pricon.track.kept import kept_log
 from tests.launch.kubernetes.clusters import make_profile
 from tests.pod import needs_pods, pod_command
 from tests.raycluster import end_node, free_ports
@@ -135,12 +138,21 @@ class Pods:
 
     def status(self) -> str:
         """Of the Ray job, as the operator asks for it."""
+        return str(self._ask("GET", "")["status"])
+
+    def stop(self) -> None:
+        """End the Ray job, as the operator does before it deletes a run."""
+        assert self._ask("POST", "/stop")["stopped"]
+
+    def _ask(self, method: str, what: str) -> dict[str, Any]:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.dashboard}/api/jobs/tiny",
+            f"http://127.0.0.1:{self.dashboard}/api/jobs/tiny{what}",
             headers={"Authorization": f"Bearer {AUTH['RAY_AUTH_TOKEN']}"},
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return str(json.load(answer)["status"])
+            found: dict[str, Any] = json.load(answer)
+            return found
 
     def _start(
         self, group: Mapping[str, Any], more: Mapping[str, Any], flag: str, files: Any
@@ -191,9 +203,8 @@ def mlflow_runs(server: MlflowServer) -> list[dict[str, Any]]:
 
     experiments = ask("experiments/search", {"max_results": 10})["experiments"]
     ids = [experiment["experiment_id"] for experiment in experiments]
-    found: list[dict[str, Any]] = ask("runs/search", {"experiment_ids": ids, "max_results": 100})[
-        "runs"
-    ]
+    answer = ask("runs/search", {"experiment_ids": ids, "max_results": 1000})
+    found: list[dict[str, Any]] = answer.get("runs", [])
     return found
 
 
@@ -202,7 +213,11 @@ def mlflow_runs(server: MlflowServer) -> list[dict[str, Any]]:
 @pytest.mark.ray
 @pytest.mark.tracking
 def test_a_run_by_the_clusters_own_entrypoint(
-    run: RenderedRun, s3: StorageSpec, tracking: MlflowServer, tmp_path: Path
+    run: RenderedRun,
+    s3: StorageSpec,
+    tracking: MlflowServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with (tmp_path / "pods.log").open("wb") as log:
         pods = Pods(run, log)
@@ -228,9 +243,53 @@ def test_a_run_by_the_clusters_own_entrypoint(
     recorded = mlflow_runs(tracking)
     assert {one["info"]["status"] for one in recorded} == {"FINISHED"}
     assert len(recorded) == 1 + 8, "the job and its trials"
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, SECRETS[f"tracking/{name}"])
+    assert kept_log(tracking.uri, run.handle) == [line for line in lines if read(line) is not None]
     for secret in (PASSWORD, SECRET_KEY):
         assert secret not in done.stdout + done.stderr
         assert secret not in (tmp_path / "pods.log").read_text(errors="replace")
+
+
+@needs_pods
+@pytest.mark.s3
+@pytest.mark.ray
+@pytest.mark.tracking
+def test_a_run_that_is_cancelled_tells_mlflow_so(
+    s3: StorageSpec,
+    s3_uri: str,
+    tracking: MlflowServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = rendered(tmp_path, s3, s3_uri, tracking.uri, seeds=[*range(40)])
+    is_trained = threading.Event()
+
+    def stop() -> None:
+        until = time.monotonic() + 200
+        while time.monotonic() < until and not is_trained.wait(0.5):
+            if any(one["info"]["status"] == "FINISHED" for one in mlflow_runs(tracking)):
+                break
+        pods.stop()
+
+    with (tmp_path / "pods.log").open("wb") as log:
+        pods = Pods(run, log)
+        with started(pods), ThreadPoolExecutor() as other:
+            stopped = other.submit(stop)
+            done = pods.submit()
+            is_trained.set()
+            stopped.result()
+            assert pods.status() == "STOPPED", done.stdout[-3000:]
+    recorded = mlflow_runs(tracking)
+    (parent,) = (one for one in recorded if one["info"]["run_name"].startswith("tiny "))
+    assert parent["info"]["status"] == "KILLED"
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, SECRETS[f"tracking/{name}"])
+    lines = kept_log(tracking.uri, run.handle)
+    assert lines is not None
+    end = read(lines[-1])
+    assert isinstance(end, EndBulletin)
+    assert (end.exit_code, end.cause) == (130, "interrupted")
 
 
 @needs_pods

@@ -11,11 +11,12 @@ from pricon.launch.bulletins import (
     Bulletin,
     EndBulletin,
     PlanBulletin,
+    ProgressBulletin,
     ReportBulletin,
     TrainingBulletin,
     read,
 )
-from pricon.launch.drive import drive
+from pricon.launch.drive import Say, drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
 from pricon.launch.submission import Submission
@@ -23,6 +24,7 @@ from pricon.launch.submit import View
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker
+from pricon.track.records import LogRecord, RunRecord
 from pricon.track.tracker import InMemorySink, Tracker
 from tests.cli.invoke import write_job
 from tests.launch.rehearsal import Listener, stage_files
@@ -30,10 +32,14 @@ from tests.tiny import build, tiny_document, tiny_job
 
 
 class Words:
+    def __init__(self, say: Say) -> None:
+        self.say = say
+
     def building(self, done: int, total: int) -> None:
         return None
 
     def view(self, prepared: Prepared) -> View:
+        self.say(ProgressBulletin(text="a moment"))
         return Listener()
 
     def table(self, report: Report) -> str:
@@ -62,7 +68,7 @@ def driven(
     given_up: list[Bulletin] = []
     job = write_job(folder / "job.yaml", dict(document))
     code = drive(
-        job, Submission(id=submission), said.append, Words(), track,
+        job, Submission(id=submission), said.append, Words, track,
         lambda: given_up.append(said[-1]),
     )  # fmt: skip
     end = said[-1]
@@ -75,7 +81,7 @@ def driven(
 def test_a_run_is_told_from_plan_to_end(document: dict[str, Any], tmp_path: Path) -> None:
     said = driven(document, tmp_path)
     trained = ["training", "trial", "trial", "training"]
-    kinds = ["plan", "trial", "trial", *trained, "report", "end"]
+    kinds = ["plan", "progress", "trial", "trial", *trained, "report", "end"]
     assert [bulletin.pricon for bulletin in said] == kinds
     begun, over = (one for one in said if isinstance(one, TrainingBulletin))
     assert begun == TrainingBulletin(lane=0, trials={"e2e": {0: 1, 1: 1}})
@@ -109,7 +115,7 @@ def test_what_was_found_is_told_before_the_rest_is_recorded(
     said: list[Bulletin] = []
     sink = Behind(lambda: said[-1].pricon)
     job = write_job(tmp_path / "job.yaml", document)
-    assert drive(job, Submission(id="s1"), said.append, Words(), lambda _: Tracker(sink)) == 0
+    assert drive(job, Submission(id="s1"), said.append, Words, lambda _: Tracker(sink)) == 0
     assert sink.before_waiting == "report"
 
 
@@ -120,6 +126,39 @@ def test_the_log_outlives_the_driver(document: dict[str, Any], tmp_path: Path) -
     assert sorted(file.name for file in folder.glob("*.log")) == ["s1.0.log", "s1.1.log"]
     kept = (folder / "s1.0.log").read_text(encoding="utf-8").splitlines()
     assert [read(line) for line in kept] == said
+
+
+def logs_in(sink: InMemorySink) -> dict[str, list[Bulletin | None]]:
+    """Logs that a tracker was given, by name."""
+    return {
+        record.name: [read(line) for line in record.text.decode().splitlines()]
+        for record in sink.records
+        if isinstance(record, LogRecord)
+    }
+
+
+def test_the_tracker_has_the_log_too(document: dict[str, Any], tmp_path: Path) -> None:
+    sink = InMemorySink()
+    facts = Submission(id="s1", handle="tiny-1").facts()
+    (tmp_path / "submission.json").write_text(facts, encoding="utf-8")
+    said = driven(document, tmp_path, track=lambda _: Tracker(sink))
+    assert logs_in(sink) == {"s1.0.log": said}
+    (run,) = (record for record in sink.records if isinstance(record, RunRecord))
+    assert run.tags["pricon.handle"] == "tiny-1"
+
+
+def test_a_log_of_a_failure_ends_with_it(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LaunchError("lanes cannot be started", "start Ray")
+
+    monkeypatch.setattr("pricon.launch.submit.run_plan", fail)
+    sink = InMemorySink()
+    said = driven(document, tmp_path, track=lambda _: Tracker(sink))
+    assert logs_in(sink) == {"s1.0.log": said}
+    assert isinstance(said[-1], EndBulletin)
+    assert said[-1].message == "lanes cannot be started"
 
 
 def test_a_wrong_job_is_refused_once_and_for_all(document: dict[str, Any], tmp_path: Path) -> None:
@@ -174,9 +213,9 @@ def test_training_again_is_done_once_a_submission(document: dict[str, Any], tmp_
     wish = Submission(id="s2", reruns=True)
     first = stage_files(tiny_job(tmp_path))
     said: list[Bulletin] = []
-    assert drive(job, wish, said.append, CutOff(), untracked) == 3
+    assert drive(job, wish, said.append, CutOff, untracked) == 3
     second = stage_files(tiny_job(tmp_path))
-    assert drive(job, wish, said.append, Words(), untracked) == 0
+    assert drive(job, wish, said.append, Words, untracked) == 0
     assert first.keys() == second.keys()
     assert not {*first.items()} & {*second.items()}, "trained again"
     assert stage_files(tiny_job(tmp_path)) == second, "and not once more"
@@ -225,7 +264,7 @@ def test_a_defect_is_raised_and_not_tried_again(
     job = write_job(tmp_path / "job.yaml", document)
     with pytest.raises(ZeroDivisionError):
         drive(
-            job, Submission(id="s1"), said.append, Words(), broken,
+            job, Submission(id="s1"), said.append, Words, broken,
             lambda: given_up.append(said[-1]),
         )  # fmt: skip
     end = said[-1]

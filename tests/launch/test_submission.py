@@ -47,8 +47,13 @@ def test_the_driver_is_told_all_that_was_wished() -> None:
 
 
 def test_a_submission_says_what_it_is() -> None:
-    facts = Submission(id="a").facts(image="pricon:1")
-    assert json.loads(facts) == {"submission": "a", "version": __version__, "image": "pricon:1"}
+    facts = Submission(id="a", handle="tiny-1").facts(image="pricon:1")
+    assert json.loads(facts) == {
+        "submission": "a",
+        "version": __version__,
+        "handle": "tiny-1",
+        "image": "pricon:1",
+    }
 
 
 def test_every_submission_is_its_own() -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,20 @@ def test_records_arrive_in_order_from_a_thread_of_its_own(tmp_path: Path) -> Non
     assert server.threads == {THREAD_NAME}
     assert server.is_closed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_comes_first_overtakes_what_waits(tmp_path: Path) -> None:
+    server = Server()
+    server.answers.clear()
+    sink = make_sink(server, tmp_path)
+    sink.put(record("a"))
+    while sink.num_waiting:  # until the thread has it
+        time.sleep(0.01)
+    for name, first in {"b": False, "c": False, "d": True, "e": True}.items():
+        sink.put(record(name), first=first)
+    server.answers.set()
+    sink.close()
+    assert server.held == ["a", "d", "e", "b", "c"]
 
 
 def test_an_outage_is_warned_of_once_and_made_up_for(

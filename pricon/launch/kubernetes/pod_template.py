@@ -19,6 +19,9 @@ USER = 65532
 
 _SCRATCH = "/tmp"  # of a pod, which nobody shares
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+_GOODBYE_S = 20
+"""How long a driver that is stopped may record how far it came; Ray's 3 s are short for that, and
+the pod itself goes after Kubernetes' 30."""
 _KEEP_NODE = {
     # A run has no second head and no second submitter: nodes are not emptied under them.
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -39,7 +42,8 @@ def head_pod(
     spec = pod["spec"]
     if autoscales:
         spec["volumes"].append(_api_access())
-    spec["containers"][0]["env"] += _tracking(profile)
+    goodbye = {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": str(_GOODBYE_S)}
+    spec["containers"][0]["env"] += [goodbye, *_tracking(profile)]
     spec["containers"][0]["volumeMounts"].append(
         {"name": "job", "mountPath": JOB_FOLDER, "readOnly": True}
     )

@@ -5,7 +5,7 @@ starts the driver; all of them end with it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pricon.launch.kubernetes.pod_template import (
     AUTOSCALER_MOUNTS,
@@ -71,11 +71,12 @@ def render(job: JobSpec, profile: ClusterProfile, submission: Submission) -> Ren
         },
         "spec": _ray_job_spec(resolved, profile, submission, labels),
     }
+    facts = replace(submission, handle=handle).facts(image=profile.image)
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": handle, "labels": labels},
-        "data": {"job.yaml": dump_job(resolved), FACTS: submission.facts(image=profile.image)},
+        "data": {"job.yaml": dump_job(resolved), FACTS: facts},
     }
     return RenderedRun(handle=handle, job=resolved, ray_job=ray_job, config_map=config_map)
 

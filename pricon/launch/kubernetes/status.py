@@ -83,17 +83,6 @@ def brief_status(ray_job: Object) -> Status:
     return Status(**_facts(ray_job))
 
 
-def report_of(cluster: Cluster, handle: str) -> tuple[Account, str | None]:
-    """What the driver said of a run, and the URI of its folder where something says it.
-
-    Raises:
-        LaunchError: there is no such run.
-    """
-    ray_job = get_run(cluster, handle)
-    account = read_log(cluster, ray_job)
-    return account, _folder(account, ray_job)
-
-
 def _folder(account: Account, ray_job: Object) -> str | None:
     return output_of(ray_job) if account.plan is None else account.plan.output
 

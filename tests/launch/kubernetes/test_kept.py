@@ -1,4 +1,4 @@
-"""What a run said, when its pods are gone: from a real S3 server, by the user's own keys."""
+"""What a run said, when its pods are gone: from a real S3 server, and from a real MLflow."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,13 @@ from pricon.launch.kubernetes.sending import submit_run
 from pricon.spec.dump import dump_job
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
+from pricon.track.mlflow import MlflowRecorder
+from pricon.track.records import LogRecord, RunRecord
 from tests.cli.test_runs import pricon
 from tests.launch.kubernetes.access import connect
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
+from tests.launch.kubernetes.clusters import make_profile
 from tests.launch.kubernetes.operator import (
     FOLDER,
     HANDLE,
@@ -57,7 +60,10 @@ def test_what_a_run_said_outlives_its_pods(
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0] == "ordinary"
     assert "plan: 6 trials" in shown.out
-    assert shown.err == "its log is gone from the cluster; this is what its driver kept\n"
+    assert (
+        shown.err
+        == "its log is gone from the cluster; this is what its driver kept in the object storage\n"
+    )
     assert pricon("results", HANDLE) == 0
     assert f"report   {FOLDER}/report.html" in capsys.readouterr().out
 
@@ -70,5 +76,73 @@ def test_a_kept_log_needs_keys_to_its_bucket(
     assert pricon("logs", HANDLE) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "the log that the run kept cannot be read from here: " in shown.err
+    assert shown.err.count("a log that was kept cannot be read from here: ") == 2
+    assert "  hint: set MLFLOW_TRACKING_URI to where you reach it" in shown.err
     assert f"run {HANDLE} has no log; it is finished" in shown.err
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the run of this handle was recorded, with its log."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    recorder = MlflowRecorder(uri, (tmp_path / "artifacts").as_uri())
+    run = RunRecord(job_name="tiny", run_id="run0", tags={"pricon.handle": HANDLE})
+    text = "\n".join([plan(), REPORT, end(), ""]).encode()
+    recorder.apply(run)
+    recorder.apply(LogRecord(job_name="tiny", run_id="run0", name="s1.0.log", text=text))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return uri
+
+
+@pytest.mark.s3
+def test_without_keys_mlflow_has_it(
+    forgotten: None,
+    mlflow: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    assert pricon("logs", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert "plan: 6 trials" in shown.out
+    assert shown.err == "its log is gone from the cluster; this is what its driver kept in MLflow\n"
+
+
+def test_the_handle_is_enough_when_the_cluster_has_forgotten_the_run(
+    api: ApiServer, mlflow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pricon("cancel", HANDLE) == 0
+    capsys.readouterr()
+    assert pricon("logs", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert "plan: 6 trials" in shown.out
+    said = f"run {HANDLE} is forgotten by the cluster; this is what its driver kept in MLflow\n"
+    assert shown.err == said
+    assert pricon("results", HANDLE) == 0
+    assert f"report   {FOLDER}/report.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["logs", "results"])
+def test_nobody_has_ever_heard_of_a_run(
+    command: str, api: ApiServer, mlflow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pricon(command, "nobody-12345678") == 3
+    assert "there is no run `nobody-12345678` in namespace `research`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("public", "expected"),
+    [
+        (None, "no profile of the cluster has an address of MLflow"),
+        ("http://127.0.0.1:9", "127.0.0.1:9 does not answer"),
+    ],
+)
+def test_the_profile_says_where_people_find_mlflow(
+    public: str | None, expected: str, api: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = make_profile(tracking={"uri": "http://pricon-tracking:5000", "publicUrl": public})
+    data = {"profile.yaml": profile.model_dump_json(by_alias=True)}
+    body = {"metadata": {"name": "pricon-profile"}, "data": data}
+    api.store.create("configmaps", body, dry_run=False, strict=False)
+    assert pricon("logs", "gone-12345678") == 3
+    assert expected in capsys.readouterr().err

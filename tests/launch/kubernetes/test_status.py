@@ -8,7 +8,7 @@ from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import Cluster
 from pricon.launch.kubernetes.runs import list_runs
 from pricon.launch.kubernetes.sending import submit_run
-from pricon.launch.kubernetes.status import brief_status, report_of, status_of
+from pricon.launch.kubernetes.status import brief_status, status_of
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.operator import (
     FOLDER,
@@ -98,13 +98,11 @@ def test_in_brief(kube: Cluster) -> None:
     assert (brief.run, brief.job, brief.state, brief.cells) == (HANDLE, "tiny", "starting", ())
 
 
-def test_where_the_report_is(kube: Cluster, operator: Operator) -> None:
-    assert report_of(kube, HANDLE)[1] == OUTPUT
+def test_where_the_run_writes(kube: Cluster, operator: Operator) -> None:
+    assert status_of(kube, HANDLE).output == OUTPUT
     operator.start()
     operator.say(plan(), REPORT)
-    account, uri = report_of(kube, HANDLE)
-    assert account.report is not None
-    assert uri == FOLDER
+    assert status_of(kube, HANDLE).output == FOLDER
 
 
 def test_no_such_run(kube: Cluster) -> None:
