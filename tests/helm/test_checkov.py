@@ -70,10 +70,10 @@ def test_no_reason_outlives_what_it_is_for(findings: Findings) -> None:
 @pytest.mark.parametrize(
     ("check", "objects"),
     [
-        ("CKV_K8S_8", r"Pod-(pricon-test|raycluster-pricon-shared|run)-\w+"),
-        ("CKV_K8S_9", r"Pod-(pricon-test|raycluster-pricon-shared|run)-\w+"),
+        ("CKV_K8S_8", r"Pod-(pricon-test|raycluster-pricon-shared|run)-[\w-]+"),
+        ("CKV_K8S_9", r"Pod-(pricon-test|raycluster-pricon-shared|run)-[\w-]+"),
         ("CKV_K8S_11", r"(Pod-pricon-test|Deployment-pricon|StatefulSet-pricon)-[\w-]+"),
-        ("CKV_K8S_38", r"Pod-pricon-test-(job|permissions)"),
+        ("CKV_K8S_38", r"Pod-pricon-test-(job(-[a-z0-9-]+)?|permissions)"),
     ],
 )
 def test_an_exception_covers_what_its_reason_names(

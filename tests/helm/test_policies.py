@@ -51,7 +51,7 @@ def test_there_is_something_to_look_at(charts: Charts) -> None:
         "RayCluster/pricon-shared/gpu",
         *(
             f"Pod/pricon-test-{name}"
-            for name in ("storage", "tracking", "permissions", "network", "job")
+            for name in ("storage", "tracking", "permissions", "network", "job", "job-gpu-a100")
         ),
     }
 
@@ -92,6 +92,7 @@ def test_tokens_are_mounted_where_they_are_needed(charts: Charts) -> None:
     assert with_token == {
         "Pod/pricon-test-permissions",
         "Pod/pricon-test-job",
+        "Pod/pricon-test-job-gpu-a100",
     }
     for objects in charts.values():
         accounts = [entry for entry in objects if entry["kind"] == "ServiceAccount"]

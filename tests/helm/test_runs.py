@@ -152,15 +152,28 @@ def test_the_submitter_s_role_covers_what_is_sent(charts: Charts) -> None:
     assert yaml.safe_load(run.config_map["data"]["job.yaml"])["name"] == "helm-test"
 
 
-def test_the_command_of_helm_test_is_one_of_pricon(charts: Charts, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("chart", "pod", "file", "pool"),
+    [
+        ("default", "pricon-test-job", "tiny.yaml", "cpu"),
+        ("gpu-pools", "pricon-test-job-gpu-a100", "tiny-gpu-a100.yaml", "gpu-a100"),
+    ],
+)
+def test_the_command_of_helm_test_is_one_of_pricon(
+    chart: str, pod: str, file: str, pool: str, charts: Charts, tmp_path: Path
+) -> None:
     """As its pod runs it, but for `--dry-run`: no cluster is here, and the profile is a file."""
-    pod = named(charts["default"], "Pod", "pricon-test-job")
-    program, job, *options = pod["spec"]["containers"][0]["command"]
-    assert (program, job) == ("pricon-submit", "/job/tiny.yaml")
-    profile = named(charts["default"], "ConfigMap", options[-1])["data"]["profile.yaml"]
+    objects = charts[chart]
+    (container,) = named(objects, "Pod", pod)["spec"]["containers"]
+    program, job, *options = container["command"]
+    assert (program, job) == ("pricon-submit", f"/job/{file}")
+    assert "--rerun" in options, "a job that has finished says nothing of a new image"
+    profile = named(objects, "ConfigMap", options[-1])["data"]["profile.yaml"]
     (tmp_path / "profile.yaml").write_text(profile, encoding="utf-8")
+    text = named(objects, "ConfigMap", "pricon-test-job")["data"][file]
+    (tmp_path / file).write_text(text, encoding="utf-8")
     start = "from pricon.cli.main import submit_main; submit_main()"
-    given = [str(CHART / "files" / "tiny.yaml"), *options[:-1], str(tmp_path / "profile.yaml")]
+    given = [str(tmp_path / file), *options[:-1], str(tmp_path / "profile.yaml")]
     done = subprocess.run(
         [sys.executable, "-c", start, *given, "--dry-run"],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "KUBECONFIG": os.devnull},
@@ -172,3 +185,4 @@ def test_the_command_of_helm_test_is_one_of_pricon(charts: Charts, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "kind: RayJob" in done.stdout
     assert "serviceAccountName: pricon-run" in done.stdout
+    assert f"groupName: {pool}\n" in done.stdout

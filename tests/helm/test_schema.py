@@ -209,6 +209,10 @@ QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
             "the tracking server may not reach PostgreSQL",
         ),
         (
+            ("tests.pools={cpu,gpu}",),
+            "`tests.pools` names `gpu`, `profile.pools` has `cpu`",
+        ),
+        (
             ("sharedCluster.enabled=true", "sharedCluster.pool=gpu"),
             "`sharedCluster.pool` is `gpu`, `profile.pools` has `cpu`",
         ),

@@ -43,6 +43,11 @@
 {{- if and .sharedCluster.enabled (not (hasKey $.profile.pools .sharedCluster.pool)) -}}
 {{- fail (printf "`sharedCluster.pool` is `%s`, `profile.pools` has `%s`\n\nhint: name one of them" .sharedCluster.pool (keys $.profile.pools | sortAlpha | join "`, `")) -}}
 {{- end -}}
+{{- range .tests.pools -}}
+{{- if not (hasKey $.profile.pools .) -}}
+{{- fail (printf "`tests.pools` names `%s`, `profile.pools` has `%s`\n\nhint: name one of them" . (keys $.profile.pools | sortAlpha | join "`, `")) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .objectStore.enabled .profile.storage.endpointUrl -}}
 {{- fail "`objectStore.enabled` is true, and `profile.storage.endpointUrl` is another store\n\nhint: keep one of them" -}}
 {{- end -}}
