@@ -134,16 +134,16 @@ def _lines(cluster: Cluster, run: str, ray_job: Object | None) -> list[str]:
             typer.echo(err.message, err=True)
         if lines or not has_ended:
             return lines
-    # as MLflow's own clients find their server
-    tracking = os.environ.get("MLFLOW_TRACKING_URI")  # noqa: TID251
+    # As MLflow's own clients find their server.
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or None  # noqa: TID251
     kept = kept_of(cluster, run, ray_job, tracking)
-    if kept.lines:
-        what = "its log is gone from" if ray_job else f"run {run} is forgotten by"
-        typer.echo(f"{what} the cluster; this is what its driver kept in {kept.place}", err=True)
     for trouble in kept.troubles:
         typer.echo(f"a log that was kept cannot be read from here: {trouble.message}", err=True)
         if trouble.hint:
             typer.echo(f"  hint: {trouble.hint}", err=True)
+    if kept.lines:
+        what = "its log is gone from" if ray_job else f"run {run} is forgotten by"
+        typer.echo(f"{what} the cluster; this is what its driver kept in {kept.place}", err=True)
     return kept.lines
 
 
@@ -170,27 +170,34 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
     such run, or the cluster does not answer or refuses.
     """
     cluster = open_cluster(context, namespace)
-    account = Account()
-    for line in _lines(cluster, run, cluster.get(RAY_JOBS, run)):
+    account, ray_job = Account(), cluster.get(RAY_JOBS, run)
+    for line in _lines(cluster, run, ray_job):
         account.take(line)
     if account.report is not None:
         typer.echo(words_of(account.report))
         return 0 if account.report.complete else 1
+    if ray_job is None and account.plan is not None:
+        raise _without_report(run, account, "forgotten by the cluster")
     status = status_of(cluster, run)
     if status.state == "finished" and status.output is not None:
         typer.echo(
             f"the log of the run is gone from the cluster; its report is in\n{status.output}"
         )
         return 0
-    done, total = sum(cell.done for cell in status.cells), sum(cell.total for cell in status.cells)
+    raise _without_report(run, account, status.state)
+
+
+def _without_report(run: str, account: Account, state: str) -> LaunchError:
+    cells, end = account.cells(), account.end
+    done, total = sum(cell.done for cell in cells), sum(cell.total for cell in cells)
     so_far = f", with {done} of {total} trials done" if total else ""
-    goes_on = "submitting its job again goes on where it was"
-    if status.state not in ENDED:
-        goes_on = f"`pricon logs -f {run}` waits for its end"
-    raise LaunchError(
-        f"run `{run}` has no report: it is {status.state}{so_far}",
-        f"`pricon status {run}` says more, {goes_on}",
-    )
+    why = f"\n  {end.message or end.cause}" if end is not None and end.exit_code else ""
+    goes_on = f"`pricon status {run}` says more, submitting its job again goes on where it was"
+    if state == "forgotten by the cluster":
+        goes_on = "submitting its job again goes on where it was"
+    elif state not in ENDED:
+        goes_on = f"`pricon status {run}` says more, `pricon logs -f {run}` waits for its end"
+    return LaunchError(f"run `{run}` has no report: it is {state}{so_far}{why}", goes_on)
 
 
 def address_of(cluster: Cluster, handle: str) -> str:

@@ -118,14 +118,13 @@ def _drive(
     view = _Telling(log.say, words.view(prepared), prepared.plan)
     tracker = track(job)
     try:
-        reruns, handle = submission.reruns, submission.handle
-        report = run(prepared, corpus, tracker, view, rerun=reruns, handle=handle)
+        report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
         uri = f"{folder.uri}/report.html"
         log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
         end = _end(report, view)
-        tracker.keep_log(*log.with_end(end))
+        log.hand_to(tracker, submission.handle, end)
     except BaseException as err:
-        tracker.keep_log(*log.with_end(EndBulletin.of_error(err)))
+        log.hand_to(tracker, submission.handle, EndBulletin.of_error(err))
         raise
     finally:
         tracker.close()
@@ -228,9 +227,10 @@ class _Log:
         if time.monotonic() - self._kept_at > _KEEP_EVERY_S:
             self._keep()
 
-    def with_end(self, end: EndBulletin) -> tuple[str, bytes]:
-        """The log's name, and what will be in it when this end has been said."""
-        return self._name, _document([*self._lines, write(end)])
+    def hand_to(self, tracker: Tracker, handle: str | None, end: EndBulletin) -> None:
+        """Let the tracker keep the log of a run with a name, as it will be when `end` is said."""
+        if handle is not None:
+            tracker.keep_log(handle, self._name, _document([*self._lines, write(end)]))
 
     def close(self, end: EndBulletin) -> None:
         """The last word. An end that another try would only repeat goes on record."""

@@ -25,7 +25,8 @@ def give_up(
     """Have Ray stop the job of a submission, whose entrypoint this process is.
 
     Ray counts a job as stopped that was asked to end while it ran, so this returns when SIGTERM has
-    come. From then on the process has three seconds; its exit code counts no more.
+    come. From then on the process has three seconds, and twenty on Kubernetes; its exit code counts
+    no more.
 
     Args:
         submission: identity, which the entrypoint names.

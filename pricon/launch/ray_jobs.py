@@ -39,10 +39,15 @@ Answer = TypeVar("Answer")
 class BusyError(LaunchError):
     """The cluster did not answer, or not yet; asking again may help.
 
-    `after_s` is how long it asks to be left alone.
+    Args:
+        message: see `PriconError`.
+        hint: see `PriconError`.
+        after_s: how long it asks to be left alone.
     """
 
-    after_s = 0.0
+    def __init__(self, message: str, hint: str | None = None, after_s: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.after_s = after_s
 
 
 class RayJobs:
@@ -62,8 +67,10 @@ class RayJobs:
     def __init__(self, address: str, patience: Patience | None = None) -> None:
         self.address = address
         self.patience = patience or Patience()
+        # Ray's client takes seconds where all is well.
+        silent_s = self.patience.read_s if address.startswith("ray:") else None
         with _quietly():
-            self.client = self._ask(self._connect, self.patience.first_s)
+            self.client = self._ask(self._connect, self.patience.first_s, silent_s)
 
     def submit(self, job: JobSpec, submission: Submission) -> tuple[str, bool]:
         """Run a job there; attach to it where it is running already.
@@ -140,7 +147,9 @@ class RayJobs:
     def _send(self, ray_job: str, what: dict[str, Any]) -> None:
         try:
             self.client.submit_job(**what)
-        except RuntimeError:
+        except RuntimeError as err:
+            if isinstance(err, UnwellError) and err.after_s:
+                raise
             # Perhaps an earlier try got through, and only its answer was lost. Ray then says 500.
             if all(details.submission_id != ray_job for details in self.client.list_jobs()):
                 raise
@@ -152,16 +161,20 @@ class RayJobs:
         silent_s: float | None = None,
     ) -> Answer:
         """Ask until there is an answer; a cluster may be out of reach for a while."""
-        until = time.monotonic() + (self.patience.known_s if for_s is None else for_s)
+        since = time.monotonic()
+        limit_s = self.patience.known_s if for_s is None else for_s
         with _told(self.patience.silent_s if silent_s is None else silent_s, self.address):
             for attempt in itertools.count():
                 try:
                     return self._ask_once(question)
                 except BusyError as err:
-                    pause_s = max(err.after_s, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))
-                    if time.monotonic() + pause_s > until:
+                    if err.after_s:  # so there is a cluster
+                        limit_s = max(limit_s, self.patience.known_s)
+                    left_s = since + limit_s - time.monotonic()
+                    if left_s < 0:
                         raise
-                    time.sleep(pause_s)
+                    pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
+                    time.sleep(max(pause_s, min(err.after_s, left_s)))
         raise AssertionError("counting does not end")
 
     def _ask_once(self, question: Callable[[], Answer]) -> Answer:
@@ -183,11 +196,9 @@ class RayJobs:
         except (RuntimeError, ValueError) as err:
             hint = "`ray job list --address ADDRESS` shows what runs there"
             words = f"the Ray cluster at {self.address} refused\n  {_gist(err)}"
-            if not isinstance(err, UnwellError):
-                raise LaunchError(words, hint) from err
-            busy = BusyError(words, hint)
-            busy.after_s = err.after_s
-            raise busy from err
+            if isinstance(err, UnwellError):
+                raise BusyError(words, hint, err.after_s) from err
+            raise LaunchError(words, hint) from err
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, StreamingSpec
 from pricon.storage import Storage, open_storage
-from pricon.track.kept import HANDLE
 from pricon.track.records import EndStatus, RunRecord
 from pricon.track.tracker import Tracker
 from pricon.train.records import Records
@@ -62,13 +61,7 @@ def approved_corpus(job: JobSpec, folds: tuple[int, ...] | None, progress: Progr
 
 
 def run(
-    prepared: Prepared,
-    corpus: Corpus,
-    tracker: Tracker,
-    view: View,
-    *,
-    rerun: bool = False,
-    handle: str | None = None,
+    prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View, *, rerun: bool = False
 ) -> Report:
     """Run what is missing, record it, and write the report.
 
@@ -78,7 +71,6 @@ def run(
         tracker: open; not closed here.
         view: shows progress.
         rerun: forget the job's finished stages first.
-        handle: of the run on a cluster, None on this machine.
 
     Raises:
         LaunchError: nothing could be started, or nothing can be recorded.
@@ -98,7 +90,7 @@ def run(
             folder.write(name, document)
         if rerun:
             _forget(prepared)
-        tracker.start(_run_record(prepared, facts, documents, handle))
+        tracker.start(_run_record(prepared, facts, documents))
         try:
             report = _run(prepared, corpus, tracker, view)
             artifacts = _artifacts(folder)
@@ -177,10 +169,7 @@ def _headline(report: Report) -> dict[str, float]:
 
 
 def _run_record(
-    prepared: Prepared,
-    facts: Mapping[str, str],
-    documents: Mapping[str, bytes],
-    handle: str | None,
+    prepared: Prepared, facts: Mapping[str, str], documents: Mapping[str, bytes]
 ) -> RunRecord:
     job, plan = prepared.job, prepared.plan
     return RunRecord(
@@ -192,7 +181,6 @@ def _run_record(
             "pricon.generated": str(plan.generated).lower(),
             "pricon.judged_on": plan.judged_on,
             **{f"pricon.{name}": value for name, value in facts.items()},
-            **({} if handle is None else {HANDLE: handle}),
         },
         artifacts=documents,
     )

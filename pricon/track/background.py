@@ -94,7 +94,7 @@ class BackgroundSink:
     def put(self, record: Record, *, first: bool = False) -> None:
         """Leaves the record to the thread, or to the journal where the thread lags far behind.
 
-        What comes `first` overtakes what waits, but for that of its kind.
+        What comes `first` overtakes what waits, here and in the journal, and is tried once.
         """
         if self._thread.ident is None:
             self._thread.start()
@@ -102,7 +102,8 @@ class BackgroundSink:
             entry = (_FIRST if first else _IN_TURN, next(self._numbers), record)
             self._queue.put_nowait(entry)
         except Full:
-            self._keep(record)
+            if not first:
+                self._keep(record)
 
     def close(self) -> None:
         """Returns when the queue is empty; what is not delivered then is in the journal.
@@ -139,8 +140,13 @@ class BackgroundSink:
 
     def _work(self) -> None:
         try:
-            while (record := self._queue.get()[2]) is not None:
-                if not (self._may_try() and self._replay() and self._deliver(record)):
+            while True:
+                rank, _, record = self._queue.get()
+                if record is None:
+                    break
+                if rank == _FIRST:
+                    self._deliver(record)
+                elif not (self._may_try() and self._replay() and self._deliver(record)):
                     self._keep(record)
             if not self._is_interrupted:
                 self._replay()

@@ -66,15 +66,15 @@ def open_client(uri: str) -> MlflowClient:
 
 
 @contextmanager
-def translated(uri: str) -> Iterator[None]:
-    """MLflow's errors in the words of a user of pricon."""
+def translated(uri: str, *, reads: bool = False) -> Iterator[None]:
+    """MLflow's errors in the words of a user of pricon, who reads or has a run recorded."""
     try:
         yield
     except MlflowException as err:
         status = _status(err)
         if status == 400:
             raise RecordRefusedError(_first_line(err)) from err
-        raise explain(public(uri), status, _first_line(err)) from err
+        raise explain(public(uri), status, _first_line(err), reads=reads) from err
     except OSError as err:
         raise LaunchError(f"tracking to {public(uri)} failed: {err}") from err
 

@@ -14,14 +14,18 @@ def public(uri: str) -> str:
     return re.sub(r"//[^/@]*@", "//", uri)
 
 
-def explain(server: str, status: int, reason: str) -> LaunchError:
+def explain(server: str, status: int, reason: str, *, reads: bool = False) -> LaunchError:
     """The error to show for an answer, or for none.
 
     Args:
         server: its public address.
         status: of HTTP; MLflow gives 500 where there was no answer at all.
         reason: MLflow's own words.
+        reads: whether this user looks something up, and does not record a run.
     """
+    wish, permission = ("read", "READ") if reads else ("write", "EDIT")
+    address = "MLFLOW_TRACKING_URI" if reads else "`tracking.uri`"
+    otherwise = "try again later" if reads else "submit with `--no-track`"
     if status == 401:
         return LaunchError(
             f"tracking server {server} refused user name, password or token (401)",
@@ -35,17 +39,17 @@ def explain(server: str, status: int, reason: str) -> LaunchError:
         )
     if status == 403:
         return LaunchError(
-            f"tracking server {server} forbids this user to write (403): {reason}",
-            hint="ask for permission EDIT on the job's experiment",
+            f"tracking server {server} forbids this user to {wish} (403): {reason}",
+            hint=f"ask for permission {permission} on the job's experiment",
         )
     if "failed with exception" in reason or "timeout exception" in reason:
         return LaunchError(
             f"tracking server {server} does not answer",
-            hint="start it, correct `tracking.uri`, or submit with `--no-track`",
+            hint=f"start it, correct {address}, or {otherwise}",
         )
     if status in (404, 405):
         return LaunchError(
             f"{server} does not answer as an MLflow server ({status})",
-            hint="check `tracking.uri`",
+            hint=f"check {address}",
         )
-    return LaunchError(f"tracking to {server} failed: {reason}", hint="submit with `--no-track`")
+    return LaunchError(f"tracking to {server} failed: {reason}", hint=otherwise)

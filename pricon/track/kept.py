@@ -6,69 +6,73 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pricon.errors import LaunchError
-from pricon.track.background import RecordRefusedError
+from pricon.errors import LaunchError, PriconError
+from pricon.track.connect import database_of
 from pricon.track.explain import public
 
 if TYPE_CHECKING:
     from pricon.track.client import MlflowClient, Run
 
-HANDLE = "pricon.handle"
-"""Tag of a run that a cluster made: its name there."""
-LOG = "pricon.log"
-"""Tag of a run: name of the newest log of its driver, which is an artifact: see `log_path`."""
-_HANDLE = re.compile(r"[a-z0-9-]+")
-"""Of anything else no run is; in a search it might mean something."""
+_NAME = re.compile(r"[a-z0-9-]+")
+"""No run has another; in a search it might mean something."""
 
 
-def log_path(name: str) -> str:
+def tag_of(handle: str) -> str:
+    """Tag of an MLflow run: which artifact is the newest log of the run with this handle.
+
+    One MLflow run may have several: the same trials, asked for in other words.
+
+    >>> tag_of("again-cv-9b5b8d71")
+    'pricon.log.again-cv-9b5b8d71'
+    """
+    return f"pricon.log.{handle}"
+
+
+def path_of(log: str) -> str:
     """Of the artifact.
 
-    >>> log_path("0f3c.0.log")
+    >>> path_of("0f3c.0.log")
     'logs/0f3c.0.log'
     """
-    return f"logs/{name}"
+    return f"logs/{log}"
 
 
-def kept_log(uri: str, handle: str) -> list[str] | None:
-    """Lines of the newest log of a run; None where MLflow knows no log of it.
+def kept_log(uri: str, handle: str, submission: str = "") -> list[str]:
+    """Lines of the newest log of a run; none where MLflow knows none.
 
     Args:
         uri: of the tracking server; user name and password as MLflow's own client takes them.
         handle: of the run.
+        submission: only a log of this one; empty is any.
 
     Raises:
-        LaunchError: unreachable, unauthorised, forbidden, or no MLflow server.
+        LaunchError: unreachable, unauthorised, forbidden, or no MLflow server; or it has lost the
+            file.
     """
+    database = database_of(uri)
+    if not _NAME.fullmatch(handle + submission) or (database and not database.exists()):
+        return []
     from pricon.track.client import open_client, translated
 
-    if not _HANDLE.fullmatch(handle):
-        return None
-    client = open_client(uri)
     try:
-        with translated(uri):
-            return _read(client, handle)
-    except RecordRefusedError as err:
-        raise LaunchError(f"tracking server {public(uri)} refused: {err}") from err
+        client = open_client(uri)
+        with translated(uri, reads=True):
+            run = _newest(client, tag_of(handle), submission)
+        return [] if run is None else _read(client, run, tag_of(handle))
+    except PriconError:
+        raise
+    except Exception as err:  # MLflow passes on what its databases and stores raise
+        said = str(err).strip().splitlines() or [type(err).__name__]
+        raise LaunchError(f"MLflow at {public(uri)} cannot be read: {said[0][:300]}") from err
 
 
-def _read(client: "MlflowClient", handle: str) -> list[str] | None:
-    run = _newest(client, handle)
-    if run is None:
-        return None
-    with TemporaryDirectory(prefix="pricon-") as folder:
-        path = log_path(run.data.tags[LOG])
-        file = Path(client.download_artifacts(run.info.run_id, path, folder))
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
-def _newest(client: "MlflowClient", handle: str) -> "Run | None":
-    """The last run with this handle that has a log: on another corpus a job has another run."""
+def _newest(client: "MlflowClient", tag: str, submission: str) -> "Run | None":
+    """The last run that ended with such a log: on another corpus a job has another run."""
     found = client.search_runs(
         [*_experiments(client)],
-        f"tags.`{HANDLE}` = '{handle}' AND tags.`{LOG}` LIKE '%'",
+        f"tags.`{tag}` LIKE '{submission}%'",
         max_results=1,
-        order_by=["attributes.start_time DESC"],
+        order_by=["attributes.end_time DESC"],
     )
     return found[0] if found else None
 
@@ -82,3 +86,18 @@ def _experiments(client: "MlflowClient") -> Iterator[str]:
         token = page.token
         if not token:
             return
+
+
+def _read(client: "MlflowClient", run: "Run", tag: str) -> list[str]:
+    path = path_of(run.data.tags[tag])
+    with TemporaryDirectory(prefix="pricon-") as folder:
+        try:
+            file = Path(client.download_artifacts(run.info.run_id, path, folder))
+        except Exception as err:  # of whatever store the server's artifacts are in
+            raise LaunchError(
+                f"MLflow knows the log, and cannot give it: artifact {path} of run "
+                f"{run.info.run_id}",
+                "was it deleted? Artifacts that the server does not pass on need keys to their "
+                "store",
+            ) from err
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -25,7 +25,7 @@ from pricon.track.client import (
     translated,
 )
 from pricon.track.explain import public
-from pricon.track.kept import LOG, log_path
+from pricon.track.kept import path_of, tag_of
 from pricon.track.records import (
     FinishRecord,
     LogRecord,
@@ -138,6 +138,8 @@ class MlflowRecorder:
 
     def _finish(self, record: FinishRecord) -> None:
         run = self._find_run(record.job_name, record.run_id)
+        if record.status == "KILLED":  # at once: there may be no time for more
+            self._client.set_terminated(run.id, status=record.status)
         held = self._client.get_run(run.id).data.metrics
         history = partial(self._client.get_metric_history, run.id)
         points = [
@@ -152,8 +154,9 @@ class MlflowRecorder:
 
     def _keep_log(self, record: LogRecord) -> None:
         run = self._find_run(record.job_name, record.run_id)
-        self._write_files(run, {log_path(record.name): record.text})
-        self._client.set_tag(run.id, LOG, record.name)  # last: who finds it finds the file
+        self._write_files(run, {path_of(record.name): record.text})
+        # Last: who finds it finds the file.
+        self._client.set_tag(run.id, tag_of(record.handle), record.name)
 
     def _experiment(self, job_name: str) -> str:
         if job_name not in self._experiments:

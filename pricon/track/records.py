@@ -106,6 +106,7 @@ class LogRecord:
     Args:
         job_name: the job.
         run_id: the plan's.
+        handle: of the run on its cluster.
         name: of this attempt's log.
         text: the whole of it.
     """
@@ -113,6 +114,7 @@ class LogRecord:
     kind: Literal["log"] = "log"
     job_name: str
     run_id: str
+    handle: str
     name: str
     text: bytes
 

@@ -31,7 +31,10 @@ class Sink(Protocol):
         ...
 
     def put(self, record: Record, *, first: bool = False) -> None:
-        """Takes a record, before those that wait if it comes `first`; again, it adds nothing."""
+        """Takes a record; the same one again adds nothing.
+
+        What comes `first` is tried before all that waits, and not kept where that fails.
+        """
         ...
 
     def close(self) -> None:
@@ -62,7 +65,7 @@ class Tracker:
     def start(self, run: RunRecord) -> None:
         """The run begins, or goes on."""
         self._run = run
-        self.sink.put(run, first=True)  # or it would open again what it follows
+        self.sink.put(run)
 
     def record(self, result: TrialResult, metrics: Mapping[str, float]) -> None:
         """A trial ended."""
@@ -73,7 +76,8 @@ class Tracker:
     ) -> None:
         """The run ended. Trials that are open are closed as killed with it, or else as failed.
 
-        That a run was killed comes first: whoever ends it may not wait for all its trials.
+        That a run was killed is recorded before all that waits, as there may be no time for that,
+        and once more in its turn, as what comes before it there may open the run again.
         """
         run = self._started()
         record = FinishRecord(
@@ -84,17 +88,28 @@ class Tracker:
             artifacts=artifacts,
         )
         self._is_killed = status == "KILLED"
-        self.sink.put(record, first=self._is_killed)
+        self._end_with(record)
 
-    def keep_log(self, name: str, text: bytes) -> None:
-        """What the driver said, under a name that each attempt has for itself.
+    def keep_log(self, handle: str, name: str, text: bytes) -> None:
+        """What the driver of a run said, under a name that each attempt has for itself.
 
         Nothing where the run never began: there is nothing in MLflow to which it would belong.
         """
         if self._run is not None:
-            run = self._run
-            record = LogRecord(job_name=run.job_name, run_id=run.run_id, name=name, text=text)
-            self.sink.put(record, first=self._is_killed)
+            self._end_with(
+                LogRecord(
+                    job_name=self._run.job_name,
+                    run_id=self._run.run_id,
+                    handle=handle,
+                    name=name,
+                    text=text,
+                )
+            )
+
+    def _end_with(self, record: FinishRecord | LogRecord) -> None:
+        if self._is_killed:
+            self.sink.put(record, first=True)
+        self.sink.put(record)
 
     @property
     def num_waiting(self) -> int:

@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        if status == 429 and self.dashboard.retry_after is not None:
+        if status in {429, 503} and self.dashboard.retry_after is not None:
             self.send_header("Retry-After", self.dashboard.retry_after)
         self.end_headers()
         self.wfile.write(body)

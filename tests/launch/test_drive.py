@@ -24,7 +24,7 @@ from pricon.launch.submit import View
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker
-from pricon.track.records import LogRecord, RunRecord
+from pricon.track.records import LogRecord
 from pricon.track.tracker import InMemorySink, Tracker
 from tests.cli.invoke import write_job
 from tests.launch.rehearsal import Listener, stage_files
@@ -131,20 +131,29 @@ def test_the_log_outlives_the_driver(document: dict[str, Any], tmp_path: Path) -
 def logs_in(sink: InMemorySink) -> dict[str, list[Bulletin | None]]:
     """Logs that a tracker was given, by name."""
     return {
-        record.name: [read(line) for line in record.text.decode().splitlines()]
+        f"{record.handle} {record.name}": [*map(read, record.text.decode().splitlines())]
         for record in sink.records
         if isinstance(record, LogRecord)
     }
 
 
+def write_facts(folder: Path) -> None:
+    """As a cluster mounts them beside the job."""
+    facts = Submission(id="s1", handle="tiny-1").facts()
+    (folder / "submission.json").write_text(facts, encoding="utf-8")
+
+
 def test_the_tracker_has_the_log_too(document: dict[str, Any], tmp_path: Path) -> None:
     sink = InMemorySink()
-    facts = Submission(id="s1", handle="tiny-1").facts()
-    (tmp_path / "submission.json").write_text(facts, encoding="utf-8")
+    write_facts(tmp_path)
     said = driven(document, tmp_path, track=lambda _: Tracker(sink))
-    assert logs_in(sink) == {"s1.0.log": said}
-    (run,) = (record for record in sink.records if isinstance(record, RunRecord))
-    assert run.tags["pricon.handle"] == "tiny-1"
+    assert logs_in(sink) == {"tiny-1 s1.0.log": said}
+
+
+def test_who_drives_by_hand_has_a_terminal(document: dict[str, Any], tmp_path: Path) -> None:
+    sink = InMemorySink()
+    driven(document, tmp_path, track=lambda _: Tracker(sink))
+    assert logs_in(sink) == {}
 
 
 def test_a_log_of_a_failure_ends_with_it(
@@ -155,8 +164,9 @@ def test_a_log_of_a_failure_ends_with_it(
 
     monkeypatch.setattr("pricon.launch.submit.run_plan", fail)
     sink = InMemorySink()
+    write_facts(tmp_path)
     said = driven(document, tmp_path, track=lambda _: Tracker(sink))
-    assert logs_in(sink) == {"s1.0.log": said}
+    assert logs_in(sink) == {"tiny-1 s1.0.log": said}
     assert isinstance(said[-1], EndBulletin)
     assert said[-1].message == "lanes cannot be started"
 

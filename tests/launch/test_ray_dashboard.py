@@ -75,11 +75,26 @@ def test_a_busy_cluster_is_left_alone_as_long_as_it_asks(
     since = time.monotonic()
     assert ray_jobs.find("x") is None
     assert time.monotonic() - since >= 1.0
+
+
+def test_who_asks_for_longer_than_anybody_waits_is_asked_once_more(there: FakeDashboard) -> None:
+    """Also by who knows the address only: something answers there."""
     there.retry_after = "3600"
-    there.fail(f"GET {JOBS}", 429)
-    with pytest.raises(BusyError, match=r"refused\n  status 429"):
-        ray_jobs.find("x")
-    assert there.asked.count(f"GET {JOBS}") == 3, "longer than anybody waits"
+    there.fail(f"GET {VERSION}", *[503] * 9)
+    with pytest.raises(BusyError, match=r"refused\n  status 503"):
+        RayJobs(there.url, replace(QUICK, first_s=0.1, known_s=1.0))
+    assert there.asked.count(f"GET {VERSION}") == 2
+
+
+def test_a_submission_that_is_told_to_wait_asks_nothing_else(
+    there: FakeDashboard, ray_jobs: RayJobs, job: JobSpec
+) -> None:
+    there.retry_after = "1"
+    there.fail(f"POST {JOBS}", 429)
+    asked = len(there.asked)
+    ray_jobs.submit(job, Submission())
+    sent = [request for request in there.asked[asked:] if JOBS in request]
+    assert sent == [f"GET {JOBS}", f"POST {JOBS}", f"POST {JOBS}"]
 
 
 def test_a_log_is_read_through_outages(there: FakeDashboard) -> None:

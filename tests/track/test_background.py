@@ -89,6 +89,22 @@ def test_what_comes_first_overtakes_what_waits(tmp_path: Path) -> None:
     assert server.held == ["a", "d", "e", "b", "c"]
 
 
+def test_what_comes_first_overtakes_the_journal_and_is_not_kept_in_it(tmp_path: Path) -> None:
+    server = Server()
+    server.error = LaunchError("away")
+    sink = make_sink(server, tmp_path, retry_after_s=3600)
+    sink.put(record("a"))
+    while waiting(tmp_path) != ["a"]:
+        time.sleep(0.01)
+    sink.put(record("lost"), first=True)
+    while sink.num_waiting:
+        time.sleep(0.01)
+    server.error = None
+    sink.put(record("b"), first=True)
+    sink.close()
+    assert server.held == ["b", "a"]
+
+
 def test_an_outage_is_warned_of_once_and_made_up_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,6 +27,21 @@ def test_what_a_refusal_means(status: int, reason: str, message: str, hint: str)
 
 
 @pytest.mark.parametrize(
+    ("status", "reason", "expected"),
+    [
+        (403, "Permission denied", "forbids this user to read (403): Permission denied"),
+        (404, "Not Found", "hint: check MLFLOW_TRACKING_URI"),
+        (500, "API request to x failed with exception y", "correct MLFLOW_TRACKING_URI, or try"),
+        (503, "overloaded", "hint: try again later"),
+    ],
+)
+def test_who_reads_is_told_what_a_reader_can_do(status: int, reason: str, expected: str) -> None:
+    err = explain("http://mlflow:5000", status, reason, reads=True)
+    assert expected in str(err)
+    assert not [word for word in ("--no-track", "tracking.uri", "EDIT") if word in str(err)]
+
+
+@pytest.mark.parametrize(
     ("uri", "shown"),
     [
         ("http://user:pass@host:5000", "http://host:5000"),

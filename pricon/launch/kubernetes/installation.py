@@ -51,6 +51,20 @@ def read_profile(cluster: Cluster, name: str = PROFILE) -> ClusterProfile:
     return _profile(text, _Origin(where=f"{where}, `{_KEY}`", error=LaunchError, hint=_MEND))
 
 
+def public_tracking(cluster: Cluster) -> str | None:
+    """Where people reach MLflow, as the cluster's profile says, of whatever version that is.
+
+    Raises:
+        LaunchError: the profile may not be read.
+    """
+    found = cluster.get(CONFIG_MAPS, PROFILE) or {}
+    text = (found.get("data") or {}).get(_KEY, "")
+    origin = _Origin(where=f"ConfigMap `{PROFILE}`, `{_KEY}`", error=LaunchError, hint=_MEND)
+    tracking = _parse(text, origin).get("tracking") if text else None
+    address = tracking.get("publicUrl") if isinstance(tracking, dict) else None
+    return address if isinstance(address, str) else None
+
+
 def load_profile(file: Path) -> ClusterProfile:
     """A profile from a file, for a look at what would be sent to a cluster that is not here.
 

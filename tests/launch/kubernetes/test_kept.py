@@ -15,7 +15,6 @@ from tests.cli.test_runs import pricon
 from tests.launch.kubernetes.access import connect
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
-from tests.launch.kubernetes.clusters import make_profile
 from tests.launch.kubernetes.operator import (
     FOLDER,
     HANDLE,
@@ -24,6 +23,7 @@ from tests.launch.kubernetes.operator import (
     end,
     plan,
     report,
+    trial,
 )
 from tests.tiny import tiny_job
 
@@ -83,13 +83,14 @@ def test_a_kept_log_needs_keys_to_its_bucket(
 
 @pytest.fixture
 def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the run of this handle was recorded, with its log."""
+    """Where submission s1 of the run was recorded, with its log."""
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     recorder = MlflowRecorder(uri, (tmp_path / "artifacts").as_uri())
-    run = RunRecord(job_name="tiny", run_id="run0", tags={"pricon.handle": HANDLE})
     text = "\n".join([plan(), REPORT, end(), ""]).encode()
-    recorder.apply(run)
-    recorder.apply(LogRecord(job_name="tiny", run_id="run0", name="s1.0.log", text=text))
+    recorder.apply(RunRecord(job_name="tiny", run_id="run0"))
+    recorder.apply(
+        LogRecord(job_name="tiny", run_id="run0", handle=HANDLE, name="s1.0.log", text=text)
+    )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return uri
 
@@ -105,7 +106,24 @@ def test_without_keys_mlflow_has_it(
     assert pricon("logs", HANDLE) == 0
     shown = capsys.readouterr()
     assert "plan: 6 trials" in shown.out
-    assert shown.err == "its log is gone from the cluster; this is what its driver kept in MLflow\n"
+    assert "cannot be read from here: the object store refused these credentials" in shown.err
+    said = f"its log is gone from the cluster; this is what its driver kept in MLflow at {mlflow}\n"
+    assert shown.err.endswith(said)
+
+
+def test_of_a_run_that_took_another_s_place_nothing_is_told(
+    api: ApiServer, mlflow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its driver never began, and MLflow has what the one before it found."""
+    annotations = {"pricon.dev/submission": "s2"}
+    metadata = api.store.get("rayjobs", HANDLE)["metadata"] | {"annotations": annotations}
+    api.store.update("rayjobs", HANDLE, metadata=metadata)
+    Operator(api.store).status(jobDeploymentStatus="Failed", message="no image")
+    assert pricon("logs", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, f"run {HANDLE} has no log; it is failed" in shown.err) == ("", True)
+    assert pricon("results", HANDLE) == 3
+    assert f"run `{HANDLE}` has no report: it is failed" in capsys.readouterr().err
 
 
 def test_the_handle_is_enough_when_the_cluster_has_forgotten_the_run(
@@ -116,10 +134,24 @@ def test_the_handle_is_enough_when_the_cluster_has_forgotten_the_run(
     assert pricon("logs", HANDLE) == 0
     shown = capsys.readouterr()
     assert "plan: 6 trials" in shown.out
-    said = f"run {HANDLE} is forgotten by the cluster; this is what its driver kept in MLflow\n"
-    assert shown.err == said
+    said = f"run {HANDLE} is forgotten by the cluster; this is what its driver kept in MLflow at "
+    assert shown.err == f"{said}{mlflow}\n"
     assert pricon("results", HANDLE) == 0
     assert f"report   {FOLDER}/report.html" in capsys.readouterr().out
+
+
+def test_a_forgotten_run_without_a_report(
+    api: ApiServer, mlflow: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.store.delete("rayjobs", HANDLE)
+    text = "\n".join([plan(), trial("a", "e2e", 0), end(130, "interrupted")]).encode()
+    MlflowRecorder(mlflow).apply(
+        LogRecord(job_name="tiny", run_id="run0", handle=HANDLE, name="s2.0.log", text=text)
+    )
+    assert pricon("results", HANDLE) == 3
+    error = capsys.readouterr().err
+    said = "has no report: it is forgotten by the cluster, with 1 of 6 trials done\n  interrupted"
+    assert f"error: run `{HANDLE}` {said}" in error
 
 
 @pytest.mark.parametrize("command", ["logs", "results"])
@@ -130,19 +162,42 @@ def test_nobody_has_ever_heard_of_a_run(
     assert "there is no run `nobody-12345678` in namespace `research`" in capsys.readouterr().err
 
 
+PROFILE = "version: 0.0.1\ntracking: {uri: 'http://pricon-tracking:5000', publicUrl: %s}\n"
+
+
 @pytest.mark.parametrize(
     ("public", "expected"),
     [
-        (None, "no profile of the cluster has an address of MLflow"),
+        ("null", "no profile of the cluster has"),
         ("http://127.0.0.1:9", "127.0.0.1:9 does not answer"),
     ],
 )
 def test_the_profile_says_where_people_find_mlflow(
-    public: str | None, expected: str, api: ApiServer, capsys: pytest.CaptureFixture[str]
+    public: str, expected: str, api: ApiServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    profile = make_profile(tracking={"uri": "http://pricon-tracking:5000", "publicUrl": public})
-    data = {"profile.yaml": profile.model_dump_json(by_alias=True)}
-    body = {"metadata": {"name": "pricon-profile"}, "data": data}
+    """One of another version, too: old runs are asked for after upgrades."""
+    body = {"metadata": {"name": "pricon-profile"}, "data": {"profile.yaml": PROFILE % public}}
     api.store.create("configmaps", body, dry_run=False, strict=False)
     assert pricon("logs", "gone-12345678") == 3
     assert expected in capsys.readouterr().err
+
+
+def test_a_profile_that_may_not_be_read(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    api.forbidden.add(("get", "configmaps"))
+    assert pricon("logs", "gone-12345678") == 3
+    error = capsys.readouterr().err
+    assert "a log that was kept cannot be read from here: " in error
+    assert "configmaps" in error
+
+
+def test_an_mlflow_of_one_s_own_does_not_stand_in_for_the_cluster_s(
+    api: ApiServer, mlflow: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mine.db'}")
+    body = {"metadata": {"name": "pricon-profile"}, "data": {"profile.yaml": PROFILE % mlflow}}
+    api.store.create("configmaps", body, dry_run=False, strict=False)
+    api.store.delete("rayjobs", HANDLE)
+    assert pricon("logs", HANDLE) == 0
+    assert f"kept in MLflow at {mlflow}" in capsys.readouterr().err
+    assert not (tmp_path / "mine.db").exists()
