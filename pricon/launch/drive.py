@@ -125,8 +125,9 @@ def _drive(
         log.hand_to(tracker, submission.handle, end)
     except BaseException as err:
         log.hand_to(tracker, submission.handle, EndBulletin.of_error(err))
+        tracker.close()
         raise
-    finally:
+    with suppress(KeyboardInterrupt):  # all is found and told, and the journal has the records
         tracker.close()
     return end
 

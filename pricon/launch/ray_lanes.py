@@ -53,8 +53,8 @@ class RayLanes:
     Args:
         resources: of a lane.
         connect: starts Ray, or joins one.
-        end_controllers: ends Ray Train runs that nobody wants any more; None where they end with
-            this process.
+        end_controllers: ends Ray Train runs of a Ray of our own that nobody wants any more; None
+            for a Ray that was joined, which is left when this process ends.
     """
 
     def __init__(
@@ -106,14 +106,17 @@ class RayLanes:
                 self._shut_down_unless_waited_for(futures)
 
     def _shut_down_unless_waited_for(self, futures: Iterable[Future[None]]) -> None:
-        """Shut Ray down, unless somebody still waits in it.
+        """Shut down a Ray of our own, unless somebody still waits in it.
 
         Ray ends a process whose thread comes back to it after its shutdown: at once, with exit code
-        1 and without a word. Then it is rather left to end with this process.
+        1 and without a word. Then it is rather left to end with this process, as is a Ray that was
+        joined: its client once crashed a process just after the shutdown, and a report is to come.
         """
+        if self.end_controllers is None:
+            return
         until = time.monotonic() + _LEAVE_S
         while waiting := not all(future.done() for future in futures):
-            if self.end_controllers is None or time.monotonic() > until:
+            if time.monotonic() > until:
                 break
             self.end_controllers()
             time.sleep(POLL_S)

@@ -281,3 +281,20 @@ def test_a_defect_is_raised_and_not_tried_again(
     assert given_up == [end]
     assert end == EndBulletin(exit_code=70, cause="defect", message="ZeroDivisionError: 1 / 0")
     assert driven(document, tmp_path) == [end]
+
+
+class Interrupted(InMemorySink):
+    """A tracking server that is still listening when Ctrl-C or SIGTERM comes."""
+
+    def close(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_has_ended_stays_so_when_recording_is_interrupted(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    said: list[Bulletin] = []
+    sink = Interrupted()
+    job = write_job(tmp_path / "job.yaml", document)
+    assert drive(job, Submission(id="s1"), said.append, Words, lambda _: Tracker(sink)) == 0
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")

@@ -39,6 +39,16 @@ while True:
 """
 """A driver whose only pack takes longer for an epoch than Ray keeps a gauge."""
 
+WITHOUT_LANES = """
+import ray
+from pricon.launch.joined import joined_ray
+from pricon.launch.ray_lanes import RayLanes
+from pricon.spec.resources import ResourcesSpec
+
+RayLanes(ResourcesSpec(), joined_ray(grows=False)).run([], print)
+print(ray.is_initialized())
+"""
+
 PRICON = (sys.executable, "-c", "from pricon.cli.main import main; main()")
 
 
@@ -109,6 +119,20 @@ def test_what_is_shown_of_a_slow_pack_stays(cluster: RayCluster, tmp_path: Path)
             assert driver.poll() is None
         finally:
             driver.kill()
+
+
+@pytest.mark.ray
+def test_a_cluster_of_others_is_left_at_the_end(cluster: RayCluster) -> None:
+    """Ray's client crashed a driver between its shutdown and the report."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LANES],
+        env=dict(cluster.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]
 
 
 @pytest.mark.ray
