@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pricon.launch.kubernetes.doctor import NEEDED
 from tests.helm.binaries import Binary
 from tests.helm.render import (
     CHART,
@@ -160,6 +161,11 @@ def test_the_submitter_may_do_what_it_takes_and_nothing_else(charts: Charts) -> 
             for resource in rule["resources"]
         }
         assert rules == allowed, feature
+        asked = {
+            (kind.group, "/".join(filter(None, (kind.plural, part)))): {*verbs}
+            for kind, part, verbs in NEEDED
+        }
+        assert asked == allowed, "what `pricon doctor` asks about"
         bindings = [entry for entry in objects if "Binding" in entry["kind"]]
         assert [identity(entry) for entry in bindings] == [("RoleBinding", "pricon-submitter")]
 

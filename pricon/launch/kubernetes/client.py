@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,10 +22,7 @@ from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import Access
 from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
-    Answer,
     BrokenStreamError,
-    Kind,
-    Request,
     UnreadableLogError,
     is_absent,
     is_doubtful,
@@ -33,6 +31,7 @@ from pricon.launch.kubernetes.refusals import (
     unanswered,
     untrusted,
 )
+from pricon.launch.kubernetes.request import Answer, Kind, Request
 
 Object = dict[str, Any]
 """A Kubernetes object as its JSON reads."""
@@ -41,6 +40,7 @@ RAY_JOBS = Kind(api="apis/ray.io/v1", plural="rayjobs", word="RayJob")
 CONFIG_MAPS = Kind(api="api/v1", plural="configmaps", word="ConfigMap")
 PODS = Kind(api="api/v1", plural="pods", word="Pod")
 EVENTS = Kind(api="api/v1", plural="events", word="Event")
+_VERSION = Kind(api="", plural="version", word="version", is_namespaced=False)
 
 _RETRY_AFTER_AT_MOST_S = 60.0
 _PAGE = 500
@@ -72,6 +72,17 @@ class Cluster:
         request = self._request("get", kind, name)
         answer = self._send(request)
         return None if is_absent(answer) else self._object(request, answer)
+
+    def exists(self, kind: Kind, name: str) -> bool:
+        """Whether there is an object of this name; nothing but its metadata travels."""
+        request = replace(self._request("get", kind, name), is_partial=True)
+        answer = self._send(request)
+        return not is_absent(answer) and bool(self._object(request, answer))
+
+    def version(self) -> str:
+        """Of Kubernetes, such as `v1.34.1`."""
+        request = self._request("get", _VERSION)
+        return str(self._object(request, self._send(request)).get("gitVersion", ""))
 
     def find(self, kind: Kind, labels: str = "") -> list[Object]:
         """All objects with these labels."""
@@ -252,7 +263,7 @@ class Cluster:
 
     def _open(self, request: Request, read_s: float, *, preload: bool) -> urllib3.BaseHTTPResponse:
         client = self.access.client
-        headers = {"Accept": "application/json", "User-Agent": "pricon"}
+        headers = {"Accept": request.accepts, "User-Agent": "pricon"}
         for setting in client.configuration.auth_settings().values():
             headers[setting["key"]] = setting["value"]
         path = "/".join(quote(part, safe="/") for part in request.path)

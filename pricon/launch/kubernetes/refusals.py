@@ -1,17 +1,12 @@
 """What an API server refuses, or does not answer, in words that lead on."""
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from urllib3.exceptions import ReadTimeoutError
 
 from pricon.errors import LaunchError
-from pricon.launch.kubernetes.kubeconfig import Access
+from pricon.launch.kubernetes.request import Answer, Request
 
-_METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "delete": "DELETE"}
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _DENIED = re.compile(r'cannot (\w+) resource "([^"]+)"')
 _YOUNG = re.compile("cannot .* resource|not yet ready to handle request")
@@ -48,113 +43,6 @@ class UnknownUserError(RefusedError):
 
 class ForbiddenError(RefusedError):
     """The user's roles do not allow this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of object.
-
-    Args:
-        api: path of its group and version.
-        plural: its name in paths and roles.
-        word: its name in sentences.
-    """
-
-    api: str
-    plural: str
-    word: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request, as roles and paths name it.
-
-    Args:
-        verb: as roles have it.
-        kind: of the object.
-        name: of the object; None is the whole collection.
-        part: a subresource.
-        query: parameters.
-        body: what is sent.
-        access: to whom.
-    """
-
-    verb: str
-    kind: Kind
-    name: str | None
-    part: str | None
-    query: Mapping[str, Any]
-    body: dict[str, Any] | None
-    access: Access
-
-    @property
-    def method(self) -> str:
-        """Of HTTP."""
-        return _METHODS[self.verb]
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """Parts of the path."""
-        parts = (self.kind.api, "namespaces", self.access.namespace, self.kind.plural)
-        return (*parts, *(part for part in (self.name, self.part) if part is not None))
-
-    @property
-    def resource(self) -> str:
-        """As roles have it, such as `pods/log`."""
-        return self.kind.plural + (f"/{self.part}" if self.part else "")
-
-    @property
-    def what(self) -> str:
-        """The object, for sentences."""
-        name = self.name or ((self.body or {}).get("metadata") or {}).get("name")
-        return f"{self.kind.word} `{name}`" if name else f"{self.kind.word}s"
-
-
-class Answer:
-    """What came back: HTTP status, headers, body, and what the body says of itself."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    @property
-    def _said(self) -> dict[str, Any]:
-        """The `Status` object, or {} where a proxy or an unknown path answered."""
-        if self.status < 300:
-            return {}
-        try:
-            body = json.loads(self.body)
-        except ValueError:
-            return {}
-        return body if isinstance(body, dict) and body.get("kind") == "Status" else {}
-
-    @property
-    def is_status(self) -> bool:
-        """Whether the API server itself refused, rather than something in front of it."""
-        return bool(self._said)
-
-    @property
-    def reason(self) -> str:
-        """One word, such as `AlreadyExists`."""
-        return str(self._said.get("reason", ""))
-
-    @property
-    def message(self) -> str:
-        """The server's sentence."""
-        plain = self.body.decode("utf-8", "replace").strip()[:300]
-        return str(self._said.get("message") or plain or f"status {self.status}")
-
-    @property
-    def about(self) -> str:
-        """Kind that the refusal is about, such as `namespaces`."""
-        return str((self._said.get("details") or {}).get("kind", ""))
-
-    @property
-    def retry_after_s(self) -> float:
-        """Seconds that the server asks to wait; 0 where it does not."""
-        asked = self.headers.get("Retry-After", "")
-        return float(asked) if asked.isascii() and asked.isdigit() else 0.0
 
 
 def is_absent(answer: Answer) -> bool:
@@ -266,8 +154,9 @@ def _forbidden(request: Request, answer: Answer) -> LaunchError:
     verb, resource = denied.groups() if denied else (request.verb, request.resource)
     user = _USER.search(answer.message)
     who = f"user `{user[1]}`" if user else "you"
+    where = f" in namespace `{space}`" if request.kind.is_namespaced else ""
     return ForbiddenError(
-        f"{who} may not {verb} {resource} in namespace `{space}`",
+        f"{who} may not {verb} {resource}{where}",
         "is the namespace right? `--namespace` names another. Else ask the cluster's owner to bind "
         "you to its role `pricon-submitter`; "
         f"`{_kubectl(request)} auth can-i --list` shows what you may do",

@@ -15,7 +15,7 @@ from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import CONFIG_MAPS, RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.ending import is_final
 from pricon.launch.kubernetes.pods import name_of
-from pricon.launch.kubernetes.refusals import Kind
+from pricon.launch.kubernetes.request import Kind
 from pricon.launch.kubernetes.runs import ENDED, State, get_run, read_log, state_of
 
 _LOG = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from pricon.launch.kubernetes.client import Cluster, Object
 from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
     BrokenStreamError,
-    Kind,
     RefusedError,
     UnansweredError,
 )
+from pricon.launch.kubernetes.request import Kind
 
 LOST_AFTER_S = 15 * 60.0
 """So long may a server not answer before whoever listens is told that it is lost."""

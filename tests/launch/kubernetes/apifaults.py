@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.launch.kubernetes.apistore import Store
+from tests.launch.kubernetes.apistore import GLOBAL, KINDS, Object, RefusedError, Store
 
 SILENT_NODE = json.dumps(
     {
@@ -70,12 +70,45 @@ class ApiServer:
     faults: list[Fault] = field(default_factory=list)
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     has_kuberay: bool = True
+    has_kueue: bool = False
+    version: str = "v1.36.4"
     watch_s: float = 30.0
 
     def fail(self, verb: str, plural: str = "", **what: Any) -> Fault:
         """Let something go wrong from now on."""
         self.faults.append(Fault(verb=verb, plural=plural, **what))
         return self.faults[-1]
+
+    def serves(self, api: str, plural: str) -> bool:
+        """Whether there is such a kind at this path."""
+        if plural not in KINDS or KINDS[plural][0] != api.removeprefix("api/").removeprefix(
+            "apis/"
+        ):
+            return False
+        operators = {"rayjobs": self.has_kuberay, "localqueues": self.has_kueue}
+        return operators.get(plural, True)
+
+    def check_roles(self, verb: str, resource: str, space: str) -> None:
+        """Refuse what the user may not."""
+        if (verb, resource) not in self.forbidden:
+            return
+        plural = resource.partition("/")[0]
+        group = KINDS[plural][0].rpartition("/")[0]
+        is_global = plural in GLOBAL - {"namespaces"}
+        where = "at the cluster scope" if is_global else f'in the namespace "{space}"'
+        raise RefusedError(
+            403, "Forbidden",
+            f'{resource} is forbidden: User "ada" cannot {verb} resource "{resource}" in API '
+            f'group "{group}" {where}', resource,
+        )  # fmt: skip
+
+    def review(self, body: Object) -> Object:
+        """What is said to whoever asks what he may do."""
+        asked = body["spec"]["resourceAttributes"]
+        resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+        is_known = KINDS[asked["resource"]][0].rpartition("/")[0] == asked["group"]
+        is_allowed = is_known and (asked["verb"], resource) not in self.forbidden
+        return body | {"status": {"allowed": is_allowed}}
 
     def times(self, verb: str, plural: str) -> int:
         """How often something was asked."""

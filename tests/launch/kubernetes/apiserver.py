@@ -14,11 +14,19 @@ from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 from tests.launch.kubernetes.apifaults import ApiServer, Fault
-from tests.launch.kubernetes.apistore import KINDS, NAMESPACE, Object, PodOutput, RefusedError
+from tests.launch.kubernetes.apistore import (
+    GLOBAL,
+    KINDS,
+    NAMESPACE,
+    Object,
+    PodOutput,
+    RefusedError,
+)
 
 TOKEN = "a-valid-token"
+_JSON = "application/json"
 _PATH = re.compile(
-    r"/(?:api/v1|apis/ray\.io/v1)/namespaces/(?P<space>[^/]+)/(?P<plural>[^/]+)"
+    r"/(?P<api>api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<space>[^/]+))?/(?P<plural>[^/]+)"
     r"(?:/(?P<name>[^/]+)(?:/(?P<part>[^/]+))?)?"
 )
 
@@ -26,6 +34,7 @@ _PATH = re.compile(
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     api: ApiServer
+    fault: Fault | None
 
     def do_GET(self) -> None:
         self._serve()
@@ -44,11 +53,19 @@ class _Handler(BaseHTTPRequestHandler):
         place = urlsplit(self.path)
         self.query = {key: values[0] for key, values in parse_qs(place.query).items()}
         found = _PATH.fullmatch(place.path)
-        if found is None or (found["plural"] == "rayjobs" and not self.api.has_kuberay):
+        self.fault = None
+        if not self._has_token():
+            self._refuse(RefusedError(401, "Unauthorized", "Unauthorized"))
+            return
+        if place.path == "/version":
+            self._send(200, {"gitVersion": self.api.version})
+            return
+        if found is None or not self.api.serves(found["api"], found["plural"]):
             self._answer(404, b"404 page not found\n", "text/plain")
             return
         self.restarts = self.api.store.restarts
-        self.space, self.plural, self.name = found["space"], found["plural"], found["name"] or ""
+        self.plural, self.name = found["plural"], found["name"] or ""
+        self.space = NAMESPACE if self.plural in GLOBAL else found["space"]
         verb = "log" if found["part"] == "log" else self._verb()
         self.api.asked.append((verb, self.plural))
         self.fault = self.api.fault_of(verb, self.plural)
@@ -78,18 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         return False
 
-    def _check_user(self, verb: str) -> None:
+    def _has_token(self) -> bool:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        if (scheme.lower(), token) != ("bearer", TOKEN):  # in a pod the client writes it small
-            raise RefusedError(401, "Unauthorized", "Unauthorized")
+        return (scheme.lower(), token) == ("bearer", TOKEN)  # in a pod the client writes it small
+
+    def _check_user(self, verb: str) -> None:
         verb, resource = ("get", "pods/log") if verb == "log" else (verb, self.plural)
-        if (verb, resource) in self.api.forbidden:
-            group = "ray.io" if resource == "rayjobs" else ""
-            raise RefusedError(
-                403, "Forbidden",
-                f'{resource} is forbidden: User "ada" cannot {verb} resource "{resource}" in API '
-                f'group "{group}" in the namespace "{self.space}"', resource,
-            )  # fmt: skip
+        self.api.check_roles(verb, resource, self.space)
         if self.space != NAMESPACE and verb == "create":
             message = f'namespaces "{self.space}" not found'
             raise RefusedError(404, "NotFound", message, "namespaces")
@@ -97,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, verb: str, body: Object) -> None:
         store = self.api.store
         match verb:
+            case "create" if self.plural == "selfsubjectaccessreviews":
+                self._send(201, self.api.review(body))
             case "create":
                 done = store.create(
                     self.plural, body,
@@ -112,7 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.space != NAMESPACE:
                     message = f'{self.plural} "{self.name}" not found'
                     raise RefusedError(404, "NotFound", message, self.plural)
-                self._send(200, store.get(self.plural, self.name))
+                body = store.get(self.plural, self.name)
+                if "as=PartialObjectMetadata" in self.headers.get("Accept", ""):
+                    kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+                    body = kind | {"metadata": body["metadata"]}
+                self._send(200, body)
             case "list":
                 self._list()
             case "watch":
@@ -214,18 +232,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(
         self, err: RefusedError, body: str | None = None, headers: dict[str, str] | None = None
     ) -> None:
-        status = {
-            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": err.status,
-            "reason": err.reason, "message": err.message, "details": {"kind": err.kind},
-        }  # fmt: skip
-        data = json.dumps(status) if body is None else body
-        self._answer(err.status, data.encode(), "application/json", headers)
+        data = json.dumps(err.to_dict()) if body is None else body
+        self._answer(err.status, data.encode(), _JSON, headers)
 
     def _send(self, status: int, body: Object) -> None:
         if self.fault is not None and self.fault.reset:
             self._reset()
             return
-        self._answer(status, json.dumps(body).encode(), "application/json")
+        self._answer(status, json.dumps(body).encode(), _JSON)
 
     def _answer(
         self, status: int, data: bytes, kind: str, headers: dict[str, str] | None = None
@@ -236,11 +250,10 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in (headers or {}).items():
             self.send_header(key, value)
         self.end_headers()
-        fault = getattr(self, "fault", None)
-        if fault is not None and fault.stall_s:
+        if self.fault is not None and self.fault.stall_s:
             self.wfile.write(data[: len(data) // 2])
             self.wfile.flush()
-            time.sleep(fault.stall_s)
+            time.sleep(self.fault.stall_s)
             self.close_connection = True
             return
         self.wfile.write(data)

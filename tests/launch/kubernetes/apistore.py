@@ -24,7 +24,16 @@ KINDS = {
     "configmaps": ("v1", "ConfigMap"),
     "pods": ("v1", "Pod"),
     "events": ("v1", "Event"),
+    "nodes": ("v1", "Node"),
+    "namespaces": ("v1", "Namespace"),
+    "secrets": ("v1", "Secret"),
+    "serviceaccounts": ("v1", "ServiceAccount"),
+    "priorityclasses": ("scheduling.k8s.io/v1", "PriorityClass"),
+    "localqueues": ("kueue.x-k8s.io/v1beta2", "LocalQueue"),
+    "selfsubjectaccessreviews": ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
 }
+GLOBAL = {"nodes", "namespaces", "priorityclasses", "selfsubjectaccessreviews"}
+"""Kinds of the cluster, not of a namespace."""
 GARBAGE_AFTER_S = 0.15
 _FOREGROUND = "foregroundDeletion"
 """Finalizer of what is deleted after all that it owns, even where it owns nothing."""
@@ -47,6 +56,13 @@ class RefusedError(Exception):
         self.reason = reason
         self.message = message
         self.kind = kind
+
+    def to_dict(self) -> Object:
+        """As the body of an answer."""
+        return {
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.status,
+            "reason": self.reason, "message": self.message, "details": {"kind": self.kind},
+        }  # fmt: skip
 
 
 @dataclass(slots=True)

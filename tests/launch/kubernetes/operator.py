@@ -16,7 +16,7 @@ from pricon.launch.bulletins import (
     write,
 )
 from pricon.launch.kubernetes.podlog import SUBMITTER, SUBMITTER_LABEL
-from tests.launch.kubernetes.apistore import Object, PodOutput, Store
+from tests.launch.kubernetes.apistore import KINDS, Object, PodOutput, Store
 
 HANDLE = "tiny-0123abcd"
 OUTPUT = "s3://pricon/runs/tiny"
@@ -168,9 +168,8 @@ class Operator:
 
     def add(self, body: Object) -> Object:
         """Something else creates an object."""
-        plural = {"Pod": "pods", "Event": "events", "RayJob": "rayjobs", "ConfigMap": "configmaps"}
-        kind = plural[body["kind"]]
-        return self.store.create(kind, body, dry_run=False, strict=False)
+        plurals = {kind: plural for plural, (_, kind) in KINDS.items()}
+        return self.store.create(plurals[body["kind"]], body, dry_run=False, strict=False)
 
     @property
     def submitter(self) -> str:

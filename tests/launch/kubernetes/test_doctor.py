@@ -1,0 +1,109 @@
+"""What `pricon doctor` finds before it looks at what the owner prepared."""
+
+from pathlib import Path
+
+import pytest
+
+from pricon.launch.kubernetes.client import Cluster
+from pricon.launch.kubernetes.doctor import examine
+from pricon.launch.kubernetes.finding import Finding
+from tests.launch.kubernetes.access import connect
+from tests.launch.kubernetes.apifaults import ApiServer
+from tests.launch.kubernetes.operator import HANDLE, Operator, ray_job
+from tests.launch.kubernetes.premises import prepare
+
+
+def found(cluster: Cluster, check: str) -> Finding:
+    (finding,) = [one for one in examine(cluster) if one.check == check]
+    return finding
+
+
+def test_all_is_well(kube: Cluster, api: ApiServer, operator: Operator) -> None:
+    prepare(operator)
+    findings = [*examine(kube)]
+    assert [one.check for one in findings if one.verdict != "ok"] == []
+    said = {one.check: one.text for one in findings[:3]}
+    assert said == {
+        "API server": f"{api.url}, Kubernetes v1.36.4",
+        "permissions": "all 13 that sending and following runs takes, in namespace `research`",
+        "KubeRay": "RayJobs are known; 0 runs are here",
+    }
+
+
+def test_nothing_is_stored(kube: Cluster, api: ApiServer, operator: Operator) -> None:
+    prepare(operator)
+    before = dict(api.store.objects)
+    [*examine(kube)]
+    assert api.store.objects == before
+    assert api.times("create", "rayjobs") == 2  # dry runs, one for each pool
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict", "said"),
+    [
+        ("v1.32.0", "ok", "Kubernetes v1.32.0"),
+        ("v1.37.2-gke.100", "ok", "Kubernetes v1.37.2-gke.100"),
+        ("v1.31.9", "wrong", "v1.31.9, older than what the chart is for (1.32 to 1.37)"),
+        ("v1.38.0", "note", "v1.38.0, newer than what the chart is for (1.32 to 1.37)"),
+        ("v2.0.0", "note", "v2.0.0, newer than what the chart is for (1.32 to 1.37)"),
+    ],
+)
+def test_versions_of_kubernetes(
+    kube: Cluster, api: ApiServer, version: str, verdict: str, said: str
+) -> None:
+    api.version = version
+    finding = found(kube, "API server")
+    assert finding.verdict == verdict
+    assert finding.text.endswith(said)
+    assert (finding.hint is not None) == (verdict == "wrong")
+
+
+def test_something_else_answers(kube: Cluster, api: ApiServer) -> None:
+    api.version = ""
+    finding = found(kube, "API server")
+    assert finding.verdict == "wrong"
+    assert finding.text == f"{api.url} does not say which version of Kubernetes it is"
+    assert "proxy" in str(finding.hint)
+
+
+def test_permissions_that_are_missing(kube: Cluster, api: ApiServer) -> None:
+    api.forbidden |= {("create", "rayjobs"), ("get", "pods/log"), ("list", "events")}
+    finding = found(kube, "permissions")
+    assert finding.verdict == "wrong"
+    assert finding.text == (
+        "you may not create rayjobs, get pods/log, list events in namespace `research`"
+    )
+    assert "`submitters` of the chart's values" in str(finding.hint)
+
+
+def test_there_is_no_kuberay_and_no_chart(kube: Cluster, api: ApiServer) -> None:
+    api.has_kuberay = False
+    findings = {one.check: one for one in examine(kube)}
+    assert findings["KubeRay"].text.startswith("KubeRay is not installed")
+    assert "helm install kuberay-operator" in str(findings["KubeRay"].hint)
+    assert findings["profile"].text.startswith("the chart `pricon` is not installed")
+    assert [*findings] == ["API server", "permissions", "KubeRay", "profile"]
+
+
+def test_an_operator_that_does_nothing(kube: Cluster, operator: Operator) -> None:
+    operator.add(ray_job(creationTimestamp="2026-11-24T12:00:00Z"))
+    finding = found(kube, "KubeRay")
+    assert finding.verdict == "wrong"
+    assert finding.text == (
+        f"nobody looks at RayJobs: run `{HANDLE}` has had no status since 2026-11-24T12:00:00Z"
+    )
+    assert "is the KubeRay operator running" in str(finding.hint)
+    operator.status(jobDeploymentStatus="Running")
+    assert found(kube, "KubeRay").text == "RayJobs are known; 1 run is here"
+
+
+def test_who_cannot_log_in_hears_it_once(api: ApiServer, tmp_path: Path) -> None:
+    (finding,) = examine(connect(tmp_path, api.url, token="of last month"))
+    assert (finding.check, finding.verdict) == ("API server", "wrong")
+    assert "does not accept the credentials" in finding.text
+
+
+def test_a_server_that_is_away_is_told_once(tmp_path: Path) -> None:
+    (finding,) = examine(connect(tmp_path, "http://127.0.0.1:9"))
+    assert (finding.check, finding.verdict) == ("API server", "wrong")
+    assert "does not answer" in finding.text
