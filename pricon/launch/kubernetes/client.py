@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -41,6 +42,7 @@ RAY_JOBS = Kind(api="apis/ray.io/v1", plural="rayjobs", word="RayJob")
 CONFIG_MAPS = Kind(api="api/v1", plural="configmaps", word="ConfigMap")
 PODS = Kind(api="api/v1", plural="pods", word="Pod")
 EVENTS = Kind(api="api/v1", plural="events", word="Event")
+VERSION = Kind(api="version", plural="", word="version")
 
 _RETRY_AFTER_AT_MOST_S = 60.0
 _PAGE = 500
@@ -171,10 +173,25 @@ class Cluster:
         answer = self._send(request)
         if answer.status != 200:
             raise _stream_refusal(request, answer)
-        *lines, rest = answer.body.split(b"\n")
-        yield from (line + b"\n" for line in lines)
-        if rest:
-            yield rest
+        yield from BytesIO(answer.body)
+
+    def log_end(self, pod: str, container: str, lines: int, *, previous: bool) -> Iterator[bytes]:
+        """The last lines that are there now, as `log` has them and as they come: asked for once.
+
+        Args:
+            pod: its name.
+            container: its name.
+            lines: at most so many.
+            previous: of the container before its last restart.
+        """
+        query = {"container": container, "timestamps": "true", "tailLines": lines}
+        query |= {"previous": "true"} if previous else {}
+        yield from self._lines(self._request("get", PODS, pod, "log", query=query))
+
+    def version(self) -> str:
+        """Of the API server, such as `v1.36.2`."""
+        request = self._request("get", VERSION)
+        return str(self._object(request, self._send(request)).get("gitVersion"))
 
     def _request(
         self,

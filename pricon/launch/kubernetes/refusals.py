@@ -13,7 +13,7 @@ from pricon.launch.kubernetes.kubeconfig import Access
 
 _METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "delete": "DELETE"}
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
-_DENIED = re.compile(r'cannot (\w+) resource "([^"]+)"')
+_DENIED = re.compile(r'cannot (\w+) (?:resource|path) "([^"]+)"')
 _YOUNG = re.compile("cannot .* resource|not yet ready to handle request")
 _USER = re.compile(r'User "([^"]*)"')
 INSTALL_KUBERAY = (
@@ -56,7 +56,7 @@ class Kind:
 
     Args:
         api: path of its group and version.
-        plural: its name in paths and roles.
+        plural: its name in paths and roles; empty is what a server says of itself.
         word: its name in sentences.
     """
 
@@ -95,8 +95,8 @@ class Request:
     @property
     def path(self) -> tuple[str, ...]:
         """Parts of the path."""
-        parts = (self.kind.api, "namespaces", self.access.namespace, self.kind.plural)
-        return (*parts, *(part for part in (self.name, self.part) if part is not None))
+        space = ("namespaces", self.access.namespace, self.kind.plural) if self.kind.plural else ()
+        return (self.kind.api, *space, *filter(None, (self.name, self.part)))
 
     @property
     def resource(self) -> str:

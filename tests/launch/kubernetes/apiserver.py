@@ -17,8 +17,9 @@ from tests.launch.kubernetes.apifaults import ApiServer, Fault
 from tests.launch.kubernetes.apistore import KINDS, NAMESPACE, Object, PodOutput, RefusedError
 
 TOKEN = "a-valid-token"
+VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"}
 _PATH = re.compile(
-    r"/(?:api/v1|apis/ray\.io/v1)/namespaces/(?P<space>[^/]+)/(?P<plural>[^/]+)"
+    r"/(?P<version>version)|/(?:api/v1|apis/ray\.io/v1)/namespaces/(?P<space>[^/]+)/(?P<plural>[^/]+)"
     r"(?:/(?P<name>[^/]+)(?:/(?P<part>[^/]+))?)?"
 )
 
@@ -48,7 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"404 page not found\n", "text/plain")
             return
         self.restarts = self.api.store.restarts
-        self.space, self.plural, self.name = found["space"], found["plural"], found["name"] or ""
+        self.space, self.plural = found["space"] or "", found["plural"] or ""
+        self.name = found["name"] or found["version"] or ""
         verb = "log" if found["part"] == "log" else self._verb()
         self.api.asked.append((verb, self.plural))
         self.fault = self.api.fault_of(verb, self.plural)
@@ -83,6 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         if (scheme.lower(), token) != ("bearer", TOKEN):  # in a pod the client writes it small
             raise RefusedError(401, "Unauthorized", "Unauthorized")
         verb, resource = ("get", "pods/log") if verb == "log" else (verb, self.plural)
+        if not resource and ("get", "/version") in self.api.forbidden:
+            message = 'forbidden: User "ada" cannot get path "/version"'
+            raise RefusedError(403, "Forbidden", message)
         if (verb, resource) in self.api.forbidden:
             group = "ray.io" if resource == "rayjobs" else ""
             raise RefusedError(
@@ -108,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
                 uid = (body.get("preconditions") or {}).get("uid")
                 is_foreground = body.get("propagationPolicy") == "Foreground"
                 self._send(200, store.delete(self.plural, self.name, uid, foreground=is_foreground))
+            case "get" if self.name == "version" and not self.plural:
+                self._send(200, VERSION)
             case "get":
                 if self.space != NAMESPACE:
                     message = f'{self.plural} "{self.name}" not found'
@@ -164,15 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
         yield _line({"type": "BOOKMARK", "object": {"metadata": meta}})
 
     def _logged(self) -> Iterator[bytes]:
-        self.api.store.get("pods", self.name)
-        output = self.api.store.outputs.get(self.name)
-        if output is None:
-            message = f'container "{self.query["container"]}" in pod "{self.name}" is waiting'
-            raise RefusedError(400, "BadRequest", message)
+        is_previous = self.query.get("previous") == "true"
+        output = self.api.store.output(self.name, self.query["container"], previous=is_previous)
         return self._lines_of(output)
 
     def _lines_of(self, output: PodOutput) -> Iterator[bytes]:
-        store, sent = self.api.store, 0
+        store = self.api.store
+        sent = max(0, len(output.lines) - int(self.query.get("tailLines", len(output.lines))))
         since = self.query.get("sinceTime", "1970-01-01T00:00:00Z")
         follow = self.query.get("follow") == "true"
         while True:
