@@ -64,6 +64,7 @@ def commands() -> typer.Typer:
     """Everything that `pricon` can do."""
     from pricon.cli import runs
     from pricon.cli.arguments import help_without_command
+    from pricon.cli.bundle import bundle
     from pricon.cli.corpus import app as corpus
     from pricon.cli.doctor import examine_cluster
     from pricon.cli.drive import drive_job
@@ -84,6 +85,7 @@ def commands() -> typer.Typer:
     app.command("cancel")(runs.cancel)
     app.command("results")(runs.show_results)
     app.command("doctor")(examine_cluster)
+    app.command("bundle")(bundle)
     app.command("drive", hidden=True)(drive_job)
     app.callback(invoke_without_command=True)(help_without_command)
     return app

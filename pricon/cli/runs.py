@@ -17,21 +17,13 @@ from pricon.errors import LaunchError, SpecError
 from pricon.launch.account import Account, words_of
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
+from pricon.launch.kubernetes.driver_log import driver_log
 from pricon.launch.kubernetes.ending import Outcome
 from pricon.launch.kubernetes.following import Changed, Ended, Heard, Line, Waiting, follow
-from pricon.launch.kubernetes.kept import kept_of
 from pricon.launch.kubernetes.kubeconfig import NAMESPACE, open_access
 from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.pods import Reason
-from pricon.launch.kubernetes.refusals import UnreadableLogError
-from pricon.launch.kubernetes.runs import (
-    ENDED,
-    get_run,
-    list_runs,
-    log_lines,
-    output_of,
-    state_of,
-)
+from pricon.launch.kubernetes.runs import ENDED, get_run, list_runs, output_of
 from pricon.launch.kubernetes.sending import cancel_run
 from pricon.launch.kubernetes.status import brief_status, status_of
 
@@ -62,6 +54,11 @@ def open_cluster(context: str | None, namespace: str | None) -> Cluster:
         )
     kubeconfig = os.environ.get("KUBECONFIG")  # noqa: TID251  # as every client of a cluster
     return Cluster(open_access(context, namespace, kubeconfig))
+
+
+def tracking_address() -> str | None:
+    """Where this user reaches an MLflow, as its own clients find their server."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or None  # noqa: TID251
 
 
 def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
@@ -122,29 +119,15 @@ def show_logs(
 
 
 def _lines(cluster: Cluster, run: str, ray_job: Object | None) -> list[str]:
-    """What the driver of a run said: as its pods have it, or as it was kept; none: nothing."""
-    lines: list[str] = []
-    if ray_job is not None:
-        has_ended = state_of(ray_job) in ENDED
-        try:
-            lines = [*log_lines(cluster, ray_job)]
-        except UnreadableLogError as err:
-            if not has_ended:
-                raise
-            typer.echo(err.message, err=True)
-        if lines or not has_ended:
-            return lines
-    # As MLflow's own clients find their server.
-    tracking = os.environ.get("MLFLOW_TRACKING_URI") or None  # noqa: TID251
-    kept = kept_of(cluster, run, ray_job, tracking)
-    for trouble in kept.troubles:
-        typer.echo(f"a log that was kept cannot be read from here: {trouble.message}", err=True)
+    """What the driver of a run said; how that was found goes to stderr."""
+    log = driver_log(cluster, run, ray_job, tracking_address())
+    for trouble in log.troubles:
+        typer.echo(trouble.message, err=True)
         if trouble.hint:
             typer.echo(f"  hint: {trouble.hint}", err=True)
-    if kept.lines:
-        what = "its log is gone from" if ray_job else f"run {run} is forgotten by"
-        typer.echo(f"{what} the cluster; this is what its driver kept in {kept.place}", err=True)
-    return kept.lines
+    if log.origin is not None:
+        typer.echo(log.origin, err=True)
+    return log.lines
 
 
 def cancel(run: Run, namespace: Namespace = None, context: Context = None) -> None:

@@ -27,7 +27,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
 def test_all_is_well(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert pricon("doctor") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"ok     API server: {api.url}, Kubernetes v1.36.4"
+    assert lines[0] == f"ok     API server: {api.url}, Kubernetes v1.36.2"
     assert "ok     tracking: pod `pricon-tracking-0` is ready" in lines
     assert all(line.startswith("ok ") for line in lines)
 

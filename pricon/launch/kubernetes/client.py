@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,6 +29,7 @@ from pricon.launch.kubernetes.refusals import (
     is_doubtful,
     is_transient,
     refusal,
+    stream_refusal,
     unanswered,
     untrusted,
 )
@@ -181,11 +183,21 @@ class Cluster:
             return
         answer = self._send(request)
         if answer.status != 200:
-            raise _stream_refusal(request, answer)
-        *lines, rest = answer.body.split(b"\n")
-        yield from (line + b"\n" for line in lines)
-        if rest:
-            yield rest
+            raise stream_refusal(request, answer)
+        yield from BytesIO(answer.body)
+
+    def log_end(self, pod: str, container: str, lines: int, *, previous: bool) -> Iterator[bytes]:
+        """The last lines that are there now, as `log` has them and as they come: asked for once.
+
+        Args:
+            pod: its name.
+            container: its name.
+            lines: at most so many.
+            previous: of the container before its last restart.
+        """
+        query = {"container": container, "timestamps": "true", "tailLines": lines}
+        query |= {"previous": "true"} if previous else {}
+        yield from self._lines(self._request("get", PODS, pod, "log", query=query))
 
     def _request(
         self,
@@ -249,7 +261,7 @@ class Cluster:
             try:
                 if response.status != 200:
                     answer = Answer(response.status, response.headers, response.read())
-                    raise _stream_refusal(request, answer)
+                    raise stream_refusal(request, answer)
                 while chunk := response.read1(65536):
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
@@ -282,10 +294,3 @@ class Cluster:
         except SSLError as err:
             raise untrusted(request, err) from err
         return response
-
-
-def _stream_refusal(request: Request, answer: Answer) -> LaunchError:
-    """What the user must see as it is; anything else as something that may mend itself."""
-    error = refusal(request, answer)
-    is_final = answer.status in {401, 403} or isinstance(error, UnreadableLogError)
-    return error if is_final else BrokenStreamError(error.message, error.hint)

@@ -230,9 +230,19 @@ def events_of(cluster: Cluster, ray_job: Object) -> list[Object]:
     Empty where the user may not see events.
     """
     try:
-        events = cluster.find(EVENTS)
+        return find_events(cluster, ray_job)
     except ForbiddenError:
         return []
+
+
+def find_events(cluster: Cluster, ray_job: Object) -> list[Object]:
+    """The same, for who must know whether they were seen.
+
+    Raises:
+        ForbiddenError: the user may not see events.
+        LaunchError: the API server refuses otherwise, or does not answer.
+    """
+    events = cluster.find(EVENTS)
     handle = name_of(ray_job)
     mine = [event for event in events if handle in str(event["involvedObject"].get("name"))]
     return since(ray_job, mine)

@@ -8,7 +8,7 @@ from pricon.errors import LaunchError
 from pricon.launch.kubernetes.request import Answer, Request
 
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
-_DENIED = re.compile(r'cannot (\w+) resource "([^"]+)"')
+_DENIED = re.compile(r'cannot (\w+) (?:resource|path) "([^"]+)"')
 _YOUNG = re.compile("cannot .* resource|not yet ready to handle request")
 _USER = re.compile(r'User "([^"]*)"')
 INSTALL_KUBERAY = (
@@ -93,6 +93,13 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
         f"(status {answer.status}): {answer.message}",
         f"`{_kubectl(request)} get {request.kind.plural}` shows what is there",
     )
+
+
+def stream_refusal(request: Request, answer: Answer) -> LaunchError:
+    """What the user must see as it is; anything else as something that may mend itself."""
+    error = refusal(request, answer)
+    is_final = answer.status in {401, 403} or isinstance(error, UnreadableLogError)
+    return error if is_final else BrokenStreamError(error.message, error.hint)
 
 
 def unanswered(request: Request, error: Exception) -> LaunchError:

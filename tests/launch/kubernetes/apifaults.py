@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.launch.kubernetes.apistore import GLOBAL, KINDS, Object, RefusedError, Store
+from tests.launch.kubernetes.apistore import GLOBAL, KINDS, NAMESPACE, Object, RefusedError, Store
 
 SILENT_NODE = json.dumps(
     {
@@ -71,7 +71,7 @@ class ApiServer:
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     has_kuberay: bool = True
     has_kueue: bool = False
-    version: str = "v1.36.4"
+    version: str = "v1.36.2"
     watch_s: float = 30.0
 
     def fail(self, verb: str, plural: str = "", **what: Any) -> Fault:
@@ -88,10 +88,25 @@ class ApiServer:
         operators = {"rayjobs": self.has_kuberay, "localqueues": self.has_kueue}
         return operators.get(plural, True)
 
+    def get(self, plural: str, name: str, space: str, accept: str) -> Object:
+        """An object, or of it what is accepted: all, or its metadata alone."""
+        if plural == "/version":
+            return {"major": "1", "gitVersion": self.version}
+        if space != NAMESPACE:
+            raise RefusedError(404, "NotFound", f'{plural} "{name}" not found', plural)
+        body = self.store.get(plural, name)
+        if "as=PartialObjectMetadata" not in accept:
+            return body
+        kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        return kind | {"metadata": body["metadata"]}
+
     def check_roles(self, verb: str, resource: str, space: str) -> None:
         """Refuse what the user may not."""
         if (verb, resource) not in self.forbidden:
             return
+        if resource.startswith("/"):
+            message = f'forbidden: User "ada" cannot {verb} path "{resource}"'
+            raise RefusedError(403, "Forbidden", message)
         plural = resource.partition("/")[0]
         group = KINDS[plural][0].rpartition("/")[0]
         is_global = plural in GLOBAL - {"namespaces"}

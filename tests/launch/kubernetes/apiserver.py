@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.launch.kubernetes.apifaults import ApiServer, Fault
 from tests.launch.kubernetes.apistore import (
-    GLOBAL,
     KINDS,
     NAMESPACE,
     Object,
@@ -26,7 +25,7 @@ from tests.launch.kubernetes.apistore import (
 TOKEN = "a-valid-token"
 _JSON = "application/json"
 _PATH = re.compile(
-    r"/(?P<api>api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<space>[^/]+))?/(?P<plural>[^/]+)"
+    r"(?P<root>/version)|/(?P<api>api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<space>[^/]+))?/(?P<plural>[^/]+)"
     r"(?:/(?P<name>[^/]+)(?:/(?P<part>[^/]+))?)?"
 )
 
@@ -57,15 +56,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._has_token():
             self._refuse(RefusedError(401, "Unauthorized", "Unauthorized"))
             return
-        if place.path == "/version":
-            self._send(200, {"gitVersion": self.api.version})
-            return
-        if found is None or not self.api.serves(found["api"], found["plural"]):
+        if found is None or not (found["root"] or self.api.serves(found["api"], found["plural"])):
             self._answer(404, b"404 page not found\n", "text/plain")
             return
         self.restarts = self.api.store.restarts
-        self.plural, self.name = found["plural"], found["name"] or ""
-        self.space = NAMESPACE if self.plural in GLOBAL else found["space"]
+        self.plural, self.name = found["root"] or found["plural"], found["name"] or ""
+        self.space = found["space"] or NAMESPACE
         verb = "log" if found["part"] == "log" else self._verb()
         self.api.asked.append((verb, self.plural))
         self.fault = self.api.fault_of(verb, self.plural)
@@ -82,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _verb(self) -> str:
         if self.command != "GET":
             return {"POST": "create", "DELETE": "delete"}[self.command]
-        return "watch" if "watch" in self.query else "get" if self.name else "list"
+        is_one = self.name or self.plural == "/version"
+        return "watch" if "watch" in self.query else "get" if is_one else "list"
 
     def _goes_wrong(self, fault: Fault) -> bool:
         """Whether the request is dealt with."""
@@ -123,14 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
                 is_foreground = body.get("propagationPolicy") == "Foreground"
                 self._send(200, store.delete(self.plural, self.name, uid, foreground=is_foreground))
             case "get":
-                if self.space != NAMESPACE:
-                    message = f'{self.plural} "{self.name}" not found'
-                    raise RefusedError(404, "NotFound", message, self.plural)
-                body = store.get(self.plural, self.name)
-                if "as=PartialObjectMetadata" in self.headers.get("Accept", ""):
-                    kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
-                    body = kind | {"metadata": body["metadata"]}
-                self._send(200, body)
+                accept = self.headers.get("Accept", "")
+                self._send(200, self.api.get(self.plural, self.name, self.space, accept))
             case "list":
                 self._list()
             case "watch":
@@ -182,15 +173,13 @@ class _Handler(BaseHTTPRequestHandler):
         yield _line({"type": "BOOKMARK", "object": {"metadata": meta}})
 
     def _logged(self) -> Iterator[bytes]:
-        self.api.store.get("pods", self.name)
-        output = self.api.store.outputs.get(self.name)
-        if output is None:
-            message = f'container "{self.query["container"]}" in pod "{self.name}" is waiting'
-            raise RefusedError(400, "BadRequest", message)
+        is_previous = self.query.get("previous") == "true"
+        output = self.api.store.output(self.name, self.query["container"], previous=is_previous)
         return self._lines_of(output)
 
     def _lines_of(self, output: PodOutput) -> Iterator[bytes]:
-        store, sent = self.api.store, 0
+        store = self.api.store
+        sent = max(0, len(output.lines) - int(self.query.get("tailLines", len(output.lines))))
         since = self.query.get("sinceTime", "1970-01-01T00:00:00Z")
         follow = self.query.get("follow") == "true"
         while True:

@@ -75,7 +75,10 @@ class PodOutput:
 
 @dataclass(slots=True)
 class Store:
-    """Objects of one namespace."""
+    """Objects of one namespace; `outputs` by pod, or by `pod/container` for all but its first.
+
+    What a container printed before its last restart is at `pod/container/previous`.
+    """
 
     changed: Condition = field(default_factory=Condition)
     objects: dict[Key, Object] = field(default_factory=dict)
@@ -141,14 +144,32 @@ class Store:
 
     def _drop(self, plural: str, name: str) -> None:
         self._record(plural, "DELETED", self.objects.pop((plural, name)))
-        if plural == "pods" and name in self.outputs:
-            self.outputs.pop(name).has_ended = True
+        if plural == "pods":
+            for key in [key for key in self.outputs if key.partition("/")[0] == name]:
+                self.outputs.pop(key).has_ended = True
 
     def get(self, plural: str, name: str) -> Object:
         """The object."""
         if (plural, name) not in self.objects:
             raise RefusedError(404, "NotFound", f'{_full(plural)} "{name}" not found', plural)
         return self.objects[plural, name]
+
+    def output(self, pod: str, container: str, *, previous: bool) -> PodOutput:
+        """What a container has printed, in the words of API server and kubelet where it has not."""
+        spec = self.get("pods", pod).get("spec") or {}
+        names = [one["name"] for one in [*spec["containers"], *(spec.get("initContainers") or [])]]
+        if container not in names:
+            message = f"container {container} is not valid for pod {pod}"
+            raise RefusedError(400, "BadRequest", message)
+        key = pod if container == names[0] and not previous else f"{pod}/{container}"
+        output = self.outputs.get(f"{key}/previous" if previous else key)
+        if output is None:
+            what = f'container "{container}" in pod "{pod}"'
+            message = f"{what} is waiting to start: ContainerCreating"
+            if previous:
+                message = f"previous terminated {what} not found"
+            raise RefusedError(400, "BadRequest", message)
+        return output
 
     def find(self, plural: str) -> list[Object]:
         """All of a kind."""
@@ -159,10 +180,10 @@ class Store:
         """Of the newest change."""
         return self.history[-1][0] if self.history else 1
 
-    def print(self, pod: str, stamp: str, text: str) -> None:
+    def print(self, output: str, stamp: str, text: str) -> None:
         """A container prints a line."""
         with self.changed:
-            self.outputs.setdefault(pod, PodOutput()).lines.append((stamp, text))
+            self.outputs.setdefault(output, PodOutput()).lines.append((stamp, text))
             self.changed.notify_all()
 
     def restart(self) -> None:

@@ -181,7 +181,9 @@ class Operator:
         self.attempt += 1
         self.status(jobDeploymentStatus="Initializing")
         mine = {"pricon.dev/run": self.handle}
-        self.add(pod(f"{self.handle}-head{self.attempt}", "head", running("ray-head"), mine))
+        head = f"{self.handle}-head{self.attempt}"
+        self.add(pod(head, "head", running("ray-head"), mine))
+        self.store.outputs[head] = PodOutput()
         made = pod(
             self.submitter, "submitter", running(SUBMITTER), {SUBMITTER_LABEL: self.handle, **mine}
         )

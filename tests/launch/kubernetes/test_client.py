@@ -305,3 +305,39 @@ def test_a_node_that_hangs_is_asked_once(kube: Cluster, operator: Operator, api:
     with pytest.raises(UnreadableLogError, match="from its node: no answer in time"):
         next(kube.log(operator.submitter, "ray-job-submitter", None, follow=False))
     assert api.times("log", "pods") == 1
+
+
+def test_the_end_of_a_log_now_and_before_the_last_restart(
+    kube: Cluster, operator: Operator
+) -> None:
+    operator.add(ray_job())
+    operator.start()
+    operator.say("one", "two", "three")
+    operator.store.print(
+        f"{operator.submitter}/ray-job-submitter/previous", "2026-11-24T11:00:00Z", "of old"
+    )
+    last = kube.log_end(operator.submitter, "ray-job-submitter", 2, previous=False)
+    assert [line.split(b" ", 1)[1] for line in last] == [b"two\n", b"three\n"]
+    previous = kube.log_end(operator.submitter, "ray-job-submitter", 2, previous=True)
+    assert [*previous] == [b"2026-11-24T11:00:00Z of old\n"]
+
+
+@pytest.mark.parametrize(
+    ("container", "said"),
+    [
+        ("ray-job-submitter", 'previous terminated container "ray-job-submitter" in pod'),
+        ("another", "container another is not valid for pod"),
+    ],
+)
+def test_a_log_that_never_was(container: str, said: str, kube: Cluster, operator: Operator) -> None:
+    operator.add(ray_job())
+    operator.start()
+    with pytest.raises(BrokenStreamError, match=said):
+        next(kube.log_end(operator.submitter, container, 2, previous=True))
+
+
+def test_the_version_of_the_server(kube: Cluster, api: ApiServer) -> None:
+    assert kube.version() == "v1.36.2"
+    api.forbidden.add(("get", "/version"))
+    with pytest.raises(RefusedError, match="user `ada` may not get /version"):
+        kube.version()

@@ -24,7 +24,7 @@ def test_all_is_well(kube: Cluster, api: ApiServer, operator: Operator) -> None:
     assert [one.check for one in findings if one.verdict != "ok"] == []
     said = {one.check: one.text for one in findings[:3]}
     assert said == {
-        "API server": f"{api.url}, Kubernetes v1.36.4",
+        "API server": f"{api.url}, Kubernetes v1.36.2",
         "permissions": "all 13 that sending and following runs takes, in namespace `research`",
         "KubeRay": "RayJobs are known; 0 runs are here",
     }
