@@ -12,8 +12,9 @@ from rich.console import Console
 from pricon.cli.arguments import parse_folds
 from pricon.cli.progress import Progress, building
 from pricon.launch.bulletins import Bulletin, ProgressBulletin, write
-from pricon.launch.drive import Say, drive
+from pricon.launch.drive import drive
 from pricon.launch.preflight import Prepared
+from pricon.launch.run_log import Say
 from pricon.launch.submission import Submission
 from pricon.report.summary import Report
 from pricon.report.tables import terminal

@@ -158,6 +158,8 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
         account.take(line)
     if account.report is not None:
         typer.echo(words_of(account.report))
+        if account.used is not None:
+            typer.echo(f"used     {account.used.words}")
         return 0 if account.report.complete else 1
     if ray_job is None and account.plan is not None:
         raise _without_report(run, account, "forgotten by the cluster")

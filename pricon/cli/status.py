@@ -28,6 +28,8 @@ def words_of_status(status: Status) -> str:
             f"trials   {trials['done']} of {trials['total']} done, {trials['failed']} failed, "
             f"{trials['left']} left{running}"
         )
+    if status.used is not None:
+        lines.append(f"used     {status.used.words}")
     if status.output is not None:
         lines.append(f"output   {status.output}")
     if status.cells:

@@ -12,6 +12,7 @@ from pricon.launch.bulletins import (
     ReportBulletin,
     TrainingBulletin,
     TrialBulletin,
+    UsageBulletin,
     read,
 )
 
@@ -46,10 +47,13 @@ class Cell:
 class Account:
     """Takes in lines of a log. A new plan begins a new attempt: what was said before is void.
 
+    But for what was used, which adds up.
+
     Args:
         plan: what will run, or None before it.
         trials: what became of trials, by their ids.
         training: what lanes train, by their index.
+        used: what the run has taken so far, or None where nobody counts.
         report: what was found, or None before it.
         end: how the driver ended, or None before it.
     """
@@ -57,6 +61,7 @@ class Account:
     plan: PlanBulletin | None = None
     trials: dict[str, TrialBulletin] = field(default_factory=dict)
     training: dict[int, TrainingBulletin] = field(default_factory=dict)
+    used: UsageBulletin | None = None
     report: ReportBulletin | None = None
     end: EndBulletin | None = None
 
@@ -71,6 +76,8 @@ class Account:
                 self.trials[bulletin.id] = bulletin
             case TrainingBulletin(lane=lane):
                 self.training[lane] = bulletin
+            case UsageBulletin():
+                self.used = bulletin
             case ReportBulletin():
                 self.report = bulletin
             case EndBulletin():
@@ -111,8 +118,10 @@ def words_of(bulletin: Bulletin) -> str | None:
             why = f": {error}" if error else ""
             where = f"{bulletin.arm}, {stimulus}, fold {fold}, seed {seed}"
             return f"trial {bulletin.id} ({where}) {bulletin.status}{why}"
-        case TrainingBulletin():
+        case TrainingBulletin() | UsageBulletin(is_last=False):
             return None
+        case UsageBulletin(words=words):
+            return f"used     {words}"
         case ProgressBulletin(text=text):
             return text
         case ReportBulletin(text=text, uri=uri):

@@ -134,6 +134,42 @@ class ProgressBulletin(Spec):
     """A line for people."""
 
 
+class UsageBulletin(Spec):
+    """What the submission has taken so far, over all attempts; each replaces the one before."""
+
+    pricon: Literal["usage"] = "usage"
+    """Kind of bulletin."""
+
+    pod_hours: float
+    """Of worker pods."""
+
+    gpu_hours: float
+    """Of their GPUs."""
+
+    cost: float | None = None
+    """Of the pods; null where the pool has no price."""
+
+    currency: str | None = None
+    """Of the cost."""
+
+    is_last: bool = False
+    """Whether this attempt will take no more."""
+
+    @property
+    def words(self) -> str:
+        """Hours and cost, for a line."""
+        facts = [f"{_hours(self.pod_hours)} pod-hours"]
+        if self.gpu_hours:
+            facts.append(f"{_hours(self.gpu_hours)} GPU-hours")
+        if self.cost is not None:
+            facts.append(f"{self.cost:.2f} {self.currency}")
+        return ", ".join(facts)
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f}" if hours >= 10 else f"{hours:.2f}"
+
+
 class ReportBulletin(Spec):
     """What was found."""
 
@@ -211,6 +247,7 @@ Bulletin = (
     | TrialBulletin
     | TrainingBulletin
     | ProgressBulletin
+    | UsageBulletin
     | ReportBulletin
     | EndBulletin
 )

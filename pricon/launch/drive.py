@@ -13,33 +13,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from pricon.errors import CorpusError
 from pricon.launch.bulletins import (
-    Bulletin,
     EndBulletin,
     PlanBulletin,
     ReportBulletin,
     TrainingBulletin,
     TrialBulletin,
-    read,
-    write,
 )
-from pricon.launch.events import Event, LaneDone, PackBegun, StagesDone
+from pricon.launch.events import Event, LaneDone, NodesHeld, PackBegun, StagesDone
 from pricon.launch.preflight import Prepared, prepare
+from pricon.launch.run_log import RunLog, Say
 from pricon.launch.submission import Submission, check_submitter, handle_in, read_facts
 from pricon.launch.submit import View, approved_corpus, run, run_storage
+from pricon.launch.usage import Usage, usage_in
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.spec.load import load_job
-from pricon.storage import Storage, open_storage
+from pricon.storage import open_storage
 from pricon.track.tracker import Tracker
 
-Say = Callable[[Bulletin], None]
 Track = Callable[[JobSpec], Tracker]
 
-_KEEP_EVERY_S = 60.0
+_USED_EVERY_S = 300.0
+"""So often is told what a run takes, which is more each time."""
 
 
 class Words(Protocol):
@@ -76,7 +74,7 @@ def drive(
         track: opens the tracker of a job.
         give_up: called after the last bulletin of a failure that another try would only repeat.
     """
-    log = _Log(say, submission)
+    log = RunLog(say, submission)
     try:
         end = _attempt(job_file, submission, log, words_for(log.say), track)
     except BaseException as err:
@@ -92,7 +90,7 @@ def drive(
 
 
 def _attempt(
-    job_file: Path, submission: Submission, log: "_Log", words: Words, track: Track
+    job_file: Path, submission: Submission, log: RunLog, words: Words, track: Track
 ) -> EndBulletin:
     facts = read_facts(job_file)
     check_submitter(facts)  # before the job's keys: those of another version may be others
@@ -100,25 +98,37 @@ def _attempt(
     folder = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
     before = log.open(folder)
     if before is not None:
+        if log.used_before is not None:
+            log.say(log.used_before)
         return before
     is_first = folder.create(f"{submission.id}.begun", b"")
     # What an attempt before this one has trained again need not be trained once more.
     reruns = submission.reruns and is_first
     own = replace(submission, reruns=reruns, handle=handle_in(facts))
-    return _drive(job, own, log, words, track)
+    used = usage_in(facts)
+    if used is not None and log.used_before is not None:
+        used = used.after(log.used_before)
+    return _drive(job, own, log, words, track, used)
 
 
 def _drive(
-    job: JobSpec, submission: Submission, log: "_Log", words: Words, track: Track
+    job: JobSpec,
+    submission: Submission,
+    log: RunLog,
+    words: Words,
+    track: Track,
+    used: Usage | None,
 ) -> EndBulletin:
     corpus = approved_corpus(job, submission.folds, words.building)
     prepared = prepare(job, corpus, submission.folds)
     folder = run_storage(job, prepared.plan)
     log.say(PlanBulletin.of(prepared.plan, folder.uri))
-    view = _Telling(log.say, words.view(prepared), prepared.plan)
+    view = _Telling(log.say, words.view(prepared), prepared.plan, used)
     tracker = track(job)
     try:
-        report = run(prepared, corpus, tracker, view, rerun=submission.reruns)
+        report = run(
+            prepared, corpus, tracker, view, rerun=submission.reruns, used=view.metrics_of_usage
+        )
         uri = f"{folder.uri}/report.html"
         log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
         end = _end(report, view)
@@ -151,10 +161,12 @@ def _end(report: Report, view: "_Telling") -> EndBulletin:
 class _Telling:
     """A view that also says every trial, once, and what lanes train."""
 
-    def __init__(self, say: Say, view: View, plan: Plan) -> None:
+    def __init__(self, say: Say, view: View, plan: Plan, used: Usage | None) -> None:
         self.say = say
         self.view = view
         self.plan = plan
+        self.used = used
+        self.used_told_at = time.monotonic()
         self.ended: dict[int, LaneDone] = {}
         self.known: set[str] = set()  # trials with a result
         self.busy: set[int] = set()
@@ -169,6 +181,7 @@ class _Telling:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._tell_usage(is_last=True)
         self.view.__exit__(kind, error, trace)
 
     def finished(self, result: TrialResult) -> None:
@@ -184,9 +197,22 @@ class _Telling:
             case StagesDone(lane=lane) | LaneDone(lane=lane) if lane in self.busy:
                 self.busy.remove(lane)
                 self.say(TrainingBulletin(lane=lane, trials={}))
+            case NodesHeld() if self.used is not None:
+                self.used = self.used.plus(event)
+                if time.monotonic() - self.used_told_at > _USED_EVERY_S:
+                    self._tell_usage(is_last=False)
         if isinstance(event, LaneDone) and event.error is not None:
             self.ended[event.lane] = event
         self.view.listen(event)
+
+    def metrics_of_usage(self) -> dict[str, float]:
+        """What was used so far, as MLflow has it."""
+        return {} if self.used is None else self.used.metrics
+
+    def _tell_usage(self, *, is_last: bool) -> None:
+        if self.used is not None:
+            self.say(self.used.told(is_last=is_last))
+        self.used_told_at = time.monotonic()
 
     def _trials_of(self, stages: Sequence[str]) -> dict[str, dict[int, int]]:
         """Trials without a result that need one of these stages: arm -> fold -> how many."""
@@ -195,63 +221,3 @@ class _Telling:
             if trial.id not in self.known and not trained.isdisjoint(trial.stages):
                 found[trial.arm][self.plan.cells[trial.cell].fold] += 1
         return {arm: dict(folds) for arm, folds in found.items()}
-
-
-class _Log:
-    """Says bulletins, and keeps them beside the runs, where they outlive all pods.
-
-    Files of a submission: `<id>.<attempt>.log`, and `<id>.json`, its end, where that is for good.
-    The tracker gets the log as well: people may read that without keys to the object storage.
-    """
-
-    def __init__(self, say: Say, submission: Submission) -> None:
-        self._say = say
-        self._submission = submission
-        self._folder: Storage | None = None
-        self._attempt = 0
-        self._lines: list[str] = []
-        self._kept_at = time.monotonic()
-
-    def open(self, folder: Storage) -> EndBulletin | None:
-        """Keep the log in `folder` from now on; how this submission ended before, if for good."""
-        self._folder = folder
-        names = folder.list(f"{self._submission.id}.")
-        self._attempt = sum(name.endswith(".log") for name in names)
-        if f"{self._submission.id}.json" not in names:
-            return None
-        end = read(folder.read(f"{self._submission.id}.json").decode())
-        return end if isinstance(end, EndBulletin) else None
-
-    def say(self, bulletin: Bulletin) -> None:
-        self._say(bulletin)
-        self._lines.append(write(bulletin))
-        if time.monotonic() - self._kept_at > _KEEP_EVERY_S:
-            self._keep()
-
-    def hand_to(self, tracker: Tracker, handle: str | None, end: EndBulletin) -> None:
-        """Let the tracker keep the log of a run with a name, as it will be when `end` is said."""
-        if handle is not None:
-            tracker.keep_log(handle, self._name, _document([*self._lines, write(end)]))
-
-    def close(self, end: EndBulletin) -> None:
-        """The last word. An end that another try would only repeat goes on record."""
-        if self._folder is not None and end.is_final:
-            with suppress(CorpusError):  # then a retry finds out for itself
-                self._folder.write(f"{self._submission.id}.json", write(end).encode())
-        self._lines.append(write(end))
-        self._keep()
-        self._say(end)
-
-    def _keep(self) -> None:
-        if self._folder is not None:
-            with suppress(CorpusError):  # nothing of a run depends on it
-                self._folder.write(self._name, _document(self._lines))
-        self._kept_at = time.monotonic()
-
-    @property
-    def _name(self) -> str:
-        return f"{self._submission.id}.{self._attempt}.log"
-
-
-def _document(lines: Sequence[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()

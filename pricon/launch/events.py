@@ -1,4 +1,4 @@
-"""What a lane tells the driver while it works."""
+"""What the driver hears while lanes work: what they tell, and what they have to work on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -83,5 +83,23 @@ class LaneDone:
     lost: bool = False
 
 
-Event = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodesHeld:
+    """What a cluster had for workers for a while.
+
+    Args:
+        nodes: with CPUs or GPUs for work, used or not.
+        gpus: of all of them.
+        seconds: for so long.
+    """
+
+    nodes: int
+    gpus: float
+    seconds: float
+
+
+LaneEvent = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone
+"""What a lane tells."""
+Event = LaneEvent | NodesHeld
+Tell = Callable[[LaneEvent], None]
 Listen = Callable[[Event], None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ray.util.metrics import Counter, Gauge
 
-from pricon.launch.events import EpochDone, Event, LaneDone, PackBegun, StagesDone
+from pricon.launch.events import EpochDone, LaneDone, LaneEvent, PackBegun, StagesDone
 
 _log = logging.getLogger(__name__)
 _LANE = ("lane",)
@@ -57,7 +57,7 @@ class Reading:
     labels: Mapping[str, str]
 
 
-def readings_of(event: Event) -> Iterator[Reading]:
+def readings_of(event: LaneEvent) -> Iterator[Reading]:
     """What an event says in numbers; a loss that is none, or not finite, is left out."""
     lane = {"lane": str(event.lane)}
     match event:
@@ -89,7 +89,7 @@ class Gauges:
         self.newest: dict[tuple[int, str], Reading] = {}
         self.repeated_at = 0.0
 
-    def show(self, event: Event) -> None:
+    def show(self, event: LaneEvent) -> None:
         """Export what an event says; gauges of a lane that has ended go away."""
         if isinstance(event, LaneDone):
             self.newest = {key: it for key, it in self.newest.items() if key[0] != event.lane}

@@ -10,7 +10,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from pricon.errors import LaunchError
-from pricon.launch.events import CheckpointKept, EpochDone, Event, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, StagesDone
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
@@ -57,7 +57,7 @@ class Teller:
         self.told_at = 0.0
         self.sent: list[Any] = []
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: LaneEvent) -> None:
         """Send an event, if it is worth it."""
         if self.is_silent:
             return
@@ -77,12 +77,12 @@ class Mailbox:
     """Where workers leave events for the driver; lives beside the driver."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[LaneEvent] = []
         self.errors: dict[int, str] = {}
         self.distances: dict[int, Distance] = {}
         self.losses: Counter[int] = Counter()
 
-    def put(self, event: Event) -> None:
+    def put(self, event: LaneEvent) -> None:
         """A worker says something."""
         self.events.append(event)
         before = self.distance_of(event.lane)
@@ -95,7 +95,7 @@ class Mailbox:
             case StagesDone(committed=committed) if committed:
                 self.distances[event.lane] = (packs + 1, 0, 0)
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[LaneEvent]:
         """What was said since it was last taken."""
         events, self.events = self.events, []
         return events

@@ -1,4 +1,6 @@
-"""Whether a Ray cluster has nodes for workers. A run that has had none for long ends by itself.
+"""Nodes of a Ray cluster: whether workers find room, how many there were, and which were lost.
+
+A run that has had no room for workers for long ends by itself.
 
 Ray Train asks for a lost worker group again without end, and the head of such a run would wait, and
 cost, for as long as the run may take at all. A node counts for as many workers as fit on it while
@@ -7,12 +9,15 @@ it is empty, and all workers of a lane start together: fewer than they need is a
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable
 
 import ray
+from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 
+from pricon.launch.events import NodesHeld
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.sizing import Machine
 
@@ -20,16 +25,23 @@ _log = logging.getLogger(__name__)
 _ASK_EVERY_S = 10.0
 _ROUNDING = 1e-6
 """0.3 CPUs are three times 0.1 of them."""
+_TAKEN_AWAY = (
+    NodeDeathInfo.UNEXPECTED_TERMINATION,
+    NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED,
+)
+_NODE_DEATH_S = 30.0
+"""So long Ray takes at most to call a silent node dead."""
+_LOOK_S = 0.2
 
 
 def alive_nodes() -> list[Machine]:
-    """What each node has that is alive, in use or not. A head on a cluster has no CPUs for work."""
+    """What each node has that is alive, in use or not."""
     known = ray.nodes()  # type: ignore[no-untyped-call]
     return [node["Resources"] for node in known if node["Alive"]]
 
 
 class WorkerNodes:
-    """Looks for them, now and then.
+    """Looks for them, now and then. A head on a cluster is none: it has no CPUs for work.
 
     Args:
         limit_s: so long may there be too few; None: for ever.
@@ -52,27 +64,39 @@ class WorkerNodes:
         self.num_workers = num_workers
         self.missing_since: float | None = None
         self.asked_at: float | None = None
+        self.counted_at: float | None = None
 
-    def check(self) -> None:
-        """Look, where it is time to.
+    def check(self, *, at_once: bool = False) -> NodesHeld | None:
+        """Look, where it is time to; what there was since the last look.
+
+        Args:
+            at_once: look, whatever the time.
 
         Raises:
             NoWorkersError: there has been no room for the workers of a lane for too long.
         """
         now = time.monotonic()
-        if self.limit_s is None or (self.asked_at and now - self.asked_at < self._every_s):
-            return
+        is_early = self.asked_at is not None and now - self.asked_at < self._every_s
+        if self.limit_s is None or (is_early and not at_once):
+            return None
         self.asked_at = now
         try:
-            room = sum(self._room_on(node) for node in self.nodes())
+            nodes = [*self.nodes()]
         except (RayError, ConnectionError) as err:
             _log.warning("Ray did not say which nodes it has: %s: %s", type(err).__name__, err)
-            return  # no answer is neither yes nor no
+            return None  # no answer is neither yes nor no
+        self._check_room(sum(self._room_on(node) for node in nodes), now)
+        workers = [node for node in nodes if node.get("CPU") or node.get("GPU")]
+        gpus = sum(node.get("GPU", 0.0) for node in workers)
+        since, self.counted_at = self.counted_at or now, now
+        return NodesHeld(nodes=len(workers), gpus=gpus, seconds=now - since)
+
+    def _check_room(self, room: int, now: float) -> None:
         if room >= self.num_workers:
             self.missing_since = None
             return
         self.missing_since = self.missing_since or now
-        if now - self.missing_since > self.limit_s:
+        if now - self.missing_since > (self.limit_s or math.inf):
             raise NoWorkersError(
                 self._words(room),
                 "submit again to wait again: `pricon status` then says what the worker pods wait "
@@ -101,3 +125,23 @@ class WorkerNodes:
     @property
     def _every_s(self) -> float:
         return min(_ASK_EVERY_S, (self.limit_s or 0.0) / 4)
+
+
+def has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
+    """Whether a node was lost; Ray hears of that later than of the loss of its workers."""
+    until = time.monotonic() + _NODE_DEATH_S
+    while time.monotonic() < until:
+        if lost_nodes() - known:
+            return True
+        if is_over.wait(_LOOK_S):
+            return False
+    return False
+
+
+def lost_nodes() -> set[str]:
+    """Nodes that were taken away or died; not those that an autoscaler gave back."""
+    return {
+        node["NodeID"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if not node["Alive"] and node["DeathReason"] in _TAKEN_AWAY
+    }

@@ -16,7 +16,6 @@ from typing import Any
 
 import ray
 import torch
-from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2.api.config import FailureConfig
@@ -27,19 +26,13 @@ from pricon.launch.events import LaneDone, Listen
 from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
-from pricon.launch.nodes import WorkerNodes
+from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
 from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import callbacks_of, has_waited_in_vain, was_lost_in_start
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
 
-_TAKEN_AWAY = (
-    NodeDeathInfo.UNEXPECTED_TERMINATION,
-    NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED,
-)
-_NODE_DEATH_S = 30.0
-"""So long Ray takes at most to call a silent node dead."""
 _LEAVE_S = 10.0
 """So long lanes that are no longer wanted may take to end: a controller may just be starting."""
 
@@ -155,7 +148,8 @@ def _relay(
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
-        nodes.check()
+        if (held := nodes.check(at_once=all(future.done() for future in waiting))) is not None:
+            listen(held)
         ended = [future for future in waiting if future.done()]
         for event in answer_of(mailbox.take):
             gauges.show(event)
@@ -202,7 +196,7 @@ def _fit_through_losses(work: _Work) -> None:
     lane, retries = work.assignment.lane, resources.max_failures
     before = ray.get(mailbox.distance_of.remote(lane))
     while not work.is_over.is_set():
-        lost, known = _lost_nodes(), ray.get(mailbox.losses_of.remote(lane))
+        lost, known = lost_nodes(), ray.get(mailbox.losses_of.remote(lane))
         try:
             return _fit(work, retries)
         except Exception as err:
@@ -211,32 +205,12 @@ def _fit_through_losses(work: _Work) -> None:
                 retries -= used
                 continue
             now = ray.get(mailbox.distance_of.remote(lane))
-            if now > before and _has_lost_more_than(lost, work.is_over):
+            if now > before and has_lost_more_than(lost, work.is_over):
                 before, retries = now, resources.max_failures
             elif retries > used and was_lost_in_start(err, resources.workers_per_lane):
                 retries -= used + 1
             else:
                 raise
-
-
-def _has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
-    """Whether a node was lost; Ray hears of that later than of the loss of its workers."""
-    until = time.monotonic() + _NODE_DEATH_S
-    while time.monotonic() < until:
-        if _lost_nodes() - known:
-            return True
-        if is_over.wait(POLL_S):
-            return False
-    return False
-
-
-def _lost_nodes() -> set[str]:
-    """Nodes that were taken away or died; not those that an autoscaler gave back."""
-    return {
-        node["NodeID"]
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if not node["Alive"] and node["DeathReason"] in _TAKEN_AWAY
-    }
 
 
 def _fit(work: _Work, retries: int) -> None:

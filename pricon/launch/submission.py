@@ -61,7 +61,7 @@ class Submission:
             words.append("--give-up")
         return " ".join(words)
 
-    def facts(self, **others: str) -> str:
+    def facts(self, **others: object) -> str:
         """Text of the file `FACTS`; `others` are noted with what the submission says of itself."""
         facts = {"submission": self.id, "version": self.version, "handle": self.handle, **others}
         return json.dumps(facts, indent=1) + "\n"

@@ -1,7 +1,7 @@
 """A prepared job to its report: run, record, report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -61,7 +61,13 @@ def approved_corpus(job: JobSpec, folds: tuple[int, ...] | None, progress: Progr
 
 
 def run(
-    prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View, *, rerun: bool = False
+    prepared: Prepared,
+    corpus: Corpus,
+    tracker: Tracker,
+    view: View,
+    *,
+    rerun: bool = False,
+    used: Callable[[], Mapping[str, float]] = dict,
 ) -> Report:
     """Run what is missing, record it, and write the report.
 
@@ -71,6 +77,7 @@ def run(
         tracker: open; not closed here.
         view: shows progress.
         rerun: forget the job's finished stages first.
+        used: metrics of what it took, asked for at its end.
 
     Raises:
         LaunchError: nothing could be started, or nothing can be recorded.
@@ -95,10 +102,11 @@ def run(
             report = _run(prepared, corpus, tracker, view)
             artifacts = _artifacts(folder)
         except BaseException as err:
-            tracker.finish("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", {}, {})
+            how: EndStatus = "KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED"
+            tracker.finish(how, used(), {})
             raise
         status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
-        tracker.finish(status, _headline(report), artifacts)
+        tracker.finish(status, {**_headline(report), **used()}, artifacts)
     return report
 
 

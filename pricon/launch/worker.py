@@ -11,7 +11,7 @@ import torch
 from pricon.corpus.reader import open_corpus
 from pricon.errors import CorpusError, StorageError, TrainingError
 from pricon.launch.environment import environment
-from pricon.launch.events import CheckpointKept, EpochDone, Listen, PackBegun, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, PackBegun, StagesDone, Tell
 from pricon.launch.lanes import Assignment
 from pricon.plan.identity import identity
 from pricon.plan.plan import POSITION, Cell, Lane, Plan, Role, Stage
@@ -30,7 +30,7 @@ from pricon.train.stages import count_majority, train_pack
 _ORDER = ("majority", "teacher", "probe", "student")
 
 
-def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen: Listen) -> None:
+def run_lane(assignment: Assignment, ranks: Ranks, device: torch.device, listen: Tell) -> None:
     """Train what the lane's unfinished trials need, in the order of their chains.
 
     Safe to call again after any interruption: committed stages are passed over, and a pack goes on
@@ -102,7 +102,7 @@ class _Worker:
     """What stays the same from pack to pack."""
 
     def __init__(
-        self, assignment: Assignment, ranks: Ranks, device: torch.device, listen: Listen
+        self, assignment: Assignment, ranks: Ranks, device: torch.device, listen: Tell
     ) -> None:
         self.job = assignment.job
         self.plan = assignment.plan

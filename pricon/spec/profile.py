@@ -102,7 +102,8 @@ class PoolSpec(PlacementSpec):
     further since the last one."""
 
     price_per_hour: NonNegativeFloat | None = None
-    """What a worker pod costs an hour, in `currency`; null leaves estimates without a price."""
+    """What a worker pod costs an hour, in `currency`; null leaves estimates, and what runs took,
+    without a price."""
 
     runtime_class_name: str | None = None
     """Runtime class of the pods, where GPUs need one."""

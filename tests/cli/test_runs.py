@@ -29,6 +29,7 @@ from tests.launch.kubernetes.operator import (
     report,
     training,
     trial,
+    used,
 )
 
 REPORT = report()
@@ -87,6 +88,24 @@ def test_the_status_is_a_matrix(operator: Operator, capsys: pytest.CaptureFixtur
     )
     assert pricon("status", HANDLE, "--json") == 0
     assert json.loads(capsys.readouterr().out)["trials"]["left"] == 4
+
+
+def test_what_a_run_takes(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.start()
+    operator.say(plan(), used(1.0))
+    assert pricon("status", HANDLE) == 0
+    assert "\nused     1.00 pod-hours, 1.00 GPU-hours, 1.50 EUR\n" in capsys.readouterr().out
+    operator.say(used(2.0, is_last=True), REPORT, end())
+    operator.finish()
+    assert pricon("status", HANDLE, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["used"] == {
+        "pod_hours": 2.0, "gpu_hours": 2.0, "cost": 3.0, "currency": "EUR",
+    }  # fmt: skip
+    assert pricon("results", HANDLE) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-1] == "used     2.00 pod-hours, 2.00 GPU-hours, 3.00 EUR"
+    assert pricon("logs", HANDLE) == 0
+    assert capsys.readouterr().out.count("used     ") == 1, "the last word, not those before it"
 
 
 def test_the_status_says_why(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,16 @@ import pytest
 
 from pricon.launch.account import Account, Cell, words_of
 from pricon.launch.bulletins import read
-from tests.launch.kubernetes.operator import FOLDER, end, plan, progress, report, training, trial
+from tests.launch.kubernetes.operator import (
+    FOLDER,
+    end,
+    plan,
+    progress,
+    report,
+    training,
+    trial,
+    used,
+)
 
 
 def account(*lines: str) -> Account:
@@ -52,6 +61,14 @@ def test_nothing_runs_after_the_end_or_before_the_next_attempt(last: str) -> Non
     assert {cell.running for cell in account(plan(), training(0, e2e={0: 1}), last).cells()} == {0}
 
 
+def test_what_was_used_adds_up_over_attempts() -> None:
+    """Each attempt tells the sum, so that the last one counts."""
+    said = account(plan(), used(1.0), used(2.0), end(3, "infrastructure", "lost"), plan())
+    assert said.used is not None
+    assert said.used.words == "2.00 pod-hours, 2.00 GPU-hours, 3.00 EUR"
+    assert account(plan()).used is None
+
+
 def test_before_the_plan_there_is_no_matrix() -> None:
     assert account("ordinary").cells() == []
 
@@ -72,6 +89,8 @@ def test_lines_that_are_no_bulletins(line: str) -> None:
         ),
         (training(0, e2e={0: 1}), None),
         (progress("lane 0: epoch 3"), "lane 0: epoch 3"),
+        (used(1.0), None),
+        (used(12.0, is_last=True), "used     12.0 pod-hours, 12.0 GPU-hours, 18.00 EUR"),
         (report("a table\n"), f"a table\nreport   {FOLDER}/report.html"),
         (end(2, "input", "`x` is wrong"), "`x` is wrong"),
         (end(), "ended: done (exit code 0)"),

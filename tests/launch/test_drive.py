@@ -14,17 +14,20 @@ from pricon.launch.bulletins import (
     ProgressBulletin,
     ReportBulletin,
     TrainingBulletin,
+    UsageBulletin,
     read,
+    write,
 )
-from pricon.launch.drive import Say, drive
+from pricon.launch.drive import drive
 from pricon.launch.events import LaneDone, StagesDone
 from pricon.launch.preflight import Prepared
-from pricon.launch.submission import Submission
+from pricon.launch.run_log import Say
+from pricon.launch.submission import FACTS, Submission
 from pricon.launch.submit import View
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker
-from pricon.track.records import LogRecord
+from pricon.track.records import FinishRecord, LogRecord
 from pricon.track.tracker import InMemorySink, Tracker
 from tests.cli.invoke import write_job
 from tests.launch.rehearsal import Listener, stage_files
@@ -298,3 +301,38 @@ def test_a_run_that_has_ended_stays_so_when_recording_is_interrupted(
     job = write_job(tmp_path / "job.yaml", document)
     assert drive(job, Submission(id="s1"), said.append, Words, lambda _: Tracker(sink)) == 0
     assert said[-1] == EndBulletin(exit_code=0, cause="done")
+
+
+def test_what_a_run_takes_is_told_recorded_and_added_up(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    pool = {"price_per_hour": 2.0, "currency": "EUR"}
+    (tmp_path / FACTS).write_text(Submission(id="s1").facts(pool=pool), encoding="utf-8")
+    folder = Path(document["output"]) / document["name"] / "submissions"
+    folder.mkdir(parents=True)
+    before = UsageBulletin(pod_hours=1.5, gpu_hours=3.0)
+    (folder / "s1.0.log").write_text(f"{write(before)}\n", encoding="utf-8")
+    sink = InMemorySink()
+    said = driven(document, tmp_path, track=lambda _: Tracker(sink))
+    (used,) = (bulletin for bulletin in said if isinstance(bulletin, UsageBulletin))
+    assert used.is_last
+    assert (used.pod_hours, used.gpu_hours) == (1.5, 3.0)
+    assert used.words == "1.50 pod-hours, 3.00 GPU-hours, 3.00 EUR"
+    assert said.index(used) == len(said) - 3, "before the report and the end"
+    (finish,) = (record for record in sink.records if isinstance(record, FinishRecord))
+    assert finish.metrics["pod_hours"] == 1.5
+    assert finish.metrics["cost.EUR"] == 3.0
+
+
+def test_what_a_run_took_is_told_again_with_an_end_on_record(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = Path(document["output"]) / document["name"] / "submissions"
+    folder.mkdir(parents=True)
+    used, end = (
+        UsageBulletin(pod_hours=1.5, gpu_hours=3.0),
+        EndBulletin(exit_code=1, cause="trials"),
+    )
+    (folder / "s1.0.log").write_text(f"{write(used)}\n", encoding="utf-8")
+    (folder / "s1.json").write_text(write(end), encoding="utf-8")
+    assert driven(document, tmp_path) == [used, end]

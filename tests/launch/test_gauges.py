@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pricon.launch.events import CheckpointKept, EpochDone, Event, LaneDone, PackBegun, StagesDone
+from pricon.launch.events import (
+    CheckpointKept,
+    EpochDone,
+    LaneDone,
+    LaneEvent,
+    PackBegun,
+    StagesDone,
+)
 from pricon.launch.gauges import METRICS, Gauges, readings_of
 
 
@@ -47,7 +54,7 @@ def epoch(loss: float | None, lane: int = 2) -> EpochDone:
         (LaneDone(lane=2, error="lost"), {}),
     ],
 )
-def test_what_an_event_says(event: Event, said: dict[str, float]) -> None:
+def test_what_an_event_says(event: LaneEvent, said: dict[str, float]) -> None:
     readings = [*readings_of(event)]
     assert {reading.metric: reading.value for reading in readings} == said
     for reading in readings:
@@ -62,7 +69,7 @@ def test_a_loss_is_of_a_kind_of_stage() -> None:
 
 def test_gauges_of_lanes_that_go_on_are_kept() -> None:
     gauges = Gauges()
-    events: list[Event] = [epoch(0.5), epoch(0.4), epoch(0.3, lane=1), LaneDone(lane=1)]
+    events: list[LaneEvent] = [epoch(0.5), epoch(0.4), epoch(0.3, lane=1), LaneDone(lane=1)]
     for event in events:
         gauges.show(event)
     assert {key: reading.value for key, reading in gauges.newest.items()} == {

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
+from pricon.launch.bulletins import (
+    EndBulletin,
+    PlanBulletin,
+    ReportBulletin,
+    UsageBulletin,
+    read,
+)
+from pricon.launch.submission import FACTS, Submission
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from tests.launch.rehearsal import stage_files
@@ -56,9 +63,18 @@ PRICON = (sys.executable, "-c", "from pricon.cli.main import main; main()")
 def test_a_driver_runs_its_lanes_on_the_workers(
     job: JobSpec, cluster: RayCluster, tmp_path: Path
 ) -> None:
-    asked = job.model_copy(update={"target": "ray", "arms": ("majority", "e2e", "lupi")})
+    asked = job.model_copy(
+        update={
+            "target": "ray",
+            "arms": ("majority", "e2e", "lupi"),
+            "resources": job.resources.model_copy(update={"workers_within_s": 300}),
+        }
+    )
     file = tmp_path / "job.yaml"
     file.write_text(dump_job(asked), encoding="utf-8")
+    pool = {"price_per_hour": 36.0, "currency": "EUR"}
+    (tmp_path / FACTS).write_text(Submission(id="s1").facts(pool=pool), encoding="utf-8")
+    begun = time.monotonic()
     with Scraper(cluster.metrics) as scraper:
         done = subprocess.run(
             [*PRICON, "drive", str(file), "--submission", "s1"],
@@ -77,6 +93,10 @@ def test_a_driver_runs_its_lanes_on_the_workers(
     assert said[-1] == EndBulletin(exit_code=0, cause="done")
     assert sum(bulletin.pricon == "trial" for bulletin in said) == 6
     assert "accuracy" in said[-2].text
+    (used,) = (bulletin for bulletin in said if isinstance(bulletin, UsageBulletin))
+    assert 0 < used.pod_hours < (time.monotonic() - begun) / 3600
+    assert used.gpu_hours == 0.0
+    assert used.cost == pytest.approx(36 * used.pod_hours, abs=0.01)
     assert_training_was_shown(scraper, asked)
 
 

@@ -7,7 +7,7 @@ from ray.exceptions import ActorDiedError, RayTaskError, RpcError
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin
-from pricon.launch.events import CheckpointKept, EpochDone, Event, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, StagesDone
 from pricon.launch.mailbox import Mailbox, rays_failures
 
 
@@ -31,7 +31,7 @@ def kept(epochs: int, batches: int, lane: int = 0) -> CheckpointKept:
 
 def test_events_are_taken_once_and_in_order() -> None:
     mailbox = Mailbox()
-    said: list[Event] = [epoch(1), StagesDone(lane=0, committed=("a",)), epoch(1, lane=1)]
+    said: list[LaneEvent] = [epoch(1), StagesDone(lane=0, committed=("a",)), epoch(1, lane=1)]
     for event in said:
         mailbox.put(event)
     assert mailbox.take() == said
@@ -41,7 +41,7 @@ def test_events_are_taken_once_and_in_order() -> None:
 def test_a_lane_gets_further_by_epochs_and_by_packs() -> None:
     mailbox = Mailbox()
     seen = [mailbox.distance_of(0)]
-    further: list[Event] = [
+    further: list[LaneEvent] = [
         kept(0, 5000), kept(0, 9000), epoch(1), kept(1, 1), epoch(7), kept(7, 4),
         StagesDone(lane=0, committed=("a",)), kept(0, 1), epoch(1),
     ]  # fmt: skip
@@ -75,7 +75,7 @@ def test_doing_the_same_again_is_not_further() -> None:
     mailbox.put(epoch(7))
     mailbox.put(kept(7, 30))
     before = mailbox.distance_of(0)
-    same: list[Event] = [
+    same: list[LaneEvent] = [
         epoch(1), kept(1, 31), kept(7, 29), epoch(7), kept(7, 30),
         StagesDone(lane=0, failed={"a": "diverged"}),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ray.exceptions import RpcError
 
+from pricon.launch.events import NodesHeld
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine
@@ -126,3 +127,22 @@ def test_ray_is_asked_now_and_then() -> None:
     assert 3 <= len(asked) <= 6
     checked_for(WorkerNodes(None, WORKER, nodes), 0.1)
     assert len(asked) <= 6, "without a limit nobody is asked"
+
+
+def test_what_there_was_for_workers_is_counted() -> None:
+    gpus: Machine = {"memory": 8e9, "CPU": 4.0, "GPU": 2.0}
+    found = [HEAD, FOR_WORKERS, gpus]
+    nodes = WorkerNodes(60.0, WORKER, lambda: found)
+    first = nodes.check()
+    assert first == NodesHeld(nodes=2, gpus=2.0, seconds=0.0)
+    assert nodes.check() is None, "every ten seconds is enough"
+    time.sleep(0.2)
+    found.remove(FOR_WORKERS)
+    held = nodes.check(at_once=True)
+    assert held is not None
+    assert (held.nodes, held.gpus) == (1, 2.0)
+    assert 0.2 <= held.seconds < 2.0
+
+
+def test_where_nothing_is_asked_nothing_is_counted() -> None:
+    assert WorkerNodes(None, WORKER, lambda: [FOR_WORKERS]).check(at_once=True) is None

@@ -14,7 +14,12 @@ from pricon.launch.kubernetes.finding import Finding
 from pricon.launch.kubernetes.installation import PROFILE, read_profile
 from pricon.launch.kubernetes.pods import name_of
 from pricon.launch.kubernetes.premises import premises
-from pricon.launch.kubernetes.refusals import UnansweredError, UnknownUserError
+from pricon.launch.kubernetes.refusals import (
+    ForbiddenError,
+    UnansweredError,
+    UnknownKindError,
+    UnknownUserError,
+)
 from pricon.launch.kubernetes.request import Kind
 from pricon.launch.kubernetes.runs import list_runs
 
@@ -54,19 +59,25 @@ def examine(cluster: Cluster, profile_name: str = PROFILE) -> Iterator[Finding]:
         "permissions": _permissions,
         "KubeRay": _kuberay,
     }
+    has_kuberay = True
     for name, check in checks.items():
         try:
             yield from check(cluster)
+        except ForbiddenError:
+            pass  # `permissions` says so
         except PriconError as err:
             yield Finding.of_error(name, err)
             if isinstance(err, UnansweredError | UnknownUserError):
                 return
+            has_kuberay = has_kuberay and not isinstance(err, UnknownKindError)
     try:
         profile = read_profile(cluster, profile_name)
+    except ForbiddenError:
+        return
     except PriconError as err:
         yield Finding.of_error("profile", err)
         return
-    yield from premises(cluster, profile)
+    yield from premises(cluster, profile, has_kuberay=has_kuberay)
 
 
 def _version(cluster: Cluster) -> Iterator[Finding]:

@@ -51,9 +51,9 @@ def why_none(key: str, place: PlacementSpec, nodes: Sequence[Object]) -> Reason 
 
 def _kept_away(key: str, taints: Sequence[str], count: int) -> Reason:
     verb = "a taint keeps" if len(taints) == 1 and count == 1 else "taints keep"
-    hint = f"if its pods belong there, name it in `{key}.tolerations`"
-    if all(taint.startswith(_KUBERNETES) for taint in taints):
-        hint = "these nodes are not ready, or cordoned: `kubectl get nodes` shows which"
+    hint = "nodes are not ready, or cordoned: `kubectl get nodes` shows which"
+    if not all(taint.startswith(_KUBERNETES) for taint in taints):
+        hint = f"`{key}.tolerations` of the profile names the taints of nodes that are for its pods"
     named = ", ".join(f"`{taint}`" for taint in taints)
     return Reason(sentence=f"{_nodes(count)} its labels, and {verb} pods away: {named}", hint=hint)
 

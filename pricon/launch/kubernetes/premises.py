@@ -37,10 +37,17 @@ _ANSWERS_S = 3.0
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 
 
-def premises(cluster: Cluster, profile: ClusterProfile) -> Iterator[Finding]:
+def premises(
+    cluster: Cluster, profile: ClusterProfile, *, has_kuberay: bool = True
+) -> Iterator[Finding]:
     """What is found of all that runs need, from images to nodes.
 
     What this user may not look at is named at the end.
+
+    Args:
+        cluster: the namespace that runs go to.
+        profile: of the cluster.
+        has_kuberay: whether the API server can be asked about runs.
     """
     yield _image(profile)
     unseen: list[str] = []
@@ -53,7 +60,10 @@ def premises(cluster: Cluster, profile: ClusterProfile) -> Iterator[Finding]:
         unseen.append("nodes")
     except PriconError as err:
         yield Finding.of_error("nodes", err)
-    yield from _pools(cluster, profile, nodes)
+    if nodes:
+        yield _room("head", "head", profile.head, nodes)
+    for name in profile.pools:
+        yield from _pool(cluster, profile, name, nodes, is_sent=has_kuberay)
     looks: dict[str, Callable[[], Iterable[Finding]]] = {
         **{name: partial(_pods, cluster, name) for name in _COMPONENTS},
         "MLflow": partial(_address, profile),
@@ -84,22 +94,25 @@ def _image(profile: ClusterProfile) -> Finding:
     )
 
 
-def _pools(cluster: Cluster, profile: ClusterProfile, nodes: list[Object]) -> Iterator[Finding]:
-    """The API server's word on a run in each pool, and room for its pods where nodes are seen."""
+def _pool(
+    cluster: Cluster, profile: ClusterProfile, name: str, nodes: list[Object], *, is_sent: bool
+) -> Iterator[Finding]:
+    """The API server's word on a run in a pool, and room for its pods where nodes are seen."""
+    check, pool = f"pool {name}", profile.pools[name]
+    try:
+        rendered = render(_job_in(name), profile, Submission())
+        if is_sent:
+            check_run(cluster, rendered)
+            pods = "1 pod" if pool.max_workers == 1 else f"{pool.max_workers} pods"
+            text = f"the API server accepts a run with up to {pods}"
+            yield Finding(check=check, verdict="ok", text=text)
+    except ForbiddenError:
+        pass  # as any other run; what this user may do is told by itself
+    except PriconError as err:
+        yield Finding.of_error(check, err)
+        return
     if nodes:
-        yield _room("head", "head", profile.head, nodes)
-    for name, pool in profile.pools.items():
-        check = f"pool {name}"
-        try:
-            check_run(cluster, render(_job_in(name), profile, Submission()))
-        except PriconError as err:
-            yield Finding.of_error(check, err)
-            continue
-        pods = "1 pod" if pool.max_workers == 1 else f"{pool.max_workers} pods"
-        text = f"the API server accepts a run with up to {pods}"
-        yield Finding(check=check, verdict="ok", text=text)
-        if nodes:
-            yield _room(check, f"pools.{name}", pool, nodes)
+        yield _room(check, f"pools.{name}", pool, nodes)
 
 
 def _room(check: str, key: str, place: PlacementSpec, nodes: list[Object]) -> Finding:

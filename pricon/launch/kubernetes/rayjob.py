@@ -17,6 +17,7 @@ from pricon.launch.kubernetes.pod_template import (
 )
 from pricon.launch.kubernetes.resolve import pool_of, resolve, workers_of_pod
 from pricon.launch.submission import FACTS, Submission, handle_of
+from pricon.launch.usage import pool_facts
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile, PoolSpec
@@ -71,7 +72,9 @@ def render(job: JobSpec, profile: ClusterProfile, submission: Submission) -> Ren
         },
         "spec": _ray_job_spec(resolved, profile, submission, labels),
     }
-    facts = replace(submission, handle=handle).facts(image=profile.image)
+    _, pool = pool_of(resolved.resources, profile)
+    noted = {"image": profile.image, "pool": pool_facts(pool, profile)}
+    facts = replace(submission, handle=handle).facts(**noted)
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pricon.launch.account import Account, Cell
+from pricon.launch.bulletins import UsageBulletin
 from pricon.launch.kubernetes.client import PODS, Cluster, Object
 from pricon.launch.kubernetes.ending import Outcome, outcome_of, state_told, why_ended
 from pricon.launch.kubernetes.following import events_of
@@ -28,6 +29,7 @@ class Status:
         reason: why it waits, or None.
         outcome: how it ended, or None.
         cells: trials; empty before the driver has its plan, and where its log is gone.
+        used: hours of pods and GPUs, and their cost, as the driver counts them, or None.
         output: URI of its folder, or None where nothing says it.
     """
 
@@ -40,6 +42,7 @@ class Status:
     reason: Reason | None = None
     outcome: Outcome | None = None
     cells: Sequence[Cell] = ()
+    used: UsageBulletin | None = None
     output: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,7 +50,8 @@ class Status:
         cells = [{**asdict(cell), "left": cell.left} for cell in self.cells]
         counts = ("done", "failed", "running", "left", "total")
         totals = {key: sum(cell[key] for cell in cells) for key in counts}
-        return {**asdict(self), "cells": cells, "trials": totals}
+        used = None if self.used is None else self.used.model_dump(exclude={"pricon", "is_last"})
+        return {**asdict(self), "cells": cells, "trials": totals, "used": used}
 
 
 def status_of(cluster: Cluster, handle: str) -> Status:
@@ -74,6 +78,7 @@ def status_of(cluster: Cluster, handle: str) -> Status:
         reason=reason,
         outcome=outcome,
         cells=cells,
+        used=account.used,
         output=_folder(account, ray_job),
     )
 

@@ -13,6 +13,7 @@ from pricon.launch.bulletins import (
     ReportBulletin,
     TrainingBulletin,
     TrialBulletin,
+    UsageBulletin,
     write,
 )
 from pricon.launch.kubernetes.podlog import SUBMITTER, SUBMITTER_LABEL
@@ -138,6 +139,19 @@ def training(lane: int, **trials: dict[int, int]) -> str:
 def progress(text: str) -> str:
     """A driver says how far it is."""
     return write(ProgressBulletin(text=text))
+
+
+def used(pod_hours: float, *, is_last: bool = False) -> str:
+    """A driver says what the run took so far, on pods with a GPU each."""
+    return write(
+        UsageBulletin(
+            pod_hours=pod_hours,
+            gpu_hours=pod_hours,
+            cost=1.5 * pod_hours,
+            currency="EUR",
+            is_last=is_last,
+        )
+    )
 
 
 def report(text: str = "pricon 0.61  e2e 0.58", *, complete: bool = True) -> str:

@@ -85,6 +85,26 @@ def test_there_is_no_kuberay_and_no_chart(kube: Cluster, api: ApiServer) -> None
     assert [*findings] == ["API server", "permissions", "KubeRay", "profile"]
 
 
+def test_pools_are_not_asked_about_without_kuberay(
+    kube: Cluster, api: ApiServer, operator: Operator
+) -> None:
+    prepare(operator)
+    api.has_kuberay = False
+    findings = [*examine(kube)]
+    assert [one.check for one in findings if one.verdict == "wrong"] == ["KubeRay"]
+    pools = [one.text for one in findings if one.check.startswith("pool ")]
+    assert len(pools) == 2
+    assert all("find room on 1 of 2 nodes" in text for text in pools)
+
+
+def test_who_may_do_nothing_hears_it_once(kube: Cluster, api: ApiServer) -> None:
+    kinds = ("rayjobs", "configmaps", "pods", "pods/log", "events")
+    verbs = ("create", "get", "list", "watch", "delete")
+    api.forbidden |= {(verb, kind) for verb in verbs for kind in kinds}
+    wrong = [one for one in examine(kube) if one.verdict == "wrong"]
+    assert [one.check for one in wrong] == ["permissions"]
+
+
 def test_an_operator_that_does_nothing(kube: Cluster, operator: Operator) -> None:
     operator.add(ray_job(creationTimestamp="2026-11-24T12:00:00Z"))
     finding = found(kube, "KubeRay")

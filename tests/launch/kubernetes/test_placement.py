@@ -71,7 +71,10 @@ def test_a_taint_that_nobody_named() -> None:
     reason = why_none("pools.gpu-a100", GPU, [tainted, node("cpu-1")])
     assert reason is not None
     assert reason.sentence == "1 node has its labels, and a taint keeps pods away: `team`"
-    assert reason.hint == "if its pods belong there, name it in `pools.gpu-a100.tolerations`"
+    assert reason.hint == (
+        "`pools.gpu-a100.tolerations` of the profile names the taints of nodes that are for its "
+        "pods"
+    )
 
 
 def test_nodes_that_are_not_ready() -> None:
@@ -83,7 +86,7 @@ def test_nodes_that_are_not_ready() -> None:
     assert reason.sentence == (
         "2 nodes have its labels, and taints keep pods away: `node.kubernetes.io/unschedulable`"
     )
-    assert reason.hint == "these nodes are not ready, or cordoned: `kubectl get nodes` shows which"
+    assert reason.hint == "nodes are not ready, or cordoned: `kubectl get nodes` shows which"
 
 
 def test_no_node_has_the_labels() -> None:
