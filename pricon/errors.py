@@ -8,6 +8,7 @@ import errno
 
 _OF_MACHINE = {
     errno.EDQUOT,
+    errno.EFBIG,
     errno.EIO,
     errno.EMFILE,
     errno.ENFILE,

@@ -54,20 +54,25 @@ def callbacks_of(mailbox: Any, lane: int) -> list[Any]:
     return [GpusUsable(mailbox, lane), GivenBack(), LossesTold(mailbox, lane)]
 
 
-class GpusUsable(WorkerGroupCallback):
-    """Ends a lane whose workers were given a GPU that their torch is not built for.
-
-    That is an image for CPUs on a pool of GPUs. Ray would let NCCL fail, which reads like a worker
-    that was lost, and the next start would be as vain.
+class _OfLane:
+    """Something that Ray Train calls for a lane.
 
     Args:
         mailbox: the driver's.
-        lane: whose workers these are.
+        lane: index of the lane.
     """
 
     def __init__(self, mailbox: Any, lane: int) -> None:
         self.mailbox = mailbox
         self.lane = lane
+
+
+class GpusUsable(_OfLane, WorkerGroupCallback):
+    """Ends a lane whose workers were given a GPU that their torch is not built for.
+
+    That is an image for CPUs on a pool of GPUs. Ray would let NCCL fail, which reads like a worker
+    that was lost, and the next start would be as vain.
+    """
 
     def before_init_train_context(self, workers: list[Any]) -> dict[str, list[Any]]:
         """The workers are there, and not connected yet."""
@@ -94,17 +99,8 @@ def _torch_without_cuda() -> str | None:
     return torch.__version__ if ray.get_gpu_ids() and not has_cuda else None
 
 
-class LossesTold(ControllerCallback):
-    """Tells the mailbox of every loss in training: those before a start that fails count as well.
-
-    Args:
-        mailbox: the driver's.
-        lane: whose workers these are.
-    """
-
-    def __init__(self, mailbox: Any, lane: int) -> None:
-        self.mailbox = mailbox
-        self.lane = lane
+class LossesTold(_OfLane, ControllerCallback):
+    """Tells the mailbox of losses in training: those before a start that fails count as well."""
 
     def before_controller_execute_failure_decision(self, failure_decision: Any) -> None:
         """Starts that fail are never tried again by Ray; see `failure_config` of the lane."""

@@ -8,6 +8,7 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -18,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from pricon.spec.base import Spec
+from pricon.spec.base import ContradictionError, Spec
 from pricon.spec.resources import Endpoint, TrackingUri
 
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")]
@@ -31,7 +32,25 @@ Label = Annotated[
     str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$")
 ]
 Image = Annotated[str, Field(pattern=r"^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$")]
-ObjectUri = Annotated[str, Field(pattern=r"^s3://[^/\s@]+(/[^\s]*)?$")]
+
+
+def _without_query(uri: str) -> str:
+    """The URI, if all may read it: everybody in the namespace may.
+
+    Raises:
+        ContradictionError: it holds a query or a fragment, which is not repeated.
+    """
+    if {"?", "#"} & {*uri}:
+        raise ContradictionError(
+            "an address with a query or a fragment in it, which everybody may read",
+            "leave that out; keys go into the secret that `secretName` names",
+        )
+    return uri
+
+
+ObjectUri = Annotated[
+    str, Field(pattern=r"^s3://[^/\s@]+(/[^\s]*)?$"), AfterValidator(_without_query)
+]
 
 
 class ProfilePart(Spec):

@@ -102,6 +102,7 @@ def test_an_error_has_a_cause(error: BaseException, cause: str, exit_code: int) 
     [
         (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "No space left on device"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError(errno.EFBIG, "File too large"), "File too large"),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "reset by peer"),
         (TimeoutError("timed out"), "timed out"),
     ],

@@ -49,6 +49,8 @@ POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
             "should match pattern",
         ),
         ({"image": "registry.example.org/pricon"}, "should match pattern"),
+        ({"storage": {"corpora": "s3://b/c?x=1", "output": "s3://b/r"}}, "a query or a fragm"),
+        ({"storage": {"corpora": "s3://b/c", "output": "s3://b#r"}}, "a query or a fragm"),
         ({"storage": {"corpora": "/data", "output": "s3://b/runs"}}, "should match pattern"),
         ({"storage": {"corpora": "s3://b/c", "output": "s3://b/r", "secretKey": "x"}}, "Extra"),
         ({"headNode": {}}, "Extra inputs are not permitted"),

@@ -27,7 +27,7 @@ def resolve(job: JobSpec, profile: ClusterProfile) -> JobSpec:
 
     Raises:
         SpecError: the job needs something of this machine, a worker or a lane that is larger than
-            its pool, or more lanes at once than the head has room for.
+            its pool, or more lanes at once than the head has room for; or there is room for none.
     """
     pool_name, pool = pool_of(job.resources, profile)
     resources = _resources(job.resources, pool_name, pool, profile)
@@ -93,8 +93,14 @@ def _lanes_at_once(resources: ResourcesSpec, profile: ClusterProfile) -> int | N
 
     One lane too many, and the head is killed with all of them.
     """
-    free = profile.head.memory_bytes - _HEAD_BYTES
-    room = max(1, math.floor(free / _CONTROLLER_BYTES))
+    room = math.floor((profile.head.memory_bytes - _HEAD_BYTES) / _CONTROLLER_BYTES)
+    if room < 1:
+        least = (_HEAD_BYTES + _CONTROLLER_BYTES) / 2**20
+        raise SpecError(
+            f"the head of this cluster has {profile.head.memory} of memory\n  expected {least:g}Mi "
+            "or more, for Ray, a driver and one lane",
+            "ask the cluster's owner for more `head.memory` in the profile",
+        )
     asked = resources.lanes_at_once
     if min(asked or resources.lanes, resources.lanes) <= room:
         return asked

@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) ->
         (1000, None, "32Gi", 120),
         (100, 24, "8Gi", 24),
         (3, 100, "8Gi", 100),
-        (2, None, "1Gi", 1),
+        (2, None, "2304Mi", 1),
     ],
 )
 def test_lanes_at_once_are_as_many_as_the_head_has_room_for(
@@ -110,6 +110,14 @@ def test_lanes_at_once_are_as_many_as_the_head_has_room_for(
     profile = make_profile(head={"cpus": 2, "memory": memory})
     spec = job(corpus=GENERATED, resources={"lanes": lanes, "lanes_at_once": asked})
     assert resolve(spec, profile).resources.lanes_at_once == expected
+
+
+def test_a_head_without_room_for_a_lane_is_refused() -> None:
+    profile = make_profile(head={"cpus": 2, "memory": "2Gi"})
+    with pytest.raises(SpecError, match="head of this cluster has 2Gi of memory") as caught:
+        resolve(job(corpus=GENERATED), profile)
+    assert "expected 2304Mi or more" in caught.value.message
+    assert "`head.memory`" in str(caught.value.hint)
 
 
 def test_a_pod_holds_as_many_workers_as_it_has_room_for() -> None:
