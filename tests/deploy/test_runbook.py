@@ -231,3 +231,14 @@ def test_an_image_needs_a_variant_and_a_place() -> None:
             check=False,
         )
         assert (done.returncode, done.stderr) == (2, "usage: deploy/build.sh cpu|cuda REPOSITORY\n")
+
+
+def test_faults_are_caused_by_tests_that_there_are() -> None:
+    _, _, part = RUNBOOK.partition("## When something dies\n")
+    rows = [line for line in part.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    named = [re.findall(r"`(test_\w+)`", row.rsplit("|", 2)[-2]) for row in rows]
+    assert len(rows) > 10
+    assert all(named)
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py"))
+    known = {*re.findall(r"^def (test_\w+)\(", sources, re.MULTILINE)}
+    assert {name for names in named for name in names} - known == set()
