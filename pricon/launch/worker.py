@@ -4,6 +4,7 @@ Works alike under Ray Train, under torchrun, and in the driver's own process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from statistics import fmean
 
 import torch
@@ -13,6 +14,7 @@ from pricon.errors import CorpusError, StorageError, TrainingError
 from pricon.launch.environment import environment
 from pricon.launch.events import CheckpointKept, EpochDone, PackBegun, StagesDone, Tell
 from pricon.launch.lanes import Assignment
+from pricon.launch.leaving import leaving_folder
 from pricon.plan.identity import identity
 from pricon.plan.plan import POSITION, Cell, Lane, Plan, Role, Stage
 from pricon.spec.job import JobSpec
@@ -20,6 +22,7 @@ from pricon.storage import Storage, open_storage
 from pricon.stores.cache import open_cache
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.memory import keep_freed_memory
+from pricon.train.notice import Notice
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 from pricon.train.reading import open_windows
@@ -117,6 +120,7 @@ class _Worker:
         self.corpus = open_corpus(open_storage(uri, self.job.storage), cache)
         self.failed: dict[str, str] = {}
         self.windows: dict[tuple[str, ...], Windows] = {}
+        self.notice = Notice(leaving_folder())
         self.made_with = {**environment(), "device": str(device)}
         self.needed = frozenset(ranks.agree(self._needed() if ranks.index == 0 else []))
 
@@ -165,10 +169,13 @@ class _Worker:
             [stage.id for stage in stages],
             self.job.resources.checkpoint_interval_s,
             self._tell_kept,
+            self.notice,
         )
         ids = tuple(stage.id for stage in stages)
         self.listen(PackBegun(lane=self.lane.index, stages=ids))
-        self._commit(stages, train_pack(work, checkpoints, self._teller(work)))
+        with self.notice.awaits() if self.ranks.index == 0 else nullcontext():
+            trained = train_pack(work, checkpoints, self._teller(work))
+        self._commit(stages, trained)
         if self.ranks.index == 0:
             checkpoints.clear()
 

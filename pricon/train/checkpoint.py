@@ -16,6 +16,7 @@ import torch
 
 from pricon.errors import CorpusError, StorageError
 from pricon.storage import Storage
+from pricon.train.notice import Notice
 from pricon.train.pack import Pack
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Checkpoints:
         stage_ids: the pack's members, in their order.
         interval_s: least time between two of them.
         kept: told the pack when a checkpoint of it is committed.
+        notice: that this process will be stopped; then one is saved at once.
     """
 
     def __init__(
@@ -39,17 +41,24 @@ class Checkpoints:
         stage_ids: Sequence[str],
         interval_s: float,
         kept: Callable[[Pack], None] = lambda _: None,
+        notice: Notice | None = None,
     ) -> None:
         self.storage = storage
         self.stage_ids = list(stage_ids)
         self.interval_s = interval_s
         self.kept = kept
+        self.notice = notice or Notice(None)
         self.saved_at = time.monotonic()
 
     def save_if_due(self, pack: Pack) -> None:
-        """Save, on rank 0, where `interval_s` has passed since the last time."""
-        if pack.ranks.index == 0 and time.monotonic() - self.saved_at >= self.interval_s:
+        """Save, on rank 0, where `interval_s` has passed since the last time, or on notice."""
+        if pack.ranks.index > 0:
+            return
+        is_told = self.notice.is_new()
+        if is_told or time.monotonic() - self.saved_at >= self.interval_s:
             self.save(pack)
+        if is_told:
+            self.notice.heed()
 
     def save(self, pack: Pack) -> None:
         """Write payload, then commit record, then forget the oldest checkpoints."""

@@ -15,9 +15,11 @@ from pricon.launch.bulletins import (
     UsageBulletin,
     read,
 )
+from pricon.launch.leaving import COMMAND, FOLDER
 from pricon.launch.submission import FACTS, Submission
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
+from pricon.train.notice import BUSY
 from tests.launch.rehearsal import stage_files
 from tests.raycluster import RayCluster
 from tests.scraping import Scraper, wait_until
@@ -176,6 +178,45 @@ def test_a_lost_node_costs_no_retry(job: JobSpec, cluster: RayCluster, tmp_path:
         while not [*checkpoints.rglob("*.json")]:
             assert driver.poll() is None, "ended before it was disturbed"
             time.sleep(0.1)
+        cluster.kill_worker()
+        cluster.start_worker()
+        assert driver.stdout is not None
+        lines = [*driver.stdout]
+    assert driver.returncode == 0, "".join(lines[-5:])
+    assert read(lines[-1].strip()) == EndBulletin(exit_code=0, cause="done")
+
+
+@pytest.mark.ray
+def test_a_node_that_goes_on_notice_loses_next_to_nothing(
+    job: JobSpec, cluster: RayCluster, tmp_path: Path
+) -> None:
+    """A lane that makes no checkpoints by itself, and may not fail even once, goes on."""
+    resources = job.resources.model_copy(update={"max_failures": 0, "checkpoint_interval_s": 3600})
+    stage = job.optimisation.supervised.model_copy(update={"epochs": 2000, "patience": 2000})
+    optimisation = job.optimisation.model_copy(update={"supervised": stage})
+    update = {"arms": ("majority", "e2e"), "resources": resources, "optimisation": optimisation}
+    file = tmp_path / "job.yaml"
+    file.write_text(dump_job(job.model_copy(update={**update, "target": "ray"})), encoding="utf-8")
+    before, notice = cluster.environment, {FOLDER: str(tmp_path / "leaving")}
+    cluster.kill_worker()
+    cluster.environment = {**before, **notice}
+    cluster.start_worker()
+    cluster.environment = before
+    with subprocess.Popen(
+        [*PRICON, "drive", str(file), "--submission", "s1"],
+        env=dict(cluster.environment),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        while not [*(tmp_path / "leaving").glob(f"*{BUSY}")]:
+            assert driver.poll() is None, "ended before it was disturbed"
+            time.sleep(0.1)
+        time.sleep(1.0)
+        kept = Path(job.output) / "checkpoints"
+        assert not [*kept.rglob("*.commit.json")]
+        subprocess.run(["sh", "-c", COMMAND], env=os.environ | notice, check=True, timeout=15)
+        assert [*kept.rglob("*.commit.json")]
         cluster.kill_worker()
         cluster.start_worker()
         assert driver.stdout is not None

@@ -11,6 +11,7 @@ from pricon.errors import CorpusError
 from pricon.storage import open_storage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.loop import fit
+from pricon.train.notice import GIVEN, Notice
 from pricon.train.pack import Pack
 from pricon.train.ranks import Ranks
 from tests.train.problem import (
@@ -157,6 +158,19 @@ def test_no_checkpoint_before_the_interval(tmp_path: Path) -> None:
     checkpoints = Checkpoints(open_storage(str(tmp_path)), list(map(str, MEMBERS)), 1e9)
     train("cross_entropy", MEMBERS, checkpoints=checkpoints)
     assert not list(tmp_path.glob("*"))
+
+
+def test_on_notice_one_is_saved_before_the_interval(tmp_path: Path) -> None:
+    notice = Notice(tmp_path / "leaving")
+    with notice.awaits():
+        (tmp_path / "leaving" / GIVEN).touch()
+        folder = open_storage(str(tmp_path / "checkpoints"))
+        told: list[Pack] = []
+        checkpoints = Checkpoints(folder, list(map(str, MEMBERS)), 1e9, told.append, notice)
+        train("cross_entropy", MEMBERS, checkpoints=checkpoints)
+        assert notice.is_heeded
+    assert len(told) == 1
+    assert [path for path in folder.list() if path.endswith(".commit.json")]
 
 
 def test_only_a_checkpoint_that_counts_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ is kept. Secrets are named, never read.
 
 from typing import Any, Literal
 
+from pricon.launch.leaving import COMMAND, FOLDER
 from pricon.spec.profile import ClusterProfile, PlacementSpec, PoolSpec, TolerationSpec
 
 Role = Literal["head", "worker", "submitter"]
@@ -52,12 +53,14 @@ def head_pod(
 
 
 def worker_pod(profile: ClusterProfile, pool: PoolSpec, labels: Object) -> Object:
-    """A pod for the workers of lanes."""
+    """A pod for the workers of lanes, which save what they train before it is stopped."""
     pod = _pod("worker", profile, pool, labels)
+    (container,) = pod["spec"]["containers"]
+    container["env"].append({"name": FOLDER, "value": f"{_SCRATCH}/leaving"})
+    container["lifecycle"] = {"preStop": {"exec": {"command": ["sh", "-c", COMMAND]}}}
     if pool.gpus:
-        resources = pod["spec"]["containers"][0]["resources"]
         for kind in ("requests", "limits"):
-            resources[kind][pool.gpu_resource] = str(pool.gpus)
+            container["resources"][kind][pool.gpu_resource] = str(pool.gpus)
     if pool.runtime_class_name is not None:
         pod["spec"]["runtimeClassName"] = pool.runtime_class_name
     return pod

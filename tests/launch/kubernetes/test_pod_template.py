@@ -11,6 +11,7 @@ from pricon.launch.kubernetes.pod_template import (
     submitter_pod,
     worker_pod,
 )
+from pricon.launch.leaving import COMMAND, FOLDER
 from tests.launch.kubernetes.clusters import IMAGE, make_profile
 
 PROFILE = make_profile(imagePullSecrets=["registry"])
@@ -116,3 +117,12 @@ def test_the_head_reads_the_job_from_its_config_map() -> None:
     volume = {"name": "job", "configMap": {"name": "tiny-1"}}
     assert volume in PODS["head"]["spec"]["volumes"]
     assert volume not in PODS["worker"]["spec"]["volumes"]
+
+
+def test_only_workers_are_told_before_they_are_stopped() -> None:
+    assert [role for role in PODS if "lifecycle" in container(role)] == ["worker"]
+    worker = container("worker")
+    assert worker["lifecycle"]["preStop"]["exec"]["command"] == ["sh", "-c", COMMAND]
+    (folder,) = (entry["value"] for entry in worker["env"] if entry["name"] == FOLDER)
+    mounts = [mount["mountPath"] for mount in worker["volumeMounts"]]
+    assert any(folder.startswith(f"{mount}/") for mount in mounts), "the root cannot be written"
