@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -10,10 +10,10 @@ from pricon.cli.runs import AsJson, Context, Namespace, open_cluster
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import Cluster
 from pricon.launch.kubernetes.doctor import examine
-from pricon.launch.kubernetes.finding import Finding
+from pricon.launch.kubernetes.finding import Finding, Verdict
 from pricon.launch.kubernetes.installation import PROFILE
 
-_WIDTH = max(map(len, ("wrong", "note", "ok")))
+_WIDTH = max(map(len, get_args(Verdict)))
 
 
 def examine_cluster(

@@ -76,7 +76,9 @@ class Cluster:
         return None if is_absent(answer) else self._object(request, answer)
 
     def exists(self, kind: Kind, name: str) -> bool:
-        """Whether there is an object of this name; nothing but its metadata travels."""
+        """Whether there is an object of this name. Its metadata travels, its data does not."""
+        if not _NAME.fullmatch(name):
+            return False
         request = replace(self._request("get", kind, name), is_partial=True)
         answer = self._send(request)
         return not is_absent(answer) and bool(self._object(request, answer))

@@ -59,29 +59,34 @@ def examine(cluster: Cluster, profile_name: str = PROFILE) -> Iterator[Finding]:
         "permissions": _permissions,
         "KubeRay": _kuberay,
     }
-    has_kuberay = True
+    has_kuberay, is_denied = True, False
     for name, check in checks.items():
         try:
-            yield from check(cluster)
-        except ForbiddenError:
-            pass  # `permissions` says so
+            for finding in check(cluster):
+                is_denied |= name == "permissions" and finding.verdict == "wrong"
+                yield finding
         except PriconError as err:
-            yield Finding.of_error(name, err)
+            if not (is_denied and isinstance(err, ForbiddenError)):  # that was said
+                yield Finding.of_error(name, err)
             if isinstance(err, UnansweredError | UnknownUserError):
                 return
-            has_kuberay = has_kuberay and not isinstance(err, UnknownKindError)
+            has_kuberay &= not isinstance(err, UnknownKindError)
     try:
         profile = read_profile(cluster, profile_name)
-    except ForbiddenError:
-        return
     except PriconError as err:
-        yield Finding.of_error("profile", err)
+        if not (is_denied and isinstance(err, ForbiddenError)):
+            yield Finding.of_error("profile", err)
         return
     yield from premises(cluster, profile, has_kuberay=has_kuberay)
 
 
 def _version(cluster: Cluster) -> Iterator[Finding]:
-    said = cluster.version()
+    try:
+        said = cluster.version()
+    except ForbiddenError:
+        text = f"{cluster.access.host} tells nobody like you which version of Kubernetes it is"
+        yield Finding(check="API server", verdict="note", text=text)
+        return
     text = f"{cluster.access.host}, Kubernetes {said}"
     found = re.match(r"v?(\d+)\.(\d+)", said)
     if found is None:
@@ -104,11 +109,16 @@ def _version(cluster: Cluster) -> Iterator[Finding]:
 
 def _permissions(cluster: Cluster) -> Iterator[Finding]:
     asked = [(kind, part, verb) for kind, part, verbs in NEEDED for verb in verbs]
-    denied = [
-        f"{verb} {'/'.join(filter(None, (kind.plural, part)))}"
-        for kind, part, verb in asked
-        if not _may(cluster, verb, kind, part)
-    ]
+    try:
+        denied = [
+            f"{verb} {'/'.join(filter(None, (kind.plural, part)))}"
+            for kind, part, verb in asked
+            if not _may(cluster, verb, kind, part)
+        ]
+    except ForbiddenError:
+        text = "the API server tells nobody like you what he may do; what fails is told below"
+        yield Finding(check="permissions", verdict="note", text=text)
+        return
     space = f"in namespace `{cluster.namespace}`"
     if not denied:
         text = f"all {len(asked)} that sending and following runs takes, {space}"
@@ -124,7 +134,11 @@ def _permissions(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _may(cluster: Cluster, verb: str, kind: Kind, part: str) -> bool:
-    """Whether the API server would let this user."""
+    """Whether the API server would let this user.
+
+    Raises:
+        LaunchError: it cannot say.
+    """
     attributes = {
         "namespace": cluster.namespace, "verb": verb, "group": kind.group, "resource": kind.plural,
         **({"subresource": part} if part else {}),
@@ -134,8 +148,13 @@ def _may(cluster: Cluster, verb: str, kind: Kind, part: str) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    answer = cluster.create(_REVIEWS, body) or {}
-    return bool((answer.get("status") or {}).get("allowed"))
+    status = (cluster.create(_REVIEWS, body) or {}).get("status") or {}
+    if not status.get("allowed") and status.get("evaluationError"):
+        raise LaunchError(
+            f"the API server cannot say what you may do: {status['evaluationError']}",
+            "ask the cluster's owner; what decides on permissions has trouble of its own",
+        )
+    return bool(status.get("allowed"))
 
 
 def _kuberay(cluster: Cluster) -> Iterator[Finding]:

@@ -1,11 +1,11 @@
-"""Nodes of a cluster, and whether the pods of a pool may run on them. Pure functions over dicts."""
+"""Nodes of a cluster, and whether a pod would find room on them. Pure functions over dicts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from pricon.launch.kubernetes.client import Object
 from pricon.launch.kubernetes.pods import Reason, name_of
-from pricon.spec.profile import PlacementSpec, PoolSpec, TolerationSpec
 
 _BINDING = {"NoSchedule", "NoExecute"}
 """Effects of taints that keep pods away; the third kind is a wish."""
@@ -13,39 +13,55 @@ _KUBERNETES = "node.kubernetes.io/"
 """Taints with which Kubernetes itself keeps pods from nodes for a while."""
 
 
-def nodes_for(place: PlacementSpec, nodes: Iterable[Object]) -> list[Object]:
-    """Those on which a pod would find room, were they empty."""
+def nodes_for(pod: Object, nodes: Iterable[Object]) -> list[Object]:
+    """Those on which a pod would find room, were they empty.
+
+    Args:
+        pod: or its template.
+        nodes: of the cluster.
+    """
+    return [node for node in _schedulable(pod, nodes) if not _lacks(pod, node)]
+
+
+def without_devices(pod: Object, nodes: Iterable[Object]) -> list[Object]:
+    """Those that lack nothing but devices, of which they offer none: GPUs without their plugin."""
     return [
         node
-        for node in nodes
-        if _has_labels(place, node) and not _taints(place, node) and not _lacks(place, node)
+        for node in _schedulable(pod, nodes)
+        if (lacking := _lacks(pod, node))
+        and all("/" in noun and has in {"", "0"} for noun, (has, _) in lacking.items())
     ]
 
 
-def why_none(key: str, place: PlacementSpec, nodes: Sequence[Object]) -> Reason | None:
-    """Why no node that is there would do; None where none has the labels: others may come.
+def why_none(key: str, pod: Object, nodes: Sequence[Object]) -> Reason:
+    """Why no node that is there would do now; others may come.
 
     Args:
-        key: of the placement in the profile, such as `pools.cpu`.
-        place: of the pods.
+        key: of the pod's size and place in the profile, such as `pools.cpu`.
+        pod: or its template.
         nodes: of the cluster, none of which would do.
     """
-    labelled = [node for node in nodes if _has_labels(place, node)]
+    labelled = [node for node in nodes if _has_labels(pod, node)]
     if not labelled:
-        return None
-    allowed = [node for node in labelled if not _taints(place, node)]
-    if not allowed:
-        return _kept_away(
-            key,
-            sorted({taint for node in labelled for taint in _taints(place, node)}),
-            len(labelled),
+        labels = ", ".join(f"{name}={value}" for name, value in _selector(pod).items())
+        return Reason(
+            sentence=f"of {len(nodes)} nodes, none has {labels}",
+            hint="fine where nodes come when pods wait for them; else "
+            f"`{key}.nodeSelector` of the profile is wrong",
         )
-    nearest = min(allowed, key=lambda node: len(_lacks(place, node)))
+    allowed = [*_schedulable(pod, labelled)]
+    if not allowed:
+        taints = sorted({taint for node in labelled for taint in _taints(pod, node)})
+        return _kept_away(key, taints, len(labelled))
+    nearest = min(allowed, key=lambda node: len(_lacks(pod, node)))
+    lacking = ", ".join(
+        f"{has or 0} of {wants} {noun}" for noun, (has, wants) in _lacks(pod, nearest).items()
+    )
     return Reason(
         sentence=f"{_nodes(len(allowed))} its labels, and none is large enough: "
-        f"`{name_of(nearest)}` has {', '.join(_lacks(place, nearest))}",
-        hint=f"lower `{key}` of the profile, or add larger nodes; a node that has no GPU at all "
-        "lacks its device plugin",
+        f"`{name_of(nearest)}` has {lacking}",
+        hint=f"fine where larger nodes come when pods wait for them; else lower `{key}` of the "
+        "profile",
     )
 
 
@@ -62,44 +78,54 @@ def _nodes(count: int) -> str:
     return "1 node has" if count == 1 else f"{count} nodes have"
 
 
-def _has_labels(place: PlacementSpec, node: Object) -> bool:
+def _schedulable(pod: Object, nodes: Iterable[Object]) -> list[Object]:
+    return [node for node in nodes if _has_labels(pod, node) and not _taints(pod, node)]
+
+
+def _selector(pod: Object) -> Mapping[str, str]:
+    return pod["spec"].get("nodeSelector") or {}
+
+
+def _has_labels(pod: Object, node: Object) -> bool:
     labels = node["metadata"].get("labels") or {}
-    return place.node_selector.items() <= labels.items()
+    return _selector(pod).items() <= labels.items()
 
 
-def _taints(place: PlacementSpec, node: Object) -> list[str]:
-    """Taints that keep the pods away."""
+def _taints(pod: Object, node: Object) -> list[str]:
+    """Taints that keep the pod away."""
     taints = (node.get("spec") or {}).get("taints") or []
+    tolerations = pod["spec"].get("tolerations") or []
     return [
         taint["key"]
         for taint in taints
         if taint.get("effect") in _BINDING
-        and not any(_tolerates(one, taint) for one in place.tolerations)
+        and not any(_tolerates(one, taint) for one in tolerations)
     ]
 
 
-def _tolerates(toleration: TolerationSpec, taint: Object) -> bool:
-    if toleration.effect not in {None, taint.get("effect")} or toleration.key != taint["key"]:
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in {None, taint.get("effect")}:
         return False
-    return toleration.operator == "Exists" or (toleration.value or "") == taint.get("value", "")
+    is_any = toleration.get("operator", "Equal") == "Exists"
+    if toleration.get("key") != taint["key"]:
+        return is_any and not toleration.get("key")
+    return is_any or str(toleration.get("value") or "") == str(taint.get("value") or "")
 
 
-def _lacks(place: PlacementSpec, node: Object) -> list[str]:
-    """Of what an empty node has too little, in words."""
+def _lacks(pod: Object, node: Object) -> dict[str, tuple[str, str]]:
+    """Of what an empty node has too little: how much it has, and how much is wanted."""
     has = (node.get("status") or {}).get("allocatable") or {}
-    return [
-        f"{has.get(noun, 0)} of {wants} {noun}"
-        for noun, wants in _wants(place)
-        if _number(str(has.get(noun, 0))) < _number(wants)
-    ]
-
-
-def _wants(place: PlacementSpec) -> Iterator[tuple[str, str]]:
-    yield "cpu", f"{place.cpus:g}"
-    yield "memory", place.memory
-    yield "ephemeral-storage", place.scratch
-    if isinstance(place, PoolSpec) and place.gpus:
-        yield place.gpu_resource, str(place.gpus)
+    wants: dict[str, Decimal] = defaultdict(Decimal)
+    said: dict[str, str] = {}
+    for container in pod["spec"]["containers"]:
+        for noun, quantity in ((container.get("resources") or {}).get("requests") or {}).items():
+            said[noun] = str(quantity) if noun not in wants else f"{said[noun]} + {quantity}"
+            wants[noun] += _number(str(quantity))
+    return {
+        noun: (str(has.get(noun, "")), said[noun])
+        for noun, wanted in wants.items()
+        if _number(str(has.get(noun, 0))) < wanted
+    }
 
 
 def _number(quantity: str) -> Decimal:

@@ -1,10 +1,11 @@
 """What a cluster's owner prepared, held against the profile.
 
-Pools and nodes, pods of the chart, secrets, accounts and queues that the profile names.
+Pods of the chart, secrets, accounts and queues that the profile names; `pools` has pools and nodes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -12,15 +13,11 @@ from urllib3.exceptions import HTTPError
 from pricon.errors import PriconError
 from pricon.launch.kubernetes.client import PODS, Cluster, Object
 from pricon.launch.kubernetes.finding import Finding
-from pricon.launch.kubernetes.placement import nodes_for, why_none
-from pricon.launch.kubernetes.pods import condition, name_of, waits
-from pricon.launch.kubernetes.rayjob import render
-from pricon.launch.kubernetes.refusals import ForbiddenError
+from pricon.launch.kubernetes.pods import condition, name_of, phase_of, waits
+from pricon.launch.kubernetes.pools import examine_pool
+from pricon.launch.kubernetes.refusals import ForbiddenError, UnknownKindError
 from pricon.launch.kubernetes.request import Kind
-from pricon.launch.kubernetes.sending import check_run
-from pricon.launch.submission import Submission
-from pricon.spec.job import JobSpec
-from pricon.spec.profile import ClusterProfile, PlacementSpec
+from pricon.spec.profile import ClusterProfile
 
 NODES = Kind(api="api/v1", plural="nodes", word="node", is_namespaced=False)
 NAMESPACES = Kind(api="api/v1", plural="namespaces", word="namespace", is_namespaced=False)
@@ -31,8 +28,8 @@ PRIORITIES = Kind(
     api="apis/scheduling.k8s.io/v1", plural="priorityclasses", word="PriorityClass",
     is_namespaced=False,
 )  # fmt: skip
-_COMPONENTS = ("tracking", "object-store")
-"""Of the chart: what runs for long, where it was asked for."""
+_ENDED = {"Succeeded", "Failed"}
+"""Phases of pods that have another in their place: an evicted one stays for a while."""
 _ANSWERS_S = 3.0
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 
@@ -60,12 +57,12 @@ def premises(
         unseen.append("nodes")
     except PriconError as err:
         yield Finding.of_error("nodes", err)
-    if nodes:
-        yield _room("head", "head", profile.head, nodes)
     for name in profile.pools:
-        yield from _pool(cluster, profile, name, nodes, is_sent=has_kuberay)
+        yield from examine_pool(cluster, profile, name, nodes, is_sent=has_kuberay)
+    tracking = None if profile.tracking is None else profile.tracking.uri
     looks: dict[str, Callable[[], Iterable[Finding]]] = {
-        **{name: partial(_pods, cluster, name) for name in _COMPONENTS},
+        "tracking": partial(_pods, cluster, "tracking", tracking),
+        "object-store": partial(_pods, cluster, "object-store", profile.storage.endpoint_url),
         "MLflow": partial(_address, profile),
         **{kind.plural: partial(_there, cluster, kind, named) for kind, named in _named(profile)},
         "namespace": partial(_security, cluster),
@@ -94,98 +91,64 @@ def _image(profile: ClusterProfile) -> Finding:
     )
 
 
-def _pool(
-    cluster: Cluster, profile: ClusterProfile, name: str, nodes: list[Object], *, is_sent: bool
-) -> Iterator[Finding]:
-    """The API server's word on a run in a pool, and room for its pods where nodes are seen."""
-    check, pool = f"pool {name}", profile.pools[name]
-    try:
-        rendered = render(_job_in(name), profile, Submission())
-        if is_sent:
-            check_run(cluster, rendered)
-            pods = "1 pod" if pool.max_workers == 1 else f"{pool.max_workers} pods"
-            text = f"the API server accepts a run with up to {pods}"
-            yield Finding(check=check, verdict="ok", text=text)
-    except ForbiddenError:
-        pass  # as any other run; what this user may do is told by itself
-    except PriconError as err:
-        yield Finding.of_error(check, err)
-        return
-    if nodes:
-        yield _room(check, f"pools.{name}", pool, nodes)
-
-
-def _room(check: str, key: str, place: PlacementSpec, nodes: list[Object]) -> Finding:
-    size = f"pods of {place.cpus:g} CPUs, {place.memory}"
-    found = nodes_for(place, nodes)
-    if found:
-        text = f"{size} find room on {len(found)} of {len(nodes)} nodes, when these are empty"
-        return Finding(check=check, verdict="ok", text=text)
-    reason = why_none(key, place, nodes)
-    if reason is not None:
-        return Finding(check=check, verdict="wrong", text=reason.sentence, hint=reason.hint)
-    labels = ", ".join(f"{label}={value}" for label, value in place.node_selector.items())
-    return Finding(
-        check=check,
-        verdict="note",
-        text=f"of {len(nodes)} nodes, none has {labels}",
-        hint=f"fine where nodes come when pods wait for them; else `{key}.nodeSelector` of the "
-        "profile is wrong",
-    )
-
-
-def _job_in(pool: str) -> JobSpec:
-    """A job that is never sent; of its keys only the pool matters."""
-    return JobSpec.model_validate(
-        {
-            "name": "doctor",
-            "corpus": {"adapter": "again", "generate": {"participants": 8}},
-            "modalities": {"available": ["frames"], "privileged": ["telemetry"]},
-            "resources": {"pool": pool, "lanes": 1},
-        }
-    )
-
-
-def _pods(cluster: Cluster, component: str) -> Iterator[Finding]:
+def _pods(cluster: Cluster, component: str, address: str | None) -> Iterator[Finding]:
+    """What the chart keeps running: all of its pods that have not ended are ready."""
     labels = f"app.kubernetes.io/name=pricon,app.kubernetes.io/component={component}"
-    for pod in cluster.find(PODS, labels):
-        name = name_of(pod)
-        if condition(pod, "Ready").get("status") == "True":
-            yield Finding(check=component, verdict="ok", text=f"pod `{name}` is ready")
-            continue
-        said = [": ".join(filter(None, words)) for _, *words in waits(pod)]
-        said.append(str(condition(pod, "PodScheduled").get("message") or ""))
-        why = next(filter(None, said), "")
+    alive = [
+        pod
+        for pod in cluster.find(PODS, labels)
+        if phase_of(pod) not in _ENDED and "deletionTimestamp" not in pod["metadata"]
+    ]
+    for pod in alive:
+        yield _readiness(cluster, component, pod)
+    host = "" if address is None else urlsplit(address).hostname or ""
+    if not alive and f"{host}.".partition(".")[2].startswith(f"{cluster.namespace}.svc."):
         yield Finding(
             check=component,
             verdict="wrong",
-            text=f"pod `{name}` is not ready{': ' if why else ''}{why}",
-            hint=f"`kubectl --namespace {cluster.namespace} describe pod {name}` says more; the "
-            "last part of deploy/README.md has the usual causes",
+            text=f"nothing runs behind {address}, which the profile names",
+            hint=f"`kubectl --namespace {cluster.namespace} get deployments,statefulsets,events` "
+            "says why: scaled to 0, a quota, a policy",
         )
 
 
+def _readiness(cluster: Cluster, component: str, pod: Object) -> Finding:
+    name = name_of(pod)
+    if condition(pod, "Ready").get("status") == "True":
+        return Finding(check=component, verdict="ok", text=f"pod `{name}` is ready")
+    said = [": ".join(filter(None, words)) for _, *words in waits(pod)]
+    said.append(str(condition(pod, "PodScheduled").get("message") or ""))
+    why = next(filter(None, said), "")
+    return Finding(
+        check=component,
+        verdict="wrong",
+        text=f"pod `{name}` is not ready{': ' if why else ''}{why}",
+        hint=f"`kubectl --namespace {cluster.namespace} describe pod {name}` says more; the "
+        "last part of deploy/README.md has the usual causes",
+    )
+
+
 def _address(profile: ClusterProfile) -> Iterator[Finding]:
-    """Whether people reach MLflow from here. Pods have an address of their own."""
+    """Whether people reach MLflow from here, without a proxy. Pods have an address of their own."""
     address = None if profile.tracking is None else profile.tracking.public_url
     if address is None:
         return
-    why = ""
     try:
         limits = urllib3.Timeout(connect=_ANSWERS_S, read=_ANSWERS_S)
         pool = urllib3.PoolManager(timeout=limits, retries=False)
         status = pool.request("GET", f"{address.rstrip('/')}/health").status
-        why = "" if status == 200 else f"status {status}"
+        why = "" if status == 200 else f"is not healthy: status {status}"
     except HTTPError as err:
-        why = type(err).__name__
+        why = f"does not answer from here: {type(err).__name__}"
     if not why:
         yield Finding(check="MLflow", verdict="ok", text=f"{address} answers")
         return
     yield Finding(
         check="MLflow",
         verdict="note",
-        text=f"{address} does not answer from here: {why}",
-        hint="is a VPN needed? Runs do not depend on it: pods reach MLflow by another address",
+        text=f"{address} {why}",
+        hint="is a VPN needed, or a proxy? Runs do not depend on it: pods reach MLflow by another "
+        "address",
     )
 
 
@@ -204,12 +167,24 @@ def _named(profile: ClusterProfile) -> Iterator[tuple[Kind, Mapping[str, str | N
 
 
 def _there(cluster: Cluster, kind: Kind, named: Mapping[str, str | None]) -> Iterator[Finding]:
-    """Whether there is an object of each name. Of secrets only that is asked."""
+    """Whether there is an object of each name. Of secrets no data is asked for."""
     found = []
     for key, name in named.items():
         if name is None:
             continue
-        if cluster.exists(kind, name):
+        try:
+            is_there = cluster.exists(kind, name)
+        except UnknownKindError:
+            yield Finding(
+                check=kind.plural,
+                verdict="wrong",
+                text=f"the cluster has no {kind.word}s of {kind.api.removeprefix('apis/')}, and "
+                f"`{key}` of the profile names `{name}`",
+                hint="the cluster's owner installs what serves them (Kueue 0.19 or later), or "
+                f"takes `{key}` out of the values",
+            )
+            continue
+        if is_there:
             found.append(f"`{name}`")
             continue
         yield Finding(
@@ -230,11 +205,11 @@ def _security(cluster: Cluster) -> Iterator[Finding]:
         text = f"Pod Security `{level}` is enforced"
         yield Finding(check="namespace", verdict="ok", text=text)
         return
+    is_set = f"Pod Security `{level}` is enforced" if level else "no level of Pod Security is set"
     yield Finding(
         check="namespace",
         verdict="note",
-        text=f"Pod Security `{level or 'privileged'}` is enforced, and pods of pricon pass "
-        "`restricted`",
+        text=f"{is_set}, and pods of pricon pass `restricted`",
         hint=f"`kubectl label namespace {cluster.namespace} {_ENFORCED}=restricted` keeps others "
         "out that want more",
     )

@@ -183,7 +183,7 @@ def _no_such_place(request: Request, answer: Answer) -> LaunchError:
             f"{request.kind.word}s",
             f"the cluster's owner runs `{INSTALL_KUBERAY}`",
         )
-    return LaunchError(
+    return UnknownKindError(
         f"{request.access.host} has no {request.resource}: {answer.message}",
         "is this the address of an API server? `kubectl cluster-info` shows it",
     )

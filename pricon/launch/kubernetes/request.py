@@ -44,7 +44,8 @@ class Request:
         query: parameters.
         body: what is sent.
         access: to whom.
-        is_partial: whether metadata alone is to come back. Of a secret nothing else may travel.
+        is_partial: whether metadata alone is to come back, and of a secret no data. What `kubectl
+            apply` notes in annotations may hold it all the same.
     """
 
     verb: str

@@ -72,6 +72,7 @@ class ApiServer:
     has_kuberay: bool = True
     has_kueue: bool = False
     version: str = "v1.36.2"
+    evaluation_error: str = ""
     watch_s: float = 30.0
 
     def fail(self, verb: str, plural: str = "", **what: Any) -> Fault:
@@ -123,7 +124,10 @@ class ApiServer:
         resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
         is_known = KINDS[asked["resource"]][0].rpartition("/")[0] == asked["group"]
         is_allowed = is_known and (asked["verb"], resource) not in self.forbidden
-        return body | {"status": {"allowed": is_allowed}}
+        status: Object = {"allowed": is_allowed}
+        if self.evaluation_error:
+            status["evaluationError"] = self.evaluation_error
+        return body | {"status": status}
 
     def times(self, verb: str, plural: str) -> int:
         """How often something was asked."""

@@ -105,6 +105,34 @@ def test_who_may_do_nothing_hears_it_once(kube: Cluster, api: ApiServer) -> None
     assert [one.check for one in wrong] == ["permissions"]
 
 
+def test_who_may_not_even_ask_what_he_may_hears_what_fails(
+    kube: Cluster, api: ApiServer, operator: Operator
+) -> None:
+    prepare(operator)
+    api.forbidden |= {("create", "selfsubjectaccessreviews"), ("get", "/version")}
+    notes = {one.check: one.text for one in examine(kube) if one.verdict == "note"}
+    assert notes == {
+        "API server": f"{api.url} tells nobody like you which version of Kubernetes it is",
+        "permissions": "the API server tells nobody like you what he may do; what fails is told "
+        "below",
+    }
+    api.forbidden |= {("list", "rayjobs"), ("get", "configmaps")}
+    wrong = {one.check: one.text for one in examine(kube) if one.verdict == "wrong"}
+    assert wrong == {
+        "KubeRay": "user `ada` may not list rayjobs in namespace `research`",
+        "profile": "user `ada` may not get configmaps in namespace `research`",
+    }
+
+
+def test_permissions_that_nobody_can_tell(kube: Cluster, api: ApiServer) -> None:
+    api.evaluation_error = "webhook is down"
+    api.forbidden.add(("create", "rayjobs"))
+    finding = found(kube, "permissions")
+    assert finding.verdict == "wrong"
+    assert finding.text == "the API server cannot say what you may do: webhook is down"
+    assert "trouble of its own" in str(finding.hint)
+
+
 def test_an_operator_that_does_nothing(kube: Cluster, operator: Operator) -> None:
     operator.add(ray_job(creationTimestamp="2026-11-24T12:00:00Z"))
     finding = found(kube, "KubeRay")

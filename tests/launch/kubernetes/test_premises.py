@@ -17,11 +17,12 @@ from tests.launch.kubernetes.clusters import IMAGE, make_profile
 from tests.launch.kubernetes.operator import Operator
 from tests.launch.kubernetes.premises import (
     chart_pod,
-    gpu_node,
     label_namespace,
     named,
     prepare,
 )
+
+ROOM = "its pods find room on 1 of 2 nodes, when these are empty"
 
 
 def found(cluster: Cluster, **profile: Any) -> dict[str, list[Finding]]:
@@ -40,15 +41,9 @@ def test_an_owner_sees_everything(kube: Cluster, operator: Operator) -> None:
     findings = found(kube)
     assert {check: texts(one) for check, one in findings.items()} == {
         "profile": [f"pricon {make_profile().version} in {IMAGE}"],
-        "head": ["pods of 2 CPUs, 8Gi find room on 1 of 2 nodes, when these are empty"],
-        "pool cpu": [
-            "the API server accepts a run with up to 8 pods",
-            "pods of 4 CPUs, 8Gi find room on 1 of 2 nodes, when these are empty",
-        ],
-        "pool gpu-a100": [
-            "the API server accepts a run with up to 4 pods",
-            "pods of 8 CPUs, 32Gi find room on 1 of 2 nodes, when these are empty",
-        ],
+        "head": [ROOM],
+        "pool cpu": ["the API server accepts a run with up to 8 worker pods", ROOM],
+        "pool gpu-a100": ["the API server accepts a run with up to 4 worker pods", ROOM],
         "tracking": ["pod `pricon-tracking-0` is ready"],
         "secrets": ["`pricon-objects`, `pricon-tracking` are there"],
         "serviceaccounts": ["`pricon-run` is there"],
@@ -64,7 +59,9 @@ def test_a_submitter_is_told_what_nobody_looked_at(
     api.forbidden |= {("list", "nodes"), ("get", "secrets"), ("get", "serviceaccounts")}
     api.forbidden.add(("get", "namespaces"))
     findings = found(kube)
-    assert texts(findings["pool gpu-a100"]) == ["the API server accepts a run with up to 4 pods"]
+    assert texts(findings["pool gpu-a100"]) == [
+        "the API server accepts a run with up to 4 worker pods"
+    ]
     (unseen,) = findings["not seen"]
     assert unseen.verdict == "note"
     assert unseen.text == (
@@ -95,58 +92,12 @@ def test_an_image_by_its_tag(kube: Cluster, operator: Operator) -> None:
     assert "`deploy/build.sh`" in str(finding.hint)
 
 
-def test_a_run_that_would_be_refused(kube: Cluster, api: ApiServer, operator: Operator) -> None:
-    prepare(operator)
-    api.fail("create", "rayjobs", status=403, body=QUOTA)
-    findings = found(kube)
-    first, second = findings["pool cpu"], findings["pool gpu-a100"]
-    assert first[0].verdict == "wrong"
-    assert first[0].text.startswith("the cluster does not admit RayJob `doctor-")
-    assert first[0].text.endswith("exceeded quota: runs")
-    assert second[0].verdict == "ok"
-
-
-QUOTA = (
-    '{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": '
-    '"rayjobs.ray.io \\"doctor\\" is forbidden: exceeded quota: runs"}'
-)
-
-
-def test_a_worker_that_no_pod_holds(kube: Cluster, operator: Operator) -> None:
-    prepare(operator)
-    small = {"cpu": {"cpus": 0.5, "memory": "1Gi", "maxWorkers": 1}}
-    (finding,) = found(kube, pools=small)["pool cpu"]
-    assert finding.verdict == "wrong"
-    assert "a pod of pool `cpu` has 0.5 CPUs" in finding.text
-
-
-def test_pools_whose_nodes_are_not_there(kube: Cluster, api: ApiServer, operator: Operator) -> None:
-    prepare(operator)
-    api.store.delete("nodes", "gpu-1")
-    accepted, room = found(kube)["pool gpu-a100"]
-    assert (accepted.verdict, room.verdict) == ("ok", "note")
-    assert room.text == ("of 1 nodes, none has cloud.google.com/gke-accelerator=nvidia-tesla-a100")
-    assert "fine where nodes come when pods wait for them" in str(room.hint)
-    operator.add(gpu_node(gpus="0"))
-    _, room = found(kube)["pool gpu-a100"]
-    assert room.verdict == "wrong"
-    assert room.text.endswith("`gpu-1` has 0 of 1 nvidia.com/gpu")
-
-
 def test_a_cluster_that_has_no_nodes_yet(kube: Cluster, api: ApiServer, operator: Operator) -> None:
     prepare(operator)
     for name in ("cpu-1", "gpu-1"):
         api.store.delete("nodes", name)
     (finding,) = found(kube)["nodes"]
     assert (finding.verdict, finding.text) == ("note", "there are none yet")
-
-
-def test_a_head_that_finds_no_room(kube: Cluster, operator: Operator) -> None:
-    prepare(operator)
-    (finding,) = found(kube, head={"cpus": 64, "memory": "8Gi"})["head"]
-    assert finding.verdict == "wrong"
-    assert "`cpu-1` has 7910m of 64 cpu" in finding.text
-    assert "lower `head` of the profile" in str(finding.hint)
 
 
 def test_a_server_of_the_chart_that_is_not_ready(
@@ -167,6 +118,36 @@ def test_a_server_of_the_chart_that_is_not_ready(
     assert objects.text == "pod `pricon-object-store-0` is not ready: unbound claims"
     assert objects.verdict == "wrong"
     assert "describe pod pricon-object-store-0" in str(objects.hint)
+
+
+def test_pods_that_have_ended_have_others_in_their_place(kube: Cluster, operator: Operator) -> None:
+    prepare(operator)
+    operator.add(chart_pod("tracking", "pricon-tracking-evicted", {"phase": "Failed"}))
+    going = chart_pod("tracking", "pricon-tracking-going", {"phase": "Running"})
+    going["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+    operator.add(going)
+    assert texts(found(kube)["tracking"]) == ["pod `pricon-tracking-0` is ready"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_expected"),
+    [
+        ("http://pricon-tracking.research.svc:5000", True),
+        ("http://pricon-tracking.research.svc.cluster.local:5000", True),
+        ("http://pricon-tracking.elsewhere.svc:5000", False),
+        ("https://mlflow.example.org", False),
+    ],
+)
+def test_a_server_of_this_namespace_that_does_not_run(
+    kube: Cluster, api: ApiServer, operator: Operator, uri: str, is_expected: bool
+) -> None:
+    prepare(operator)
+    api.store.delete("pods", "pricon-tracking-0")
+    findings = found(kube, tracking={"uri": uri}).get("tracking", [])
+    assert [one.verdict for one in findings] == (["wrong"] if is_expected else [])
+    if findings:
+        assert findings[0].text == f"nothing runs behind {uri}, which the profile names"
+        assert "scaled to 0" in str(findings[0].hint)
 
 
 def test_what_the_profile_names_and_nobody_made(
@@ -201,7 +182,11 @@ def test_a_queue_without_kueue(kube: Cluster, operator: Operator) -> None:
     prepare(operator)
     (finding,) = found(kube, queue="team")["localqueues"]
     assert finding.verdict == "wrong"
-    assert "has no localqueues" in finding.text
+    assert finding.text == (
+        "the cluster has no LocalQueues of kueue.x-k8s.io/v1beta2, and `queue` of the profile "
+        "names `team`"
+    )
+    assert "installs what serves them (Kueue" in str(finding.hint)
 
 
 @pytest.mark.parametrize("level", ["baseline", None])
@@ -212,7 +197,8 @@ def test_a_namespace_that_lets_more_in(
     label_namespace(operator, level)
     (finding,) = found(kube)["namespace"]
     assert finding.verdict == "note"
-    assert finding.text.startswith(f"Pod Security `{level or 'privileged'}` is enforced")
+    is_set = f"Pod Security `{level}` is enforced" if level else "no level of Pod Security is set"
+    assert finding.text == f"{is_set}, and pods of pricon pass `restricted`"
     assert "kubectl label namespace research" in str(finding.hint)
 
 
@@ -246,7 +232,7 @@ def test_the_address_of_mlflow_for_people(kube: Cluster, operator: Operator, mlf
         (finding,) = found(kube, tracking=tracking)["MLflow"]
         said[url.removeprefix(mlflow)] = (finding.verdict, finding.text.removeprefix(url))
     assert said["/"] == ("ok", " answers")
-    assert said["/proxy"] == ("note", " does not answer from here: status 502")
+    assert said["/proxy"] == ("note", " is not healthy: status 502")
     assert said["http://127.0.0.1:9"] == (
         "note",
         " does not answer from here: NewConnectionError",
