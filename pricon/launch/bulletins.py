@@ -135,7 +135,7 @@ class ProgressBulletin(Spec):
 
 
 class UsageBulletin(Spec):
-    """What the submission has taken so far, over all attempts; each replaces the one before."""
+    """What the run has taken so far, over all attempts; each replaces the one before."""
 
     pricon: Literal["usage"] = "usage"
     """Kind of bulletin."""
@@ -146,14 +146,19 @@ class UsageBulletin(Spec):
     gpu_hours: float
     """Of their GPUs."""
 
-    cost: float | None = None
-    """Of the pods; null where the pool has no price."""
+    price_per_hour: float | None = None
+    """Of a worker pod, as the profile said when the job was submitted; null: it did not."""
 
     currency: str | None = None
-    """Of the cost."""
+    """Of the price."""
 
     is_last: bool = False
     """Whether this attempt will take no more."""
+
+    @property
+    def cost(self) -> float | None:
+        """Of the worker pods, in `currency`, or None."""
+        return None if self.price_per_hour is None else self.price_per_hour * self.pod_hours
 
     @property
     def words(self) -> str:
@@ -161,9 +166,10 @@ class UsageBulletin(Spec):
         facts = [f"{_hours(self.pod_hours)} pod-hours"]
         if self.gpu_hours:
             facts.append(f"{_hours(self.gpu_hours)} GPU-hours")
-        if self.cost is not None:
-            facts.append(f"{self.cost:.2f} {self.currency}")
-        return ", ".join(facts)
+        if self.cost is None:
+            return ", ".join(facts)
+        price = f"{self.price_per_hour:g} {self.currency} an hour, without the head"
+        return f"{', '.join(facts)}, about {self.cost:.2f} {self.currency} ({price})"
 
 
 def _hours(hours: float) -> str:

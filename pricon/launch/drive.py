@@ -6,7 +6,7 @@ that trying again would only repeat is on record, and is repeated in words, shou
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.run_log import RunLog, Say
 from pricon.launch.submission import Submission, check_submitter, handle_in, read_facts
 from pricon.launch.submit import View, approved_corpus, run, run_storage
-from pricon.launch.usage import Usage, usage_in
+from pricon.launch.usage import Meter, is_counted, price_in
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
@@ -36,8 +36,8 @@ from pricon.track.tracker import Tracker
 
 Track = Callable[[JobSpec], Tracker]
 
-_USED_EVERY_S = 300.0
-"""So often is told what a run takes, which is more each time."""
+_USED_EVERY_S = 60.0
+"""So often is told what a run takes: of an attempt that is lost so much is not counted."""
 
 
 class Words(Protocol):
@@ -97,18 +97,19 @@ def _attempt(
     job = load_job(job_file)
     folder = open_storage(job.output, job.storage).child(f"{job.name}/submissions")
     before = log.open(folder)
+    handle = handle_in(facts)
+    meter = None
+    if handle is not None and is_counted(facts):
+        meter = Meter(folder.child(f"used/{handle}"), log.attempt, price_in(facts))
+        if (used := meter.told()).pod_hours:
+            log.say(used)
     if before is not None:
-        if log.used_before is not None:
-            log.say(log.used_before)
         return before
     is_first = folder.create(f"{submission.id}.begun", b"")
     # What an attempt before this one has trained again need not be trained once more.
     reruns = submission.reruns and is_first
-    own = replace(submission, reruns=reruns, handle=handle_in(facts))
-    used = usage_in(facts)
-    if used is not None and log.used_before is not None:
-        used = used.after(log.used_before)
-    return _drive(job, own, log, words, track, used)
+    own = replace(submission, reruns=reruns, handle=handle)
+    return _drive(job, own, log, words, track, meter)
 
 
 def _drive(
@@ -117,28 +118,32 @@ def _drive(
     log: RunLog,
     words: Words,
     track: Track,
-    used: Usage | None,
+    meter: Meter | None,
 ) -> EndBulletin:
     corpus = approved_corpus(job, submission.folds, words.building)
     prepared = prepare(job, corpus, submission.folds)
     folder = run_storage(job, prepared.plan)
     log.say(PlanBulletin.of(prepared.plan, folder.uri))
-    view = _Telling(log.say, words.view(prepared), prepared.plan, used)
+    view = _Telling(log.say, words.view(prepared), prepared.plan, meter)
     tracker = track(job)
     try:
-        report = run(
-            prepared, corpus, tracker, view, rerun=submission.reruns, used=view.metrics_of_usage
-        )
-        uri = f"{folder.uri}/report.html"
-        log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
-        end = _end(report, view)
-        log.hand_to(tracker, submission.handle, end)
+        used: Callable[[], Mapping[str, float]] = dict if meter is None else lambda: meter.metrics
+        report = run(prepared, corpus, tracker, view, rerun=submission.reruns, used=used)
     except BaseException as err:
-        log.hand_to(tracker, submission.handle, EndBulletin.of_error(err))
-        tracker.close()
+        try:
+            log.hand_to(tracker, submission.handle, EndBulletin.of_error(err))
+        finally:
+            tracker.close()
         raise
-    with suppress(KeyboardInterrupt):  # all is found and told, and the journal has the records
-        tracker.close()
+    end = _end(report, view)
+    try:  # all is found: who is stopped now has ended well, and the journal has the records
+        with suppress(KeyboardInterrupt):
+            uri = f"{folder.uri}/report.html"
+            log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
+            log.hand_to(tracker, submission.handle, end)
+    finally:
+        with suppress(KeyboardInterrupt):
+            tracker.close()
     return end
 
 
@@ -161,11 +166,11 @@ def _end(report: Report, view: "_Telling") -> EndBulletin:
 class _Telling:
     """A view that also says every trial, once, and what lanes train."""
 
-    def __init__(self, say: Say, view: View, plan: Plan, used: Usage | None) -> None:
+    def __init__(self, say: Say, view: View, plan: Plan, meter: Meter | None) -> None:
         self.say = say
         self.view = view
         self.plan = plan
-        self.used = used
+        self.meter = meter
         self.used_told_at = time.monotonic()
         self.ended: dict[int, LaneDone] = {}
         self.known: set[str] = set()  # trials with a result
@@ -197,21 +202,17 @@ class _Telling:
             case StagesDone(lane=lane) | LaneDone(lane=lane) if lane in self.busy:
                 self.busy.remove(lane)
                 self.say(TrainingBulletin(lane=lane, trials={}))
-            case NodesHeld() if self.used is not None:
-                self.used = self.used.plus(event)
+            case NodesHeld() if self.meter is not None:
+                self.meter.add(event)
                 if time.monotonic() - self.used_told_at > _USED_EVERY_S:
                     self._tell_usage(is_last=False)
         if isinstance(event, LaneDone) and event.error is not None:
             self.ended[event.lane] = event
         self.view.listen(event)
 
-    def metrics_of_usage(self) -> dict[str, float]:
-        """What was used so far, as MLflow has it."""
-        return {} if self.used is None else self.used.metrics
-
     def _tell_usage(self, *, is_last: bool) -> None:
-        if self.used is not None:
-            self.say(self.used.told(is_last=is_last))
+        if self.meter is not None:
+            self.say(self.meter.told(is_last=is_last))
         self.used_told_at = time.monotonic()
 
     def _trials_of(self, stages: Sequence[str]) -> dict[str, dict[int, int]]:

@@ -19,6 +19,7 @@ from ray.exceptions import RayError
 
 from pricon.launch.events import NodesHeld
 from pricon.launch.lanes import NoWorkersError
+from pricon.launch.mailbox import POLL_S
 from pricon.launch.sizing import Machine
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,6 @@ _TAKEN_AWAY = (
 )
 _NODE_DEATH_S = 30.0
 """So long Ray takes at most to call a silent node dead."""
-_LOOK_S = 0.2
 
 
 def alive_nodes() -> list[Machine]:
@@ -66,30 +66,42 @@ class WorkerNodes:
         self.asked_at: float | None = None
         self.counted_at: float | None = None
 
-    def check(self, *, at_once: bool = False) -> NodesHeld | None:
+    def check(self) -> NodesHeld | None:
         """Look, where it is time to; what there was since the last look.
-
-        Args:
-            at_once: look, whatever the time.
 
         Raises:
             NoWorkersError: there has been no room for the workers of a lane for too long.
         """
         now = time.monotonic()
-        is_early = self.asked_at is not None and now - self.asked_at < self._every_s
-        if self.limit_s is None or (is_early and not at_once):
+        if self.asked_at is not None and now - self.asked_at < self._every_s:
+            return None
+        nodes = self._look(now)
+        if nodes is None:
+            return None
+        self._check_room(sum(self._room_on(node) for node in nodes), now)
+        return self._count(nodes, now)
+
+    def last(self) -> NodesHeld | None:
+        """What there was since the last look, when nobody needs nodes any more."""
+        now = time.monotonic()
+        nodes = self._look(now)
+        return None if nodes is None else self._count(nodes, now)
+
+    def _look(self, now: float) -> list[Machine] | None:
+        if self.limit_s is None:
             return None
         self.asked_at = now
         try:
-            nodes = [*self.nodes()]
+            return [*self.nodes()]
         except (RayError, ConnectionError) as err:
             _log.warning("Ray did not say which nodes it has: %s: %s", type(err).__name__, err)
             return None  # no answer is neither yes nor no
-        self._check_room(sum(self._room_on(node) for node in nodes), now)
-        workers = [node for node in nodes if node.get("CPU") or node.get("GPU")]
-        gpus = sum(node.get("GPU", 0.0) for node in workers)
+
+    def _count(self, nodes: Iterable[Machine], now: float) -> NodesHeld:
+        for_work = [node for node in nodes if node.get("CPU") or node.get("GPU")]
+        gpus = sum(node.get("GPU", 0.0) for node in for_work)
         since, self.counted_at = self.counted_at or now, now
-        return NodesHeld(nodes=len(workers), gpus=gpus, seconds=now - since)
+        return NodesHeld(nodes=len(for_work), gpus=gpus, seconds=now - since)
 
     def _check_room(self, room: int, now: float) -> None:
         if room >= self.num_workers:
@@ -133,7 +145,7 @@ def has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
     while time.monotonic() < until:
         if lost_nodes() - known:
             return True
-        if is_over.wait(_LOOK_S):
+        if is_over.wait(POLL_S):
             return False
     return False
 

@@ -148,9 +148,10 @@ def _relay(
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
-        if (held := nodes.check(at_once=all(future.done() for future in waiting))) is not None:
-            listen(held)
         ended = [future for future in waiting if future.done()]
+        held = nodes.check() if len(ended) < len(waiting) else nodes.last()
+        if held is not None:
+            listen(held)
         for event in answer_of(mailbox.take):
             gauges.show(event)
             listen(event)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from pricon.errors import CorpusError
-from pricon.launch.bulletins import Bulletin, EndBulletin, UsageBulletin, read, write
+from pricon.launch.bulletins import Bulletin, EndBulletin, read, write
 from pricon.launch.submission import Submission
 from pricon.storage import Storage
 from pricon.track.tracker import Tracker
@@ -31,14 +31,11 @@ class RunLog:
         self._submission = submission
         self._folder: Storage | None = None
         self._attempt = 0
-        self.used_before: UsageBulletin | None = None
         self._lines: list[str] = []
         self._kept_at = time.monotonic()
 
     def open(self, folder: Storage) -> EndBulletin | None:
         """Keep the log in `folder` from now on; how this submission ended before, if for good.
-
-        What earlier attempts took is then in `used_before`.
 
         Raises:
             StorageError: the store failed.
@@ -46,20 +43,10 @@ class RunLog:
         self._folder = folder
         names = folder.list(f"{self._submission.id}.")
         self._attempt = sum(name.endswith(".log") for name in names)
-        self.used_before = self._used_before(folder)
         if f"{self._submission.id}.json" not in names:
             return None
         end = read(folder.read(f"{self._submission.id}.json").decode())
         return end if isinstance(end, EndBulletin) else None
-
-    def _used_before(self, folder: Storage) -> UsageBulletin | None:
-        """What attempts before this one took together, as the last of them that said it did."""
-        for attempt in reversed(range(self._attempt)):
-            text = folder.read(f"{self._submission.id}.{attempt}.log").decode("utf-8", "replace")
-            for line in reversed(text.splitlines()):
-                if isinstance(bulletin := read(line), UsageBulletin):
-                    return bulletin
-        return None
 
     def say(self, bulletin: Bulletin) -> None:
         """Say it, and keep it within a minute."""
@@ -89,8 +76,13 @@ class RunLog:
         self._kept_at = time.monotonic()
 
     @property
+    def attempt(self) -> str:
+        """Name of this attempt of the submission, once the log is open."""
+        return f"{self._submission.id}.{self._attempt}"
+
+    @property
     def _name(self) -> str:
-        return f"{self._submission.id}.{self._attempt}.log"
+        return f"{self.attempt}.log"
 
 
 def _document(lines: Sequence[str]) -> bytes:

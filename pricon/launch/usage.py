@@ -1,72 +1,95 @@
-"""What a run on a cluster took: hours of worker pods and of their GPUs, and what those cost.
+"""What a run on a cluster takes: hours of worker pods and of their GPUs, and what those cost.
 
-Counted while lanes run, from nodes that have joined Ray: that a node comes up, pulls an image or
-goes is not in it, so a bill is somewhat higher.
+Counted while lanes run, from the nodes that Ray has. That a pod comes up, pulls an image, is held
+before lanes begin or after they end, is not in it, nor is the head: a bill is higher.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
+from pricon.errors import CorpusError
 from pricon.launch.bulletins import UsageBulletin
 from pricon.launch.events import NodesHeld
 from pricon.spec.profile import ClusterProfile, PoolSpec
+from pricon.storage import Storage
 
 _HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Hours, and the price of one.
+class Price:
+    """Of a worker pod.
 
     Args:
-        pod_hours: of worker pods.
-        gpu_hours: of all GPUs that they had, used or not.
-        price_per_hour: of a worker pod; None where nobody has said it.
-        currency: of the price.
+        per_hour: in `currency`.
+        currency: three letters.
     """
 
-    pod_hours: float = 0.0
-    gpu_hours: float = 0.0
-    price_per_hour: float | None = None
-    currency: str = ""
+    per_hour: float
+    currency: str
 
-    def plus(self, held: NodesHeld) -> "Usage":
-        """With what was had for a while more."""
-        return replace(
-            self,
-            pod_hours=self.pod_hours + held.nodes * held.seconds / _HOUR_S,
-            gpu_hours=self.gpu_hours + held.gpus * held.seconds / _HOUR_S,
+
+class Meter:
+    """Counts what an attempt takes, beside all that its run took before, and keeps it.
+
+    A run may have several submissions, and each of them several attempts; each keeps a file.
+
+    Args:
+        folder: of the files of the run.
+        name: of this attempt.
+        price: of a worker pod, or None where nobody has said it.
+
+    Raises:
+        StorageError: the store failed.
+    """
+
+    def __init__(self, folder: Storage, name: str, price: Price | None) -> None:
+        self._folder = folder
+        self._file = f"{name}.json"
+        self._price = price
+        self._own = {"pod_hours": 0.0, "gpu_hours": 0.0}
+        self._before = {"pod_hours": 0.0, "gpu_hours": 0.0}
+        for file in folder.list():
+            if file != self._file:
+                for noun, hours in _hours_in(folder.read(file)):
+                    self._before[noun] += hours
+
+    def add(self, held: NodesHeld) -> None:
+        """What was there for a while."""
+        self._own["pod_hours"] += held.nodes * held.seconds / _HOUR_S
+        self._own["gpu_hours"] += held.gpus * held.seconds / _HOUR_S
+
+    def told(self, *, is_last: bool = False) -> UsageBulletin:
+        """What the run took so far, which is kept by that."""
+        if self._own["pod_hours"]:
+            with suppress(CorpusError):  # nothing of a run depends on it
+                self._folder.write(self._file, json.dumps(self._own).encode())
+        total = {noun: round(self._before[noun] + self._own[noun], 4) for noun in self._own}
+        price = self._price
+        return UsageBulletin(
+            pod_hours=total["pod_hours"],
+            gpu_hours=total["gpu_hours"],
+            price_per_hour=None if price is None else price.per_hour,
+            currency=None if price is None else price.currency,
+            is_last=is_last,
         )
-
-    def after(self, attempt: UsageBulletin) -> "Usage":
-        """With what attempts before this one took."""
-        return replace(
-            self,
-            pod_hours=self.pod_hours + attempt.pod_hours,
-            gpu_hours=self.gpu_hours + attempt.gpu_hours,
-        )
-
-    @property
-    def cost(self) -> float | None:
-        """In `currency`, or None."""
-        return None if self.price_per_hour is None else self.price_per_hour * self.pod_hours
 
     @property
     def metrics(self) -> dict[str, float]:
         """As MLflow has them."""
-        cost = {} if self.cost is None else {f"cost.{self.currency}": self.cost}
-        return {"pod_hours": self.pod_hours, "gpu_hours": self.gpu_hours, **cost}
+        told = self.told()
+        cost = {} if told.cost is None else {f"cost.{told.currency}": told.cost}
+        return {"pod_hours": told.pod_hours, "gpu_hours": told.gpu_hours, **cost}
 
-    def told(self, *, is_last: bool) -> UsageBulletin:
-        """As a bulletin."""
-        return UsageBulletin(
-            pod_hours=round(self.pod_hours, 4),
-            gpu_hours=round(self.gpu_hours, 4),
-            cost=None if self.cost is None else round(self.cost, 4),
-            currency=None if self.cost is None else self.currency,
-            is_last=is_last,
-        )
+
+def _hours_in(data: bytes) -> Iterator[tuple[str, float]]:
+    """Of a file that is whole; of another nothing."""
+    with suppress(ValueError, KeyError, TypeError):
+        found = json.loads(data)
+        yield from [(noun, float(found[noun])) for noun in ("pod_hours", "gpu_hours")]
 
 
 def pool_facts(pool: PoolSpec, profile: ClusterProfile) -> dict[str, Any]:
@@ -74,12 +97,17 @@ def pool_facts(pool: PoolSpec, profile: ClusterProfile) -> dict[str, Any]:
     return {"price_per_hour": pool.price_per_hour, "currency": profile.currency}
 
 
-def usage_in(facts: Mapping[str, object]) -> Usage | None:
-    """Where counting begins, as the facts of a submission say; None where nodes are not its own."""
+def is_counted(facts: Mapping[str, object]) -> bool:
+    """Whether nodes are the run's own, as the facts of a submission say."""
+    return isinstance(facts.get("pool"), dict)
+
+
+def price_in(facts: Mapping[str, object]) -> Price | None:
+    """Of a worker pod, as the facts of a submission say it."""
     pool = facts.get("pool")
     if not isinstance(pool, dict):
         return None
     price, currency = pool.get("price_per_hour"), pool.get("currency")
     if isinstance(price, int | float) and isinstance(currency, str):
-        return Usage(price_per_hour=price, currency=currency)
-    return Usage()
+        return Price(per_hour=price, currency=currency)
+    return None

@@ -94,16 +94,17 @@ def test_what_a_run_takes(operator: Operator, capsys: pytest.CaptureFixture[str]
     operator.start()
     operator.say(plan(), used(1.0))
     assert pricon("status", HANDLE) == 0
-    assert "\nused     1.00 pod-hours, 1.00 GPU-hours, 1.50 EUR\n" in capsys.readouterr().out
+    line = "used     {0:.2f} pod-hours, {0:.2f} GPU-hours, about {1:.2f} EUR"
+    assert f"\n{line.format(1, 1.5)} (1.5 EUR an hour, w" in capsys.readouterr().out
     operator.say(used(2.0, is_last=True), REPORT, end())
     operator.finish()
     assert pricon("status", HANDLE, "--json") == 0
     assert json.loads(capsys.readouterr().out)["used"] == {
-        "pod_hours": 2.0, "gpu_hours": 2.0, "cost": 3.0, "currency": "EUR",
+        "pod_hours": 2.0, "gpu_hours": 2.0, "price_per_hour": 1.5, "currency": "EUR", "cost": 3.0,
     }  # fmt: skip
     assert pricon("results", HANDLE) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[-1] == "used     2.00 pod-hours, 2.00 GPU-hours, 3.00 EUR"
+    assert shown[-1].startswith(line.format(2, 3))
     assert pricon("logs", HANDLE) == 0
     assert capsys.readouterr().out.count("used     ") == 1, "the last word, not those before it"
 

@@ -15,6 +15,8 @@ from tests.launch.kubernetes.operator import (
     used,
 )
 
+PRICE = "1.5 EUR an hour, without the head"
+
 
 def account(*lines: str) -> Account:
     found = Account()
@@ -61,11 +63,11 @@ def test_nothing_runs_after_the_end_or_before_the_next_attempt(last: str) -> Non
     assert {cell.running for cell in account(plan(), training(0, e2e={0: 1}), last).cells()} == {0}
 
 
-def test_what_was_used_adds_up_over_attempts() -> None:
-    """Each attempt tells the sum, so that the last one counts."""
+def test_of_what_was_used_the_last_word_counts() -> None:
+    """It is a sum, over attempts as well."""
     said = account(plan(), used(1.0), used(2.0), end(3, "infrastructure", "lost"), plan())
     assert said.used is not None
-    assert said.used.words == "2.00 pod-hours, 2.00 GPU-hours, 3.00 EUR"
+    assert said.used.pod_hours == 2.0
     assert account(plan()).used is None
 
 
@@ -90,7 +92,10 @@ def test_lines_that_are_no_bulletins(line: str) -> None:
         (training(0, e2e={0: 1}), None),
         (progress("lane 0: epoch 3"), "lane 0: epoch 3"),
         (used(1.0), None),
-        (used(12.0, is_last=True), "used     12.0 pod-hours, 12.0 GPU-hours, 18.00 EUR"),
+        (
+            used(12.0, is_last=True),
+            f"used     12.0 pod-hours, 12.0 GPU-hours, about 18.00 EUR ({PRICE})",
+        ),
         (report("a table\n"), f"a table\nreport   {FOLDER}/report.html"),
         (end(2, "input", "`x` is wrong"), "`x` is wrong"),
         (end(), "ended: done (exit code 0)"),

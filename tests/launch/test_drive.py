@@ -16,7 +16,6 @@ from pricon.launch.bulletins import (
     TrainingBulletin,
     UsageBulletin,
     read,
-    write,
 )
 from pricon.launch.drive import drive
 from pricon.launch.events import LaneDone, StagesDone
@@ -27,7 +26,7 @@ from pricon.launch.submit import View
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker
-from pricon.track.records import FinishRecord, LogRecord
+from pricon.track.records import FinishRecord, LogRecord, Record
 from pricon.track.tracker import InMemorySink, Tracker
 from tests.cli.invoke import write_job
 from tests.launch.rehearsal import Listener, stage_files
@@ -303,36 +302,78 @@ def test_a_run_that_has_ended_stays_so_when_recording_is_interrupted(
     assert said[-1] == EndBulletin(exit_code=0, cause="done")
 
 
-def test_what_a_run_takes_is_told_recorded_and_added_up(
-    document: dict[str, Any], tmp_path: Path
-) -> None:
-    pool = {"price_per_hour": 2.0, "currency": "EUR"}
-    (tmp_path / FACTS).write_text(Submission(id="s1").facts(pool=pool), encoding="utf-8")
-    folder = Path(document["output"]) / document["name"] / "submissions"
+PRICED = {"pool": {"price_per_hour": 2.0, "currency": "EUR"}}
+
+
+@pytest.fixture
+def used(document: dict[str, Any], tmp_path: Path) -> UsageBulletin:
+    """What an attempt before took of a run that is counted."""
+    facts = Submission(id="s1", handle="tiny-1").facts(**PRICED)
+    (tmp_path / FACTS).write_text(facts, encoding="utf-8")
+    folder = Path(document["output"]) / document["name"] / "submissions/used/tiny-1"
     folder.mkdir(parents=True)
-    before = UsageBulletin(pod_hours=1.5, gpu_hours=3.0)
-    (folder / "s1.0.log").write_text(f"{write(before)}\n", encoding="utf-8")
+    (folder / "s0.0.json").write_text('{"pod_hours": 1.5, "gpu_hours": 3}', encoding="utf-8")
+    return UsageBulletin(pod_hours=1.5, gpu_hours=3.0, price_per_hour=2.0, currency="EUR")
+
+
+def test_what_a_run_took_is_told_first_and_last_and_recorded(
+    document: dict[str, Any], tmp_path: Path, used: UsageBulletin
+) -> None:
     sink = InMemorySink()
     said = driven(document, tmp_path, track=lambda _: Tracker(sink))
-    (used,) = (bulletin for bulletin in said if isinstance(bulletin, UsageBulletin))
-    assert used.is_last
-    assert (used.pod_hours, used.gpu_hours) == (1.5, 3.0)
-    assert used.words == "1.50 pod-hours, 3.00 GPU-hours, 3.00 EUR"
-    assert said.index(used) == len(said) - 3, "before the report and the end"
+    told = [bulletin for bulletin in said if isinstance(bulletin, UsageBulletin)]
+    assert told == [used, used.model_copy(update={"is_last": True})]
+    assert said.index(told[0]) == 0
+    assert said.index(told[1]) == len(said) - 3, "before the report and the end"
     (finish,) = (record for record in sink.records if isinstance(record, FinishRecord))
     assert finish.metrics["pod_hours"] == 1.5
     assert finish.metrics["cost.EUR"] == 3.0
 
 
-def test_what_a_run_took_is_told_again_with_an_end_on_record(
-    document: dict[str, Any], tmp_path: Path
+def test_what_a_run_took_is_told_by_an_attempt_that_does_not_get_far(
+    document: dict[str, Any], tmp_path: Path, used: UsageBulletin
 ) -> None:
-    folder = Path(document["output"]) / document["name"] / "submissions"
-    folder.mkdir(parents=True)
-    used, end = (
-        UsageBulletin(pod_hours=1.5, gpu_hours=3.0),
-        EndBulletin(exit_code=1, cause="trials"),
-    )
-    (folder / "s1.0.log").write_text(f"{write(used)}\n", encoding="utf-8")
-    (folder / "s1.json").write_text(write(end), encoding="utf-8")
-    assert driven(document, tmp_path) == [used, end]
+    document["folds"] = {"count": 50}
+    first, *_, end = driven(document, tmp_path)
+    assert first == used
+    assert isinstance(end, EndBulletin)
+    assert end.cause == "input"
+    assert driven(document, tmp_path) == [used, end], "an end on record is repeated"
+
+
+class Stopped(InMemorySink):
+    """Ctrl-C or SIGTERM comes when the log of a run is handed over."""
+
+    has_closed = False
+
+    def put(self, record: Record, *, first: bool = False) -> None:
+        if isinstance(record, LogRecord):
+            raise KeyboardInterrupt
+        super().put(record, first=first)
+
+    def close(self) -> None:
+        self.has_closed = True
+
+
+def test_a_run_that_has_ended_stays_so_when_its_last_words_are_interrupted(
+    document: dict[str, Any], tmp_path: Path, used: UsageBulletin
+) -> None:
+    sink = Stopped()
+    said = driven(document, tmp_path, track=lambda _: Tracker(sink))
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")
+    assert sink.has_closed
+
+
+def test_a_failure_is_closed_even_when_its_last_words_are_interrupted(
+    document: dict[str, Any], tmp_path: Path, used: UsageBulletin
+) -> None:
+    class Failing(Stopped):
+        def check(self, job_name: str) -> None:
+            raise LaunchError("no tracking server", "start it")
+
+    sink = Failing()
+    said = driven(document, tmp_path, track=lambda _: Tracker(sink))
+    end = said[-1]
+    assert isinstance(end, EndBulletin)
+    assert end.exit_code == 3
+    assert sink.has_closed

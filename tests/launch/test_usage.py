@@ -1,52 +1,86 @@
 """Hours of pods and GPUs, and what they cost."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pricon.launch.bulletins import UsageBulletin
 from pricon.launch.events import NodesHeld
-from pricon.launch.usage import Usage, pool_facts, usage_in
+from pricon.launch.usage import Meter, Price, is_counted, pool_facts, price_in
+from pricon.storage import open_storage
 from tests.launch.kubernetes.clusters import make_profile
 
+EUROS = Price(per_hour=1.5, currency="EUR")
 
-def test_hours_add_up() -> None:
-    used = Usage(price_per_hour=1.5, currency="EUR")
+
+def meter(folder: Path, name: str, price: Price | None = EUROS) -> Meter:
+    return Meter(open_storage(str(folder)), name, price)
+
+
+def test_hours_add_up(tmp_path: Path) -> None:
+    counted = meter(tmp_path, "s1.0")
+    assert counted.told() == UsageBulletin(
+        pod_hours=0.0, gpu_hours=0.0, price_per_hour=1.5, currency="EUR"
+    )
+    assert not [*tmp_path.iterdir()], "nothing is kept of nothing"
     for held in (
         NodesHeld(nodes=0, gpus=0.0, seconds=900.0),
         NodesHeld(nodes=2, gpus=8.0, seconds=1800.0),
         NodesHeld(nodes=1, gpus=4.0, seconds=3600.0),
     ):
-        used = used.plus(held)
-    assert (used.pod_hours, used.gpu_hours, used.cost) == (2.0, 8.0, 3.0)
-    assert used.metrics == {"pod_hours": 2.0, "gpu_hours": 8.0, "cost.EUR": 3.0}
-    assert used.told(is_last=True).words == "2.00 pod-hours, 8.00 GPU-hours, 3.00 EUR"
+        counted.add(held)
+    assert counted.metrics == {"pod_hours": 2.0, "gpu_hours": 8.0, "cost.EUR": 3.0}
+    assert counted.told(is_last=True).words == (
+        "2.00 pod-hours, 8.00 GPU-hours, about 3.00 EUR (1.5 EUR an hour, without the head)"
+    )
 
 
-def test_a_pool_without_gpus_and_price() -> None:
-    used = Usage().plus(NodesHeld(nodes=3, gpus=0.0, seconds=36_000.0))
-    assert used.cost is None
-    assert used.metrics == {"pod_hours": 30.0, "gpu_hours": 0.0}
-    told = used.told(is_last=False)
-    assert told == UsageBulletin(pod_hours=30.0, gpu_hours=0.0)
+def test_a_pool_without_gpus_and_price(tmp_path: Path) -> None:
+    counted = meter(tmp_path, "s1.0", None)
+    counted.add(NodesHeld(nodes=3, gpus=0.0, seconds=36_000.0))
+    assert counted.metrics == {"pod_hours": 30.0, "gpu_hours": 0.0}
+    told = counted.told()
+    assert told.cost is None
     assert told.words == "30.0 pod-hours"
 
 
-def test_attempts_before_this_one_count() -> None:
-    before = UsageBulletin(pod_hours=2.0, gpu_hours=1.0, cost=9.0, currency="EUR", is_last=True)
-    used = Usage(price_per_hour=0.5, currency="EUR").after(before)
-    assert (used.pod_hours, used.gpu_hours, used.cost) == (2.0, 1.0, 1.0)
+def test_all_attempts_of_all_submissions_count_once(tmp_path: Path) -> None:
+    hour = NodesHeld(nodes=1, gpus=2.0, seconds=3600.0)
+    for name in ("s1.0", "s1.1", "s2.0"):
+        counted = meter(tmp_path, name)
+        counted.add(hour)
+        counted.told()
+        counted.told()
+    assert (counted.told().pod_hours, counted.told().gpu_hours) == (3.0, 6.0)
+    again = meter(tmp_path, "s2.0")  # its log was not kept, so that its number is taken again
+    assert again.told().pod_hours == 2.0
+    assert meter(tmp_path, "s3.0").metrics["pod_hours"] == 3.0, "a submission that takes nothing"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pod_hours": "many", "gpu_hours": 1}'])
+def test_a_torn_file_counts_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s1.0.json").write_text(text, encoding="utf-8")
+    assert meter(tmp_path, "s1.1").told().pod_hours == 0.0
+
+
+def test_a_store_that_takes_nothing_keeps_nobody_from_counting(tmp_path: Path) -> None:
+    counted = meter(tmp_path / "used", "s1.0")
+    (tmp_path / "used").write_text("a file in the way", encoding="utf-8")
+    counted.add(NodesHeld(nodes=1, gpus=0.0, seconds=3600.0))
+    assert counted.told().pod_hours == 1.0
 
 
 @pytest.mark.parametrize("price", [None, 0.0, 0.2])
 def test_what_a_submission_notes_is_read_again(price: float | None) -> None:
     document = {"cpu": {"cpus": 4, "memory": "8Gi", "maxWorkers": 8, "pricePerHour": price}}
     profile = make_profile(pools=document, currency="EUR")
-    used = usage_in({"pool": pool_facts(profile.pools["cpu"], profile)})
-    assert used is not None
-    assert used.price_per_hour == price
+    facts = {"pool": pool_facts(profile.pools["cpu"], profile)}
+    assert is_counted(facts)
+    assert price_in(facts) == (None if price is None else Price(per_hour=price, currency="EUR"))
 
 
 @pytest.mark.parametrize("facts", [{}, {"pool": "cpu"}, {"version": "0.1.0"}])
 def test_nodes_of_others_are_not_counted(facts: dict[str, Any]) -> None:
-    assert usage_in(facts) is None
+    assert not is_counted(facts)
+    assert price_in(facts) is None

@@ -50,8 +50,12 @@ class Status:
         cells = [{**asdict(cell), "left": cell.left} for cell in self.cells]
         counts = ("done", "failed", "running", "left", "total")
         totals = {key: sum(cell[key] for cell in cells) for key in counts}
-        used = None if self.used is None else self.used.model_dump(exclude={"pricon", "is_last"})
-        return {**asdict(self), "cells": cells, "trials": totals, "used": used}
+        return {**asdict(self), "cells": cells, "trials": totals, "used": self._used()}
+
+    def _used(self) -> dict[str, Any] | None:
+        if self.used is None:
+            return None
+        return {**self.used.model_dump(exclude={"pricon", "is_last"}), "cost": self.used.cost}
 
 
 def status_of(cluster: Cluster, handle: str) -> Status:
