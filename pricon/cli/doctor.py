@@ -1,7 +1,7 @@
 """`pricon doctor`: whether runs can be sent to a namespace, and what is missing."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, get_args
 
 import typer
@@ -13,6 +13,7 @@ from pricon.launch.kubernetes.doctor import examine
 from pricon.launch.kubernetes.finding import Finding, Verdict
 from pricon.launch.kubernetes.installation import PROFILE
 
+_READ_S = 5.0
 _WIDTH = max(map(len, get_args(Verdict)))
 
 
@@ -30,7 +31,7 @@ def examine_cluster(
     """
     cluster = open_cluster(context, namespace)
     # A doctor is asked when something is wrong, and should not wait for it to get better.
-    hasty = Cluster(cluster.access, cluster.patience.hasty)
+    hasty = Cluster(cluster.access, replace(cluster.patience.hasty, read_s=_READ_S))
     found: list[Finding] = []
     for finding in examine(hasty, profile):
         found.append(finding)

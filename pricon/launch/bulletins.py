@@ -7,7 +7,7 @@ no port, no server, and no permission but that for logs.
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeFloat, TypeAdapter, ValidationError
 
 from pricon.errors import LaunchError, PriconError, SpecError, TrainingError, is_of_machine
 from pricon.launch.lanes import NoWorkersError
@@ -140,13 +140,13 @@ class UsageBulletin(Spec):
     pricon: Literal["usage"] = "usage"
     """Kind of bulletin."""
 
-    pod_hours: float
+    pod_hours: NonNegativeFloat
     """Of worker pods."""
 
-    gpu_hours: float
+    gpu_hours: NonNegativeFloat
     """Of their GPUs."""
 
-    price_per_hour: float | None = None
+    price_per_hour: NonNegativeFloat | None = None
     """Of a worker pod, as the profile said when the job was submitted; null: it did not."""
 
     currency: str | None = None

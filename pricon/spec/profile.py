@@ -165,7 +165,7 @@ class TrackingServerSpec(ProfilePart):
     secret_name: Name | None = None
     """Secret with `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`."""
 
-    public_url: TrackingUri | None = None
+    public_url: Annotated[TrackingUri, Field(pattern=r"^https?://")] | None = None
     """Its address for people; null where it has none."""
 
 

@@ -44,6 +44,7 @@ POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
         ({"pools": {"gpu-a100": POOL | {"memory": "lots"}}}, "should match pattern"),
         ({"pools": {"GPU": POOL}}, "should match pattern"),
         ({"tracking": {"uri": "http://ada:s3cret@mlflow"}}, "an address with a user name"),
+        ({"tracking": {"uri": "http://a", "publicUrl": "sqlite:///x"}}, "should match pattern"),
         (
             {"storage": {"corpora": "s3://k:s@b", "output": "s3://b/runs"}},
             "should match pattern",

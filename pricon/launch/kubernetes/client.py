@@ -19,7 +19,6 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
-from pricon.errors import LaunchError
 from pricon.launch.kubernetes.kubeconfig import Access
 from pricon.launch.kubernetes.patience import Patience
 from pricon.launch.kubernetes.refusals import (
@@ -28,6 +27,7 @@ from pricon.launch.kubernetes.refusals import (
     is_absent,
     is_doubtful,
     is_transient,
+    no_api_server,
     refusal,
     stream_refusal,
     unanswered,
@@ -219,13 +219,15 @@ class Cluster:
         if not 200 <= answer.status < 300:
             raise refusal(request, answer)
         try:
-            body: Object = json.loads(answer.body)
+            body = json.loads(answer.body)
         except ValueError as err:
-            raise LaunchError(
-                f"{request.access.host} answers, but not as an API server does",
-                "is there a proxy in between? `kubectl get --raw /version` shows what answers",
-            ) from err
-        return body
+            raise no_api_server(request) from err
+        is_object = isinstance(body, dict)
+        if is_object and request.verb == "get" and request.name is not None:
+            is_object = "name" in (body.get("metadata") or {})
+        if not is_object:
+            raise no_api_server(request)
+        return dict(body)
 
     def _send(self, request: Request) -> Answer:
         """The answer of the first try that got a lasting one."""

@@ -16,6 +16,7 @@ from pricon.launch.kubernetes.pods import name_of
 from pricon.launch.kubernetes.premises import premises
 from pricon.launch.kubernetes.refusals import (
     ForbiddenError,
+    StrangerError,
     UnansweredError,
     UnknownKindError,
     UnknownUserError,
@@ -68,7 +69,7 @@ def examine(cluster: Cluster, profile_name: str = PROFILE) -> Iterator[Finding]:
         except PriconError as err:
             if not (is_denied and isinstance(err, ForbiddenError)):  # that was said
                 yield Finding.of_error(name, err)
-            if isinstance(err, UnansweredError | UnknownUserError):
+            if isinstance(err, UnansweredError | UnknownUserError | StrangerError):
                 return
             has_kuberay &= not isinstance(err, UnknownKindError)
     try:
@@ -90,7 +91,7 @@ def _version(cluster: Cluster) -> Iterator[Finding]:
     text = f"{cluster.access.host}, Kubernetes {said}"
     found = re.match(r"v?(\d+)\.(\d+)", said)
     if found is None:
-        raise LaunchError(
+        raise StrangerError(
             f"{cluster.access.host} does not say which version of Kubernetes it is",
             "is there a proxy in between? `kubectl version` asks the same server",
         )
@@ -148,7 +149,7 @@ def _may(cluster: Cluster, verb: str, kind: Kind, part: str) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    status = (cluster.create(_REVIEWS, body) or {}).get("status") or {}
+    status: Object = (cluster.create(_REVIEWS, body) or {}).get("status") or {}
     if not status.get("allowed") and status.get("evaluationError"):
         raise LaunchError(
             f"the API server cannot say what you may do: {status['evaluationError']}",

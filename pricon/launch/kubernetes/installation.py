@@ -18,6 +18,8 @@ from pricon.spec.profile import ClusterProfile
 
 PROFILE = "pricon-profile"
 _KEY = "profile.yaml"
+_UNFIT = (RecursionError, TypeError, ValueError)
+"""What Python says of documents that are YAML and nothing else."""
 _MEND = "the cluster's owner mends it in the values of the chart and runs `helm upgrade`"
 
 
@@ -99,17 +101,22 @@ def _profile(text: str, origin: _Origin) -> ClusterProfile:
         return ClusterProfile.model_validate_json(json.dumps(document, default=str))
     except ValidationError as err:
         raise origin.error(f"{origin.where}: {_first(err)}", origin.hint) from err
+    except _UNFIT as err:  # keys that are no text, or a thing that holds itself
+        raise origin.error(f"{origin.where}: no plain mapping: {_said(err)}", origin.hint) from err
 
 
 def _parse(text: str, origin: _Origin) -> dict[str, Any]:
     try:
         document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as err:
-        said = " ".join(str(err).split())
-        raise origin.error(f"{origin.where}: not valid YAML: {said}", origin.hint) from err
+    except (YAMLError, *_UNFIT) as err:
+        raise origin.error(f"{origin.where}: not valid YAML: {_said(err)}", origin.hint) from err
     if not isinstance(document, dict):
         raise origin.error(f"{origin.where}: expected a mapping", origin.hint)
     return document
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _check_version(document: dict[str, Any], origin: _Origin) -> None:
@@ -126,7 +133,9 @@ def _check_version(document: dict[str, Any], origin: _Origin) -> None:
 
 def _first(error: ValidationError) -> str:
     """What is wrong with the first wrong key."""
-    found = error.errors()[0]
+    errors = error.errors()
+    # A key that is missing may be the one that is misspelt.
+    found = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in found["loc"] if part != "[key]")
     match found["type"]:
         case "missing":

@@ -116,9 +116,7 @@ def _readiness(cluster: Cluster, component: str, pod: Object) -> Finding:
     name = name_of(pod)
     if condition(pod, "Ready").get("status") == "True":
         return Finding(check=component, verdict="ok", text=f"pod `{name}` is ready")
-    said = [": ".join(filter(None, words)) for _, *words in waits(pod)]
-    said.append(str(condition(pod, "PodScheduled").get("message") or ""))
-    why = next(filter(None, said), "")
+    why = next(filter(None, _reasons(pod)), "")
     return Finding(
         check=component,
         verdict="wrong",
@@ -126,6 +124,17 @@ def _readiness(cluster: Cluster, component: str, pod: Object) -> Finding:
         hint=f"`kubectl --namespace {cluster.namespace} describe pod {name}` says more; the "
         "last part of deploy/README.md has the usual causes",
     )
+
+
+def _reasons(pod: Object) -> Iterator[str]:
+    """Why a pod is not ready, the most telling first; some are empty."""
+    for container, *words in waits(pod):
+        last = ((container.get("lastState") or {}).get("terminated") or {}).get("reason")
+        before = f" (before, it ended as {last})" if last else ""
+        yield ": ".join(filter(None, words)) + before
+    yield str(condition(pod, "PodScheduled").get("message") or "")
+    yield str((pod.get("status") or {}).get("message") or "")
+    yield str(condition(pod, "Ready").get("message") or "")
 
 
 def _address(profile: ClusterProfile) -> Iterator[Finding]:
@@ -136,7 +145,9 @@ def _address(profile: ClusterProfile) -> Iterator[Finding]:
     try:
         limits = urllib3.Timeout(connect=_ANSWERS_S, read=_ANSWERS_S)
         pool = urllib3.PoolManager(timeout=limits, retries=False)
-        status = pool.request("GET", f"{address.rstrip('/')}/health").status
+        answer = pool.request("GET", f"{address.rstrip('/')}/health", preload_content=False)
+        status = answer.status
+        answer.close()  # whatever it has to say
         why = "" if status == 200 else f"is not healthy: status {status}"
     except HTTPError as err:
         why = f"does not answer from here: {type(err).__name__}"

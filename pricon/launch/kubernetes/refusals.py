@@ -29,6 +29,10 @@ class BrokenStreamError(LaunchError):
     """A log or a watch ended in the middle; opening it again may help."""
 
 
+class StrangerError(LaunchError):
+    """What answers is no API server, or none that can be trusted: another question is in vain."""
+
+
 class RefusedError(LaunchError):
     """The API server refuses, as it does with everybody before it has read roles and kinds."""
 
@@ -75,11 +79,16 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
             return _forbidden(request, answer)
         case 404:
             return _no_such_place(request, answer)
-        case 400 | 422:
-            return LaunchError(
-                f"the API server refuses {request.what}: {answer.message}",
-                "is the cluster's KubeRay older than 1.7? `helm list --all-namespaces` shows it",
+        case 400 if "HTTP request to an HTTPS server" in answer.message:
+            return StrangerError(
+                f"{request.access.host} is asked without encryption, and wants it",
+                "`server` of the kubeconfig must begin with `https://`",
             )
+        case 400 | 422:
+            hint = f"`{_kubectl(request)} get {request.kind.plural}` shows what is there"
+            if request.kind.api.startswith("apis/ray.io/"):
+                hint = "is the cluster's KubeRay older than 1.7? `helm list --all-namespaces` shows"
+            return LaunchError(f"the API server refuses {request.what}: {answer.message}", hint)
         case 500 | 502 if request.part == "log" and answer.is_status:
             return _unreadable(request, answer.message)  # passed on by the API server
         case status if status in _TRANSIENT:
@@ -92,6 +101,14 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
         f"the API server refuses to {request.verb} {request.what} "
         f"(status {answer.status}): {answer.message}",
         f"`{_kubectl(request)} get {request.kind.plural}` shows what is there",
+    )
+
+
+def no_api_server(request: Request) -> StrangerError:
+    """The error for an answer that none of an API server would be."""
+    return StrangerError(
+        f"{request.access.host} answers, but not as an API server does",
+        "is there a proxy in between? `kubectl get --raw /version` shows what answers",
     )
 
 
@@ -114,15 +131,15 @@ def unanswered(request: Request, error: Exception) -> LaunchError:
     )
 
 
-def untrusted(request: Request, error: Exception) -> LaunchError:
+def untrusted(request: Request, error: Exception) -> StrangerError:
     """The error for a certificate that does not hold, or a server that has none to show."""
     if "CERTIFICATE" not in str(error):
-        return LaunchError(
+        return StrangerError(
             f"no safe connection with the API server {request.access.host}: {error}",
             "is `server` of the kubeconfig right, and is there a proxy in between? "
             f"`{_kubectl(request)} version` asks the same server",
         )
-    return LaunchError(
+    return StrangerError(
         f"the certificate of the API server {request.access.host} is not trusted: {error}",
         "is `certificate-authority` of the kubeconfig that of this cluster, and is this "
         "computer's clock right? Get a new kubeconfig from the cluster's owner",

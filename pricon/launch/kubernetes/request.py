@@ -119,7 +119,9 @@ class Answer:
     @property
     def message(self) -> str:
         """The server's sentence."""
-        plain = self.body.decode("utf-8", "replace").strip()[:300]
+        plain = " ".join(self.body.decode("utf-8", "replace").split())[:300]
+        if plain.startswith("<"):
+            plain = "a page of HTML"
         return str(self._said.get("message") or plain or f"status {self.status}")
 
     @property

@@ -183,8 +183,11 @@ def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
         connect(tmp_path, "http://nowhere.invalid").get(RAY_JOBS, HANDLE)
 
 
-def test_something_else_answers(kube: Cluster, api: ApiServer) -> None:
-    api.fail("get", status=200, body="<html>Welcome to the hotel</html>")
+@pytest.mark.parametrize(
+    "body", ["<html>Welcome to the hotel</html>", "[]", "null", '"x"', "{}", '{"metadata": {}}']
+)
+def test_something_else_answers(kube: Cluster, api: ApiServer, body: str) -> None:
+    api.fail("get", status=200, body=body)
     with pytest.raises(LaunchError, match="answers, but not as an API server does") as caught:
         kube.get(RAY_JOBS, HANDLE)
     assert "a proxy in between" in str(caught.value.hint)

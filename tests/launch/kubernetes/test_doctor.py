@@ -151,6 +151,13 @@ def test_who_cannot_log_in_hears_it_once(api: ApiServer, tmp_path: Path) -> None
     assert "does not accept the credentials" in finding.text
 
 
+def test_something_else_that_answers_is_told_once(kube: Cluster, api: ApiServer) -> None:
+    api.fail("get", "/version", status=200, body="<html>Welcome to the hotel</html>")
+    (finding,) = examine(kube)
+    assert (finding.check, finding.verdict) == ("API server", "wrong")
+    assert finding.text.endswith("answers, but not as an API server does")
+
+
 def test_a_server_that_is_away_is_told_once(tmp_path: Path) -> None:
     (finding,) = examine(connect(tmp_path, "http://127.0.0.1:9"))
     assert (finding.check, finding.verdict) == ("API server", "wrong")

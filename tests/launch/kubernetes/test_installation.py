@@ -78,6 +78,11 @@ def test_the_image_holds_another_version(kube: Cluster, operator: Operator) -> N
         ),
         ("pools: [", "not valid YAML"),
         ("words", "expected a mapping"),
+        ("a: " + 3000 * "[", "not valid YAML"),
+        ("a: &a [*a]", "no plain mapping"),
+        ("? [a, b]\n: c", "no plain mapping"),
+        (f"timeLimitS: {5000 * '9'}", "not valid YAML"),
+        ({"version": __version__, "defaultpol": "cpu"}, "unknown key `defaultpol`"),
     ],
 )
 def test_a_profile_that_is_wrong(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pricon.launch.kubernetes.client import Cluster
+from pricon.launch.kubernetes.client import Cluster, Object
 from pricon.launch.kubernetes.finding import Finding
 from pricon.launch.kubernetes.premises import SECRETS, premises
 from pricon.launch.kubernetes.request import Request
@@ -118,6 +118,38 @@ def test_a_server_of_the_chart_that_is_not_ready(
     assert objects.text == "pod `pricon-object-store-0` is not ready: unbound claims"
     assert objects.verdict == "wrong"
     assert "describe pod pricon-object-store-0" in str(objects.hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (
+            {
+                "containerStatuses": [
+                    {
+                        "name": "mlflow",
+                        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                        "lastState": {"terminated": {"reason": "OOMKilled"}},
+                    }
+                ]
+            },
+            ": CrashLoopBackOff: back-off (before, it ended as OOMKilled)",
+        ),
+        ({"message": "The node was low on memory."}, ": The node was low on memory."),
+        (
+            {"conditions": [{"type": "Ready", "status": "False", "message": "unready: [mlflow]"}]},
+            ": unready: [mlflow]",
+        ),
+        ({}, ""),
+    ],
+)
+def test_why_a_server_is_not_ready(
+    kube: Cluster, api: ApiServer, operator: Operator, status: Object, expected: str
+) -> None:
+    prepare(operator)
+    api.store.delete("pods", "pricon-tracking-0")
+    operator.add(chart_pod("tracking", "t", status))
+    assert texts(found(kube)["tracking"]) == [f"pod `t` is not ready{expected}"]
 
 
 def test_pods_that_have_ended_have_others_in_their_place(kube: Cluster, operator: Operator) -> None:

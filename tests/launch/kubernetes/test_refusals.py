@@ -9,7 +9,7 @@ import pytest
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import CONFIG_MAPS, PODS, RAY_JOBS, Cluster
 from pricon.launch.kubernetes.kubeconfig import open_access
-from pricon.launch.kubernetes.refusals import ForbiddenError
+from pricon.launch.kubernetes.refusals import ForbiddenError, StrangerError
 from tests.launch.kubernetes.access import HASTY, connect, write_kubeconfig
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
@@ -106,6 +106,22 @@ def test_an_answer_that_nobody_awaits(kube: Cluster, api: ApiServer) -> None:
     api.fail("get", status=418)
     with pytest.raises(LaunchError, match=r"refuses to get RayJob `.*` \(status 418\): injected"):
         kube.get(RAY_JOBS, HANDLE)
+
+
+def test_a_server_that_wants_encryption(kube: Cluster, api: ApiServer) -> None:
+    said = "Client sent an HTTP request to an HTTPS server.\n"
+    api.fail("get", status=400, body=said)
+    with pytest.raises(StrangerError, match="is asked without encryption, and wants it") as caught:
+        kube.get(RAY_JOBS, HANDLE)
+    assert caught.value.hint == "`server` of the kubeconfig must begin with `https://`"
+
+
+def test_a_page_is_not_printed(kube: Cluster, api: ApiServer) -> None:
+    api.fail("list", status=400, body="<!DOCTYPE HTML>\n<html>\nno</html>")
+    with pytest.raises(LaunchError) as caught:
+        kube.find(PODS)
+    assert caught.value.message.endswith("refuses Pods: a page of HTML")
+    assert "KubeRay" not in str(caught.value.hint), "it is about pods"
 
 
 def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:

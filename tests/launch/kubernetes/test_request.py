@@ -34,6 +34,6 @@ def test_answers_of_others_than_an_api_server() -> None:
     answer = Answer(502, {"Retry-After": "soon"}, b"<html>bad gateway</html>")
     assert not answer.is_status
     assert (answer.reason, answer.retry_after_s) == ("", 0.0)
-    assert answer.message == "<html>bad gateway</html>"
+    assert answer.message == "a page of HTML"
     assert Answer(503, {"Retry-After": "7"}, b"").retry_after_s == 7.0
     assert Answer(503, {}, b"").message == "status 503"
