@@ -20,9 +20,9 @@ def bundle(
 ) -> None:
     """Write what the cluster has of a run into one .tar.gz, and print its path.
 
-    Credentials in objects are left out; logs are as they are. Exit codes: 0, even where parts could
-    not be read; 2 an argument is wrong or the file is there already, 3 there is no such run, or the
-    cluster does not answer or refuses.
+    What looks like a credential is left out of objects; logs are as they are: look before you send
+    it. Exit codes: 0, even where parts could not be read; 2 an argument is wrong or the file is
+    there already, 3 there is no such run, or the cluster does not answer or refuses.
     """
     cluster = open_cluster(context, namespace)
     file = into or Path(f"{run}-bundle.tar.gz")

@@ -121,12 +121,8 @@ def show_logs(
 def _lines(cluster: Cluster, run: str, ray_job: Object | None) -> list[str]:
     """What the driver of a run said; how that was found goes to stderr."""
     log = driver_log(cluster, run, ray_job, tracking_address())
-    for trouble in log.troubles:
-        typer.echo(trouble.message, err=True)
-        if trouble.hint:
-            typer.echo(f"  hint: {trouble.hint}", err=True)
-    if log.origin is not None:
-        typer.echo(log.origin, err=True)
+    for note in log.notes:
+        typer.echo(note, err=True)
     return log.lines
 
 

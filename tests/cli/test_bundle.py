@@ -79,6 +79,28 @@ def test_into_another_file(
     assert "a.tgz: No such file or directory" in capsys.readouterr().err
 
 
+def test_into_what_is_no_file(
+    api: ApiServer, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pricon("bundle", HANDLE, "--into", str(tmp_path)) == 2
+    assert f"error: {tmp_path} is a folder\n  expected the name of" in capsys.readouterr().err
+    assert pricon("bundle", HANDLE, "--into", "a" * 300) == 2
+    assert "a: File name too long" in capsys.readouterr().err
+    for run in ("a" * 300, "a\0b"):
+        assert pricon("bundle", run) == 2
+        assert f"cannot write {run}-bundle.tar.gz: " in capsys.readouterr().err
+    assert pricon("bundle", "no/such") == 3
+    assert "there is no run `no/such`" in capsys.readouterr().err
+    assert [*here.iterdir()] == []
+
+
+def test_help_promises_no_more_than_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pricon("bundle", "--help") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "What looks like a credential is left out of objects" in said
+    assert "logs are as they are: look before you send it" in said
+
+
 @pytest.mark.parametrize(
     ("forbidden", "said"),
     [

@@ -118,8 +118,8 @@ def write_bundle(
 def _forgotten(cluster: Cluster, run: str, tracking: str | None) -> DriverLog:
     log = driver_log(cluster, run, None, tracking)
     if not log.lines:
-        for trouble in log.troubles:
-            _LOG.warning("%s", str(trouble).replace("\n\nhint:", "\n  hint:"))
+        for note in log.notes:
+            _LOG.warning("%s", note)
         get_run(cluster, run)  # says that there is none
     return log
 
@@ -201,7 +201,7 @@ class _Contents:
             is_cut = self._read(
                 log.file, lambda: copy_end(self._cluster, log, file, self._limits.lines)
             )
-            if is_cut is not None or file.tell():  # of a connection that broke: so far it came
+            if is_cut is not None or file.tell():  # what came before a connection broke
                 self._add_end(log.file, file, is_cut=bool(is_cut))
 
     def _add_end(self, name: str, file: IO[bytes], *, is_cut: bool) -> None:

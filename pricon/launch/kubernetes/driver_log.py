@@ -1,5 +1,6 @@
 """What the driver of a run said, wherever that is left: as its pods have it, or as it was kept."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pricon.errors import LaunchError, PriconError
@@ -22,6 +23,14 @@ class DriverLog:
     lines: list[str] = field(default_factory=list)
     origin: str | None = None
     troubles: list[PriconError] = field(default_factory=list)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """How the lines were found, for people: each trouble with its hint, then the origin."""
+        for trouble in self.troubles:
+            yield trouble.message + (f"\n  hint: {trouble.hint}" if trouble.hint else "")
+        if self.origin is not None:
+            yield self.origin
 
 
 def driver_log(

@@ -200,6 +200,9 @@ def _no_such_place(request: Request, answer: Answer) -> LaunchError:
             f"{request.kind.word}s",
             f"the cluster's owner runs `{INSTALL_KUBERAY}`",
         )
+    # Of the pod itself, or of a node that does not know it any more.
+    if request.part == "log" and answer.about.partition("/")[0] == "pods":
+        return LaunchError(f"{request.what} is gone", "`pricon status` shows how the run is")
     return UnknownKindError(
         f"{request.access.host} has no {request.resource}: {answer.message}",
         "is this the address of an API server? `kubectl cluster-info` shows it",

@@ -32,6 +32,7 @@ _PATH = re.compile(
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # what was sent before a reset arrives
     api: ApiServer
     fault: Fault | None
 

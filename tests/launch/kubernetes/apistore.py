@@ -161,6 +161,8 @@ class Store:
         if container not in names:
             message = f"container {container} is not valid for pod {pod}"
             raise RefusedError(400, "BadRequest", message)
+        if previous and self._waits_again(pod, container):
+            previous = False  # what runs next is not there, so the last is the one before
         key = pod if container == names[0] and not previous else f"{pod}/{container}"
         output = self.outputs.get(f"{key}/previous" if previous else key)
         if output is None:
@@ -170,6 +172,16 @@ class Store:
                 message = f"previous terminated {what} not found"
             raise RefusedError(400, "BadRequest", message)
         return output
+
+    def _waits_again(self, pod: str, container: str) -> bool:
+        """Whether a container has ended and is to be started again, as in CrashLoopBackOff."""
+        status = self.get("pods", pod).get("status") or {}
+        both = [status.get("initContainerStatuses"), status.get("containerStatuses")]
+        return any(
+            bool(one.get("restartCount")) and "waiting" in (one.get("state") or {})
+            for one in itertools.chain.from_iterable(filter(None, both))
+            if one["name"] == container
+        )
 
     def find(self, plural: str) -> list[Object]:
         """All of a kind."""

@@ -175,6 +175,20 @@ def test_what_came_before_a_connection_broke_is_there(
     assert "four" not in texts[name]
 
 
+def test_of_a_pod_that_goes_meanwhile_what_came_is_there(
+    kube: Cluster, operator: Operator, api: ApiServer, file: Path
+) -> None:
+    operator.say("three", "four")
+    gone = {"kind": "Status", "reason": "NotFound", "details": {"kind": "pods"}}
+    api.fail("log", cut_after=2, after=6)
+    api.fail("log", status=404, body=json.dumps(gone), after=6)
+    bundle = write_bundle(kube, HANDLE, file, None)
+    texts = read(bundle)
+    name = f"pods/{SUBMITTER}/ray-job-submitter.log"
+    assert texts["troubles.txt"] == f"{name}: Pod `{SUBMITTER}` is gone\n"
+    assert "ordinary" in texts[name]
+
+
 @pytest.mark.parametrize(
     ("limits", "said", "rest"),
     [

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pricon.errors import LaunchError, PriconError
 from pricon.launch.kubernetes.client import Cluster
-from pricon.launch.kubernetes.driver_log import driver_log
+from pricon.launch.kubernetes.driver_log import DriverLog, driver_log
 from pricon.launch.kubernetes.refusals import UnreadableLogError
 from pricon.launch.kubernetes.sending import submit_run
 from pricon.track.mlflow import MlflowRecorder
@@ -72,3 +73,10 @@ def test_a_run_that_the_cluster_has_forgotten(kube: Cluster, mlflow: str) -> Non
     (trouble,) = nowhere.troubles
     assert trouble.message.startswith("a log that was kept cannot be read from here: no profile")
     assert str(trouble.hint).startswith("set MLFLOW_TRACKING_URI to where you reach it")
+
+
+def test_how_it_was_found_is_told_in_one_way() -> None:
+    troubles: list[PriconError] = [LaunchError("it is away", "wait"), LaunchError("it is gone")]
+    log = DriverLog(origin="from elsewhere", troubles=troubles)
+    assert [*log.notes] == ["it is away\n  hint: wait", "it is gone", "from elsewhere"]
+    assert [*DriverLog().notes] == []

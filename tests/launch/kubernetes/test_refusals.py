@@ -9,7 +9,7 @@ import pytest
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import CONFIG_MAPS, PODS, RAY_JOBS, Cluster
 from pricon.launch.kubernetes.kubeconfig import open_access
-from pricon.launch.kubernetes.refusals import ForbiddenError, StrangerError
+from pricon.launch.kubernetes.refusals import BrokenStreamError, ForbiddenError, StrangerError
 from tests.launch.kubernetes.access import HASTY, connect, write_kubeconfig
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
@@ -96,10 +96,22 @@ def test_no_such_namespace(api: ApiServer, tmp_path: Path) -> None:
     assert "add `--namespace`" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("kind", ["pods", "pods/log"])
+def test_a_pod_that_is_gone(kind: str, kube: Cluster, api: ApiServer) -> None:
+    gone = {"kind": "Status", "reason": "NotFound", "details": {"kind": kind}}
+    api.fail("log", status=404, body=json.dumps(gone), times=2)
+    for is_followed in (False, True):
+        with pytest.raises(BrokenStreamError, match=r"^Pod `a-pod` is gone\n\nhint: `pricon st"):
+            [*kube.log("a-pod", "ray-head", None, follow=is_followed)]
+
+
 def test_not_an_api_server_at_all(kube: Cluster, api: ApiServer) -> None:
     api.fail("list", status=404, body="nothing here")
     with pytest.raises(LaunchError, match="has no configmaps: nothing here"):
         kube.find(CONFIG_MAPS)
+    api.fail("log", status=404, body="nothing here")
+    with pytest.raises(BrokenStreamError, match="has no pods/log: nothing here"):
+        [*kube.log("a-pod", "ray-head", None, follow=False)]
 
 
 def test_an_answer_that_nobody_awaits(kube: Cluster, api: ApiServer) -> None:
