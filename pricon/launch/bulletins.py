@@ -146,19 +146,15 @@ class UsageBulletin(Spec):
     gpu_hours: NonNegativeFloat
     """Of their GPUs."""
 
-    price_per_hour: NonNegativeFloat | None = None
-    """Of a worker pod, as the profile said when the job was submitted; null: it did not."""
+    cost: NonNegativeFloat | None = None
+    """Of the worker pods, by the prices of the profile when the job was submitted; null: a part of
+    it had none."""
 
     currency: str | None = None
-    """Of the price."""
+    """Of the cost."""
 
     is_last: bool = False
     """Whether this attempt will take no more."""
-
-    @property
-    def cost(self) -> float | None:
-        """Of the worker pods, in `currency`, or None."""
-        return None if self.price_per_hour is None else self.price_per_hour * self.pod_hours
 
     @property
     def words(self) -> str:
@@ -166,10 +162,9 @@ class UsageBulletin(Spec):
         facts = [f"{_hours(self.pod_hours)} pod-hours"]
         if self.gpu_hours:
             facts.append(f"{_hours(self.gpu_hours)} GPU-hours")
-        if self.cost is None:
-            return ", ".join(facts)
-        price = f"{self.price_per_hour:g} {self.currency} an hour, without the head"
-        return f"{', '.join(facts)}, about {self.cost:.2f} {self.currency} ({price})"
+        if self.cost is not None:
+            facts.append(f"about {self.cost:.2f} {self.currency} (the profile's price, no head)")
+        return ", ".join(facts)
 
 
 def _hours(hours: float) -> str:

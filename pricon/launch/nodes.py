@@ -27,6 +27,7 @@ _ASK_EVERY_S = 10.0
 _ROUNDING = 1e-6
 """0.3 CPUs are three times 0.1 of them."""
 _TAKEN_AWAY = (
+    NodeDeathInfo.EXPECTED_TERMINATION,  # Ray was asked to stop, as by Kubernetes
     NodeDeathInfo.UNEXPECTED_TERMINATION,
     NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED,
 )

@@ -5,12 +5,14 @@ before lanes begin or after they end, is not in it, nor is the head: a bill is h
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pricon.errors import CorpusError
+from pydantic import TypeAdapter
+
+from pricon.errors import CorpusError, StorageError
 from pricon.launch.bulletins import UsageBulletin
 from pricon.launch.events import NodesHeld
 from pricon.spec.profile import ClusterProfile, PoolSpec
@@ -32,10 +34,41 @@ class Price:
     currency: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What something took.
+
+    Args:
+        pod_hours: of worker pods.
+        gpu_hours: of all GPUs that they had, used or not.
+        cost: in `currency`; None where a part of it had no price, or one in another currency.
+        currency: of the cost; None where nothing was taken yet.
+    """
+
+    pod_hours: float = 0.0
+    gpu_hours: float = 0.0
+    cost: float | None = 0.0
+    currency: str | None = None
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together."""
+        cost = None
+        currencies = [one for one in {self.currency, other.currency} if one is not None]
+        if self.cost is not None and other.cost is not None and len(currencies) < 2:
+            cost = self.cost + other.cost
+        return Usage(
+            pod_hours=self.pod_hours + other.pod_hours,
+            gpu_hours=self.gpu_hours + other.gpu_hours,
+            cost=cost,
+            currency=min(currencies, default=None),
+        )
+
+
 class Meter:
     """Counts what an attempt takes, beside all that its run took before, and keeps it.
 
-    A run may have several submissions, and each of them several attempts; each keeps a file.
+    A run may have several submissions, each of them several attempts, and each attempt a price of
+    its own; each keeps a file. What another one takes at the same time is not heard of.
 
     Args:
         folder: of the files of the run.
@@ -50,30 +83,36 @@ class Meter:
         self._folder = folder
         self._file = f"{name}.json"
         self._price = price
-        self._own = {"pod_hours": 0.0, "gpu_hours": 0.0}
-        self._before = {"pod_hours": 0.0, "gpu_hours": 0.0}
+        self._own = Usage()
+        self._before = Usage()
         for file in folder.list():
             if file != self._file:
-                for noun, hours in _hours_in(folder.read(file)):
-                    self._before[noun] += hours
+                self._before = self._before.plus(_read(folder, file))
 
     def add(self, held: NodesHeld) -> None:
         """What was there for a while."""
-        self._own["pod_hours"] += held.nodes * held.seconds / _HOUR_S
-        self._own["gpu_hours"] += held.gpus * held.seconds / _HOUR_S
+        hours, price = held.seconds / _HOUR_S, self._price
+        self._own = self._own.plus(
+            Usage(
+                pod_hours=held.nodes * hours,
+                gpu_hours=held.gpus * hours,
+                cost=None if price is None else price.per_hour * held.nodes * hours,
+                currency=None if price is None else price.currency,
+            )
+        )
 
     def told(self, *, is_last: bool = False) -> UsageBulletin:
         """What the run took so far, which is kept by that."""
-        if self._own["pod_hours"]:
+        if self._own.pod_hours:
             with suppress(CorpusError):  # nothing of a run depends on it
-                self._folder.write(self._file, json.dumps(self._own).encode())
-        total = {noun: round(self._before[noun] + self._own[noun], 4) for noun in self._own}
-        price = self._price
+                self._folder.write(self._file, json.dumps(asdict(self._own)).encode())
+        total = self._before.plus(self._own)
+        is_priced = total.cost is not None and total.currency is not None
         return UsageBulletin(
-            pod_hours=total["pod_hours"],
-            gpu_hours=total["gpu_hours"],
-            price_per_hour=None if price is None else price.per_hour,
-            currency=None if price is None else price.currency,
+            pod_hours=round(total.pod_hours, 4),
+            gpu_hours=round(total.gpu_hours, 4),
+            cost=round(total.cost or 0.0, 4) if is_priced else None,
+            currency=total.currency if is_priced else None,
             is_last=is_last,
         )
 
@@ -85,11 +124,14 @@ class Meter:
         return {"pod_hours": told.pod_hours, "gpu_hours": told.gpu_hours, **cost}
 
 
-def _hours_in(data: bytes) -> Iterator[tuple[str, float]]:
-    """Of a file that is whole; of another nothing."""
-    with suppress(ValueError, KeyError, TypeError):
-        found = json.loads(data)
-        yield from [(noun, float(found[noun])) for noun in ("pod_hours", "gpu_hours")]
+def _read(folder: Storage, file: str) -> Usage:
+    """What an attempt kept; of a file that is not whole nothing."""
+    try:
+        return TypeAdapter(Usage).validate_json(folder.read(file))
+    except StorageError:
+        raise
+    except (CorpusError, ValueError):
+        return Usage()
 
 
 def pool_facts(pool: PoolSpec, profile: ClusterProfile) -> dict[str, Any]:

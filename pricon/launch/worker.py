@@ -174,8 +174,7 @@ class _Worker:
         ids = tuple(stage.id for stage in stages)
         self.listen(PackBegun(lane=self.lane.index, stages=ids))
         with self.notice.awaits() if self.ranks.index == 0 else nullcontext():
-            trained = train_pack(work, checkpoints, self._teller(work))
-        self._commit(stages, trained)
+            self._commit(stages, train_pack(work, checkpoints, self._teller(work)))
         if self.ranks.index == 0:
             checkpoints.clear()
 

@@ -132,7 +132,8 @@ class ResourcesSpec(Spec):
     that fails by itself is not retried."""
 
     checkpoint_interval_s: PositiveFloat = 60.0
-    """Seconds between two checkpoints of a pack: the most work that a crash can lose."""
+    """Seconds between two checkpoints of a pack: the most training that a crash can lose, beside
+    a validation or evaluation under way."""
 
     pack_members: PositiveInt = 256
     """Most models in one pack; bounds memory. Encoders over time take as much room as windows have

@@ -20,6 +20,8 @@ from pricon.train.notice import Notice
 from pricon.train.pack import Pack
 
 _log = logging.getLogger(__name__)
+_LEAVING_S = 2.0
+"""Between checkpoints of a process that goes on after notice, for as long as it may."""
 KEPT = 2
 """Checkpoints of a pack that stay: the newest, and one to fall back on."""
 
@@ -55,7 +57,8 @@ class Checkpoints:
         if pack.ranks.index > 0:
             return
         is_told = self.notice.is_new()
-        if is_told or time.monotonic() - self.saved_at >= self.interval_s:
+        interval_s = min(self.interval_s, _LEAVING_S) if self.notice.is_heeded else self.interval_s
+        if is_told or time.monotonic() - self.saved_at >= interval_s:
             self.save(pack)
         if is_told:
             self.notice.heed()

@@ -44,8 +44,11 @@ class Notice:
 
     @contextmanager
     def awaits(self) -> Iterator[None]:
-        """Has whoever gives notice wait, until it is heeded or this is left."""
-        if self.folder is not None and not self.is_heeded:
+        """Has whoever gives notice wait, until it is heeded or this is left.
+
+        Where notice was given before, nobody waits for what begins now.
+        """
+        if self.folder is not None and not (self.folder / GIVEN).exists():
             with suppress(OSError):  # a full disk: then nobody waits
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._busy(self.folder).touch()

@@ -15,7 +15,7 @@ from tests.launch.kubernetes.operator import (
     used,
 )
 
-PRICE = "1.5 EUR an hour, without the head"
+PRICE = "the profile's price, no head"
 
 
 def account(*lines: str) -> Account:

@@ -1,5 +1,6 @@
 """What a cluster runs: told in bulletins, and not run again where that could not help."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -312,8 +313,9 @@ def used(document: dict[str, Any], tmp_path: Path) -> UsageBulletin:
     (tmp_path / FACTS).write_text(facts, encoding="utf-8")
     folder = Path(document["output"]) / document["name"] / "submissions/used/tiny-1"
     folder.mkdir(parents=True)
-    (folder / "s0.0.json").write_text('{"pod_hours": 1.5, "gpu_hours": 3}', encoding="utf-8")
-    return UsageBulletin(pod_hours=1.5, gpu_hours=3.0, price_per_hour=2.0, currency="EUR")
+    took = {"pod_hours": 1.5, "gpu_hours": 3.0, "cost": 3.0, "currency": "EUR"}
+    (folder / "s0.0.json").write_text(json.dumps(took), encoding="utf-8")
+    return UsageBulletin.model_validate(took)
 
 
 def test_what_a_run_took_is_told_first_and_last_and_recorded(

@@ -192,16 +192,19 @@ def test_a_lost_node_costs_no_retry(job: JobSpec, cluster: RayCluster, tmp_path:
 def test_a_node_that_goes_on_notice_loses_next_to_nothing(
     job: JobSpec, cluster: RayCluster, tmp_path: Path
 ) -> None:
-    """A lane that makes no checkpoints by itself, and may not fail even once, goes on."""
+    """A lane that makes no checkpoints by itself, and may not fail even once, goes on.
+
+    Ray says of such a node that it was to be expected that it went.
+    """
     resources = job.resources.model_copy(update={"max_failures": 0, "checkpoint_interval_s": 3600})
-    stage = job.optimisation.supervised.model_copy(update={"epochs": 2000, "patience": 2000})
+    stage = job.optimisation.supervised.model_copy(update={"epochs": 6000, "patience": 6000})
     optimisation = job.optimisation.model_copy(update={"supervised": stage})
     update = {"arms": ("majority", "e2e"), "resources": resources, "optimisation": optimisation}
     file = tmp_path / "job.yaml"
     file.write_text(dump_job(job.model_copy(update={**update, "target": "ray"})), encoding="utf-8")
     before, notice = cluster.environment, {FOLDER: str(tmp_path / "leaving")}
     cluster.kill_worker()
-    cluster.environment = {**before, **notice}
+    cluster.environment = {**before, **notice, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "3"}
     cluster.start_worker()
     cluster.environment = before
     with subprocess.Popen(
@@ -217,8 +220,14 @@ def test_a_node_that_goes_on_notice_loses_next_to_nothing(
         time.sleep(1.0)
         kept = Path(job.output) / "checkpoints"
         assert not [*kept.rglob("*.commit.json")]
+        # As Kubernetes stops a pod: first the command, then SIGTERM, which busy workers survive for
+        # as long as Ray lets them.
         subprocess.run(["sh", "-c", COMMAND], env=os.environ | notice, check=True, timeout=15)
-        assert [*kept.rglob("*.commit.json")]
+        (first,) = kept.rglob("*.commit.json")
+        assert cluster.worker is not None
+        cluster.worker.terminate()
+        cluster.worker.wait(timeout=60)
+        assert max(kept.rglob("*.commit.json")) > first, "who goes on goes on saving"
         cluster.kill_worker()
         cluster.start_worker()
         assert driver.stdout is not None

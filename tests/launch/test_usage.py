@@ -20,9 +20,7 @@ def meter(folder: Path, name: str, price: Price | None = EUROS) -> Meter:
 
 def test_hours_add_up(tmp_path: Path) -> None:
     counted = meter(tmp_path, "s1.0")
-    assert counted.told() == UsageBulletin(
-        pod_hours=0.0, gpu_hours=0.0, price_per_hour=1.5, currency="EUR"
-    )
+    assert counted.told() == UsageBulletin(pod_hours=0.0, gpu_hours=0.0)
     assert not [*tmp_path.iterdir()], "nothing is kept of nothing"
     for held in (
         NodesHeld(nodes=0, gpus=0.0, seconds=900.0),
@@ -32,7 +30,7 @@ def test_hours_add_up(tmp_path: Path) -> None:
         counted.add(held)
     assert counted.metrics == {"pod_hours": 2.0, "gpu_hours": 8.0, "cost.EUR": 3.0}
     assert counted.told(is_last=True).words == (
-        "2.00 pod-hours, 8.00 GPU-hours, about 3.00 EUR (1.5 EUR an hour, without the head)"
+        "2.00 pod-hours, 8.00 GPU-hours, about 3.00 EUR (the profile's price, no head)"
     )
 
 
@@ -43,6 +41,23 @@ def test_a_pool_without_gpus_and_price(tmp_path: Path) -> None:
     told = counted.told()
     assert told.cost is None
     assert told.words == "30.0 pod-hours"
+
+
+def test_every_attempt_has_its_own_price(tmp_path: Path) -> None:
+    """Submitted again to another pool, or at another price, a run costs what each part did."""
+    dear, cheap = Price(per_hour=4.0, currency="EUR"), Price(per_hour=0.2, currency="EUR")
+    for name, price, hours in (("s1.0", dear, 10), ("s2.0", cheap, 1)):
+        counted = meter(tmp_path, name, price)
+        counted.add(NodesHeld(nodes=1, gpus=0.0, seconds=3600.0 * hours))
+        told = counted.told()
+    assert (told.cost, told.currency) == (40.2, "EUR")
+    other = meter(tmp_path, "s3.0", Price(per_hour=1.0, currency="USD"))
+    assert other.told().cost == 40.2, "nothing was taken yet"
+    other.add(NodesHeld(nodes=1, gpus=0.0, seconds=3600.0))
+    assert (other.told().pod_hours, other.told().cost) == (12.0, None)
+    free = meter(tmp_path / "free", "s1.0", Price(per_hour=0.0, currency="EUR"))
+    free.add(NodesHeld(nodes=1, gpus=0.0, seconds=3600.0))
+    assert free.told().cost == 0.0
 
 
 def test_all_attempts_of_all_submissions_count_once(tmp_path: Path) -> None:

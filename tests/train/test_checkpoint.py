@@ -171,6 +171,11 @@ def test_on_notice_one_is_saved_before_the_interval(tmp_path: Path) -> None:
         assert notice.is_heeded
     assert len(told) == 1
     assert [path for path in folder.list() if path.endswith(".commit.json")]
+    checkpoints.saved_at -= 3.0
+    checkpoints.save_if_due(told[0])
+    assert len(told) == 2, "who goes on after notice saves every few seconds"
+    checkpoints.save_if_due(told[0])
+    assert len(told) == 2
 
 
 def test_only_a_checkpoint_that_counts_is_told(tmp_path: Path) -> None:

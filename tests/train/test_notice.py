@@ -40,8 +40,9 @@ def test_who_gives_notice_waits_until_it_is_heeded_or_nothing_trains(tmp_path: P
     with notice.awaits():
         notice.heed()
         assert busy(folder) == []
-    with notice.awaits():
-        assert busy(folder) == [], "what is to be stopped begins nothing that is waited for"
+    (folder / GIVEN).touch()
+    with Notice(folder).awaits():
+        assert busy(folder) == [], "what begins after the notice is not waited for"
 
 
 def test_a_folder_that_cannot_be_made_keeps_nobody_from_training(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import re
 REMOVED = "(removed)"
 
 _WORDS = (
-    "PASS|PASSWORD|PASSWD|PASSPHRASE|_PWD|AUTH|AUTHORIZATION|WEBHOOK|DSN|SIGNATURE|KEY|KEY_ID"
-    "|TOKEN|SECRET|CREDENTIAL|CREDENTIALS|RUNTIME[_-]?ENV(?:[_-]?(?:JSON|YAML))?"
+    "(?:PASS|PASSWORD|PASSWD|PASSPHRASE|[_-]PWD|AUTH|AUTHORIZATION|WEBHOOK|DSN|SIGNATURE|KEY|KEY_ID"
+    "|TOKEN|SECRET|CREDENTIAL|CREDS|COOKIE|[_-]PAT|RUNTIME[_-]?ENV(?:[_-]?(?:JSON|YAML))?)S?_?[0-9]{0,3}"
 )
 """How names of credentials end. `secretName` and `TOKEN_FILE` only lead to one. The runtime
 environment of a Ray job is mostly variables, under any name."""
@@ -31,12 +31,17 @@ _FORMS = (
     rf"""(["'{{,][ \t]*(?!key\b){_BODY}\\*["']?[ \t]*:[ \t]*)(?:{_QUOTED}|{_MEMBER})""",
     rf"""({_NAME}["']?\]?[ \t]?=(?!=)[ \t]?){_VALUE}""",
     rf"((?<!\S)--?{_BODY}[ \t]+(?:\\\n\s*)?)(?!-){_VALUE}",
-    r"(\bAuthorization:\s*)(?:(?:Bearer|Basic)\s+)?[^\s\"'(]+",
+    r"(\b(?:Authorization|(?:Set-)?Cookie):[ \t]*)[^\s\"'(][^\"'\n(]*",
+    r"((?<!\S)-u[ \t]+)[^\s:]+:\S+",
+    r"()\b(?:gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[a-z]-|AKIA|ASIA)[\w-]{12,}",
+    r"()\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*",
     r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]*\d[\w.~+/=-]*",
     r"([?&]sig=)[^&\s]+",
 )
 _PATTERNS = [re.compile(form, re.IGNORECASE | re.MULTILINE) for form in _FORMS]
-_USER = re.compile(r"(?<=://)(?:[^\s\"'/?#@]*@|[^\s\"'/@]*:(?!\d+[/?#])[^\s\"']*@)+")
+_USER = re.compile(
+    r"""(?<=://)(?:[^\s"'/?#@]{0,256}@|[^\s"'/@:]{0,256}:(?!\d+[/?#])[^\s"']{0,256}@)+"""
+)
 _WHOLE = re.compile(_BODY, re.IGNORECASE)
 _ANYWHERE = re.compile(_WORDS, re.IGNORECASE)
 

@@ -40,8 +40,8 @@ _REVIEWS = Kind(
     api="apis/authorization.k8s.io/v1", plural="selfsubjectaccessreviews", word="access review",
     is_namespaced=False,
 )  # fmt: skip
-_IDLE_S = 120
-"""An operator that works gives a RayJob a status within seconds."""
+_IDLE_S = 600
+"""An operator that works gives a RayJob a status within seconds; clocks may differ by minutes."""
 
 Check = Callable[[Cluster], Iterable[Finding]]
 
@@ -78,7 +78,7 @@ def examine(cluster: Cluster, profile_name: str = PROFILE) -> Iterator[Finding]:
         if not (is_denied and isinstance(err, ForbiddenError)):
             yield Finding.of_error("profile", err)
         return
-    yield from premises(cluster, profile, has_kuberay=has_kuberay)
+    yield from premises(cluster, profile, has_kuberay=has_kuberay, is_denied=is_denied)
 
 
 def _version(cluster: Cluster) -> Iterator[Finding]:

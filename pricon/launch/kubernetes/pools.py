@@ -9,7 +9,6 @@ from pricon.launch.kubernetes.finding import Finding
 from pricon.launch.kubernetes.placement import nodes_for, why_none, without_devices
 from pricon.launch.kubernetes.pods import asks_for, name_of
 from pricon.launch.kubernetes.rayjob import render
-from pricon.launch.kubernetes.refusals import ForbiddenError
 from pricon.launch.kubernetes.resolve import workers_of_pod
 from pricon.launch.kubernetes.sending import check_run
 from pricon.launch.submission import Submission
@@ -32,18 +31,19 @@ def examine_pool(
     check = f"pool {name}"
     try:
         rendered = render(_job_in(name, profile), profile, Submission())
-        spec = rendered.ray_job["spec"]["rayClusterSpec"]
+    except PriconError as err:
+        yield Finding.of_error(check, err)
+        return
+    spec = rendered.ray_job["spec"]["rayClusterSpec"]
+    try:
         if is_sent:
             check_run(cluster, rendered)
             most = spec["workerGroupSpecs"][0]["maxReplicas"]
             pods = "1 worker pod" if most == 1 else f"{most} worker pods"
             text = f"the API server accepts a run with up to {pods}"
             yield Finding(check=check, verdict="ok", text=text)
-    except ForbiddenError:
-        return  # what this user may do is told by itself
     except PriconError as err:
         yield Finding.of_error(check, err)
-        return
     if nodes:
         if name == profile.default_pool:
             yield _room("head", "head", _whole_head(spec), nodes)

@@ -4,6 +4,7 @@ Pods of the chart, secrets, accounts and queues that the profile names; `pools` 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ PRIORITIES = Kind(
     api="apis/scheduling.k8s.io/v1", plural="priorityclasses", word="PriorityClass",
     is_namespaced=False,
 )  # fmt: skip
+RUNTIMES = Kind(
+    api="apis/node.k8s.io/v1", plural="runtimeclasses", word="RuntimeClass", is_namespaced=False
+)
 _ENDED = {"Succeeded", "Failed"}
 """Phases of pods that have another in their place: an evicted one stays for a while."""
 _ANSWERS_S = 3.0
@@ -35,7 +39,11 @@ _ENFORCED = "pod-security.kubernetes.io/enforce"
 
 
 def premises(
-    cluster: Cluster, profile: ClusterProfile, *, has_kuberay: bool = True
+    cluster: Cluster,
+    profile: ClusterProfile,
+    *,
+    has_kuberay: bool = True,
+    is_denied: bool = False,
 ) -> Iterator[Finding]:
     """What is found of all that runs need, from images to nodes.
 
@@ -45,6 +53,7 @@ def premises(
         cluster: the namespace that runs go to.
         profile: of the cluster.
         has_kuberay: whether the API server can be asked about runs.
+        is_denied: whether it was said already that this user may not send any.
     """
     yield _image(profile)
     unseen: list[str] = []
@@ -58,7 +67,8 @@ def premises(
     except PriconError as err:
         yield Finding.of_error("nodes", err)
     for name in profile.pools:
-        yield from examine_pool(cluster, profile, name, nodes, is_sent=has_kuberay)
+        is_sent = has_kuberay and not is_denied
+        yield from examine_pool(cluster, profile, name, nodes, is_sent=is_sent)
     tracking = None if profile.tracking is None else profile.tracking.uri
     looks: dict[str, Callable[[], Iterable[Finding]]] = {
         "tracking": partial(_pods, cluster, "tracking", tracking),
@@ -99,16 +109,18 @@ def _pods(cluster: Cluster, component: str, address: str | None) -> Iterator[Fin
         for pod in cluster.find(PODS, labels)
         if phase_of(pod) not in _ENDED and "deletionTimestamp" not in pod["metadata"]
     ]
-    for pod in alive:
-        yield _readiness(cluster, component, pod)
+    found = [_readiness(cluster, component, pod) for pod in alive]
+    serves = any(one.verdict == "ok" for one in found)  # the others may be of an upgrade
+    yield from (replace(one, verdict="note") if serves and one.hint else one for one in found)
     host = "" if address is None else urlsplit(address).hostname or ""
     if not alive and f"{host}.".partition(".")[2].startswith(f"{cluster.namespace}.svc."):
         yield Finding(
             check=component,
-            verdict="wrong",
-            text=f"nothing runs behind {address}, which the profile names",
-            hint=f"`kubectl --namespace {cluster.namespace} get deployments,statefulsets,events` "
-            "says why: scaled to 0, a quota, a policy",
+            verdict="note",
+            text=f"no pod of the chart runs behind {address}, which the profile names",
+            hint="fine where it is a server of your own; else `kubectl --namespace "
+            f"{cluster.namespace} get deployments,statefulsets,events` says why: scaled to 0, a "
+            "quota, a policy",
         )
 
 
@@ -149,6 +161,8 @@ def _address(profile: ClusterProfile) -> Iterator[Finding]:
         status = answer.status
         answer.close()  # whatever it has to say
         why = "" if status == 200 else f"is not healthy: status {status}"
+        if 300 <= status < 400:
+            why = "leads elsewhere, perhaps to a login"
     except HTTPError as err:
         why = f"does not answer from here: {type(err).__name__}"
     if not why:
@@ -175,6 +189,8 @@ def _named(profile: ClusterProfile) -> Iterator[tuple[Kind, Mapping[str, str | N
     yield ACCOUNTS, {"serviceAccount": profile.service_account}
     yield QUEUES, {"queue": profile.queue}
     yield PRIORITIES, {"priorityClass": profile.priority_class}
+    classes = {f"pools.{name}": pool.runtime_class_name for name, pool in profile.pools.items()}
+    yield RUNTIMES, {f"{key}.runtimeClassName": name for key, name in classes.items()}
 
 
 def _there(cluster: Cluster, kind: Kind, named: Mapping[str, str | None]) -> Iterator[Finding]:
@@ -191,8 +207,8 @@ def _there(cluster: Cluster, kind: Kind, named: Mapping[str, str | None]) -> Ite
                 verdict="wrong",
                 text=f"the cluster has no {kind.word}s of {kind.api.removeprefix('apis/')}, and "
                 f"`{key}` of the profile names `{name}`",
-                hint="the cluster's owner installs what serves them (Kueue 0.19 or later), or "
-                f"takes `{key}` out of the values",
+                hint="the cluster's owner installs what serves them, in this version, or takes "
+                f"`{key}` out of the values",
             )
             continue
         if is_there:

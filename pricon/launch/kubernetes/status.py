@@ -55,7 +55,7 @@ class Status:
     def _used(self) -> dict[str, Any] | None:
         if self.used is None:
             return None
-        return {**self.used.model_dump(exclude={"pricon", "is_last"}), "cost": self.used.cost}
+        return self.used.model_dump(exclude={"pricon", "is_last"})
 
 
 def status_of(cluster: Cluster, handle: str) -> Status:

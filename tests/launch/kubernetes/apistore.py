@@ -28,11 +28,12 @@ KINDS = {
     "namespaces": ("v1", "Namespace"),
     "secrets": ("v1", "Secret"),
     "serviceaccounts": ("v1", "ServiceAccount"),
+    "runtimeclasses": ("node.k8s.io/v1", "RuntimeClass"),
     "priorityclasses": ("scheduling.k8s.io/v1", "PriorityClass"),
     "localqueues": ("kueue.x-k8s.io/v1beta2", "LocalQueue"),
     "selfsubjectaccessreviews": ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
 }
-GLOBAL = {"nodes", "namespaces", "priorityclasses", "selfsubjectaccessreviews"}
+GLOBAL = {"nodes", "namespaces", "priorityclasses", "runtimeclasses", "selfsubjectaccessreviews"}
 """Kinds of the cluster, not of a namespace."""
 GARBAGE_AFTER_S = 0.15
 _FOREGROUND = "foregroundDeletion"

@@ -147,7 +147,7 @@ def used(pod_hours: float, *, is_last: bool = False) -> str:
         UsageBulletin(
             pod_hours=pod_hours,
             gpu_hours=pod_hours,
-            price_per_hour=1.5,
+            cost=1.5 * pod_hours,
             currency="EUR",
             is_last=is_last,
         )

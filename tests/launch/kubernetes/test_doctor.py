@@ -116,6 +116,10 @@ def test_who_may_not_even_ask_what_he_may_hears_what_fails(
         "permissions": "the API server tells nobody like you what he may do; what fails is told "
         "below",
     }
+    api.forbidden.add(("create", "rayjobs"))
+    pools = [one for one in examine(kube) if one.check == "pool cpu"]
+    assert [one.verdict for one in pools] == ["wrong", "ok"]
+    assert pools[0].text == "user `ada` may not create rayjobs in namespace `research`"
     api.forbidden |= {("list", "rayjobs"), ("get", "configmaps")}
     wrong = {one.check: one.text for one in examine(kube) if one.verdict == "wrong"}
     assert wrong == {

@@ -152,6 +152,21 @@ def test_why_a_server_is_not_ready(
     assert texts(found(kube)["tracking"]) == [f"pod `t` is not ready{expected}"]
 
 
+def test_beside_a_server_that_is_ready_another_may_start(kube: Cluster, operator: Operator) -> None:
+    prepare(operator)
+    operator.add(chart_pod("tracking", "pricon-tracking-1", {"phase": "Pending"}))
+    assert [one.verdict for one in found(kube)["tracking"]] == ["ok", "note"]
+
+
+def test_a_runtime_class_that_nobody_made(kube: Cluster, operator: Operator) -> None:
+    prepare(operator)
+    pool = {"cpus": 4, "memory": "8Gi", "maxWorkers": 1, "runtimeClassName": "nvidia"}
+    (finding,) = found(kube, pools={"cpu": pool})["runtimeclasses"]
+    assert finding.text == (
+        "there is no RuntimeClass `nvidia`, which `pools.cpu.runtimeClassName` of the profile names"
+    )
+
+
 def test_pods_that_have_ended_have_others_in_their_place(kube: Cluster, operator: Operator) -> None:
     prepare(operator)
     operator.add(chart_pod("tracking", "pricon-tracking-evicted", {"phase": "Failed"}))
@@ -176,9 +191,10 @@ def test_a_server_of_this_namespace_that_does_not_run(
     prepare(operator)
     api.store.delete("pods", "pricon-tracking-0")
     findings = found(kube, tracking={"uri": uri}).get("tracking", [])
-    assert [one.verdict for one in findings] == (["wrong"] if is_expected else [])
+    assert [one.verdict for one in findings] == (["note"] if is_expected else [])
     if findings:
-        assert findings[0].text == f"nothing runs behind {uri}, which the profile names"
+        assert findings[0].text == f"no pod of the chart runs behind {uri}, which the profile names"
+        assert "fine where it is a server of your own" in str(findings[0].hint)
         assert "scaled to 0" in str(findings[0].hint)
 
 
@@ -218,7 +234,7 @@ def test_a_queue_without_kueue(kube: Cluster, operator: Operator) -> None:
         "the cluster has no LocalQueues of kueue.x-k8s.io/v1beta2, and `queue` of the profile "
         "names `team`"
     )
-    assert "installs what serves them (Kueue" in str(finding.hint)
+    assert "installs what serves them, in this version" in str(finding.hint)
 
 
 @pytest.mark.parametrize("level", ["baseline", None])
@@ -240,7 +256,8 @@ def mlflow() -> Iterator[str]:
 
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/health" else 502)
+            codes = {"/health": 200, "/login/health": 302}
+            self.send_response(codes.get(self.path, 502))
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -259,12 +276,13 @@ def mlflow() -> Iterator[str]:
 def test_the_address_of_mlflow_for_people(kube: Cluster, operator: Operator, mlflow: str) -> None:
     prepare(operator)
     said = {}
-    for url in (f"{mlflow}/", f"{mlflow}/proxy", "http://127.0.0.1:9"):
+    for url in (f"{mlflow}/", f"{mlflow}/proxy", f"{mlflow}/login", "http://127.0.0.1:9"):
         tracking = {"uri": "http://pricon-tracking:5000", "publicUrl": url}
         (finding,) = found(kube, tracking=tracking)["MLflow"]
         said[url.removeprefix(mlflow)] = (finding.verdict, finding.text.removeprefix(url))
     assert said["/"] == ("ok", " answers")
     assert said["/proxy"] == ("note", " is not healthy: status 502")
+    assert said["/login"] == ("note", " leads elsewhere, perhaps to a login")
     assert said["http://127.0.0.1:9"] == (
         "note",
         " does not answer from here: NewConnectionError",
