@@ -6,6 +6,12 @@ travel through `super().__init__`, so an error raised in a Ray worker arrives wh
 
 import errno
 
+INTERRUPTED = 130
+"""Exit code of what was ended by Ctrl-C or SIGTERM."""
+DEFECT = 70
+"""Exit code of a bug of ours."""
+UNREAD = 141
+"""Exit code where nobody reads what is said any more: 128 + SIGPIPE, as shells have it."""
 _OF_MACHINE = {
     errno.EDQUOT,
     errno.EFBIG,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pricon.cli.runs import Context, Namespace, Run, open_cluster, tracking_address
+from pricon.cli.cluster import Context, Namespace, Run, open_cluster, tracking_address
 from pricon.launch.kubernetes.bundle import Bundle, write_bundle
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from pricon.cli.runs import AsJson, Context, Namespace, open_cluster
+from pricon.cli.cluster import AsJson, Context, Namespace, open_cluster
 from pricon.errors import LaunchError
 from pricon.launch.kubernetes.client import Cluster
 from pricon.launch.kubernetes.doctor import examine

@@ -14,12 +14,16 @@ import typer
 import typer.exceptions
 from rich.console import Console
 
-from pricon.errors import LaunchError, PriconError, SpecError, is_of_machine
+from pricon.errors import (
+    DEFECT,
+    INTERRUPTED,
+    UNREAD,
+    LaunchError,
+    PriconError,
+    SpecError,
+    is_of_machine,
+)
 
-INTERRUPTED = 130
-DEFECT = 70
-UNREAD = 141
-"""Nobody reads what is said any more: 128 + SIGPIPE, as shells have it."""
 _ASK_AGAIN_S = 0.02
 KEPT = "; finished trials are kept\n\nhint: submit again to go on"
 """What an interrupted submission leaves behind. Other commands leave nothing."""

@@ -9,11 +9,11 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from pricon.cli.main import INTERRUPTED
+from pricon.cli.cluster import open_cluster
 from pricon.cli.plan import show_plan
-from pricon.cli.runs import address_of, attend, echo, open_cluster
+from pricon.cli.runs import address_of, attend, echo
 from pricon.corpus.ensure import look_at
-from pricon.errors import CorpusError, LaunchError, SpecError
+from pricon.errors import INTERRUPTED, CorpusError, LaunchError, SpecError
 from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.kubernetes.estimate import Estimate, estimate

@@ -5,60 +5,25 @@ is said about the run to stderr.
 """
 
 import json
-import os
 from shlex import quote
 from typing import Annotated
 
 import typer
 
-from pricon.cli.main import INTERRUPTED
+from pricon.cli.cluster import AsJson, Context, Namespace, Run, open_cluster, tracking_address
 from pricon.cli.status import ago, columns, words_of_status
-from pricon.errors import LaunchError, SpecError
+from pricon.errors import INTERRUPTED, LaunchError
 from pricon.launch.account import Account, words_of
 from pricon.launch.bulletins import EndBulletin, read
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.driver_log import driver_log
 from pricon.launch.kubernetes.ending import Outcome
 from pricon.launch.kubernetes.following import Changed, Ended, Heard, Line, Waiting, follow
-from pricon.launch.kubernetes.kubeconfig import NAMESPACE, open_access
 from pricon.launch.kubernetes.listening import Note
 from pricon.launch.kubernetes.pods import Reason
 from pricon.launch.kubernetes.runs import ENDED, get_run, list_runs, output_of
 from pricon.launch.kubernetes.sending import cancel_run
 from pricon.launch.kubernetes.status import brief_status, status_of
-
-Run = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="Handle, as `pricon list` shows it.", show_default=False),
-]
-Namespace = Annotated[
-    str | None, typer.Option(help="Where the run is, instead of the context's namespace.")
-]
-Context = Annotated[
-    str | None, typer.Option(help="Of the kubeconfig, instead of its current context.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def open_cluster(context: str | None, namespace: str | None) -> Cluster:
-    """The cluster that the user's kubeconfig describes.
-
-    Raises:
-        SpecError: no namespace can be called so.
-        LaunchError: the kubeconfig cannot be used.
-    """
-    if namespace is not None and not NAMESPACE.fullmatch(namespace):
-        raise SpecError(
-            f"`--namespace` is {namespace!r}\n  expected lower-case letters, digits and hyphens",
-            "`kubectl get namespaces` lists them",
-        )
-    kubeconfig = os.environ.get("KUBECONFIG")  # noqa: TID251  # as every client of a cluster
-    return Cluster(open_access(context, namespace, kubeconfig))
-
-
-def tracking_address() -> str | None:
-    """Where this user reaches an MLflow, as its own clients find their server."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or None  # noqa: TID251
 
 
 def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:

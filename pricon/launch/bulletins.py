@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, TypeAdapter, ValidationError
 
-from pricon.errors import LaunchError, PriconError, SpecError, TrainingError, is_of_machine
+from pricon.errors import (
+    DEFECT,
+    INTERRUPTED,
+    LaunchError,
+    PriconError,
+    SpecError,
+    TrainingError,
+    is_of_machine,
+)
 from pricon.launch.lanes import NoWorkersError
 from pricon.launch.submission import VersionError
 from pricon.plan.plan import Plan
@@ -216,7 +224,7 @@ class EndBulletin(Spec):
         match error:
             case KeyboardInterrupt():
                 hint = "submit again to go on: finished trials are kept"
-                return EndBulletin(exit_code=130, cause="interrupted", hint=hint)
+                return EndBulletin(exit_code=INTERRUPTED, cause="interrupted", hint=hint)
             case TrainingError():
                 cause: Cause = "trials"
             case PriconError(exit_code=SpecError.exit_code):
@@ -237,7 +245,7 @@ class EndBulletin(Spec):
                 )
             case _:
                 text = f"{type(error).__name__}: {error}"
-                return EndBulletin(exit_code=70, cause="defect", message=text)
+                return EndBulletin(exit_code=DEFECT, cause="defect", message=text)
         return EndBulletin(
             exit_code=error.exit_code, cause=cause, message=error.message, hint=error.hint
         )

@@ -9,32 +9,13 @@ from typing import TYPE_CHECKING
 from pricon.errors import LaunchError, PriconError
 from pricon.track.connect import database_of
 from pricon.track.explain import public
+from pricon.track.records import path_of, tag_of
 
 if TYPE_CHECKING:
     from pricon.track.client import MlflowClient, Run
 
 _NAME = re.compile(r"[a-z0-9-]+")
 """No run has another; in a search it might mean something."""
-
-
-def tag_of(handle: str) -> str:
-    """Tag of an MLflow run: which artifact is the newest log of the run with this handle.
-
-    One MLflow run may have several: the same trials, asked for in other words.
-
-    >>> tag_of("again-cv-9b5b8d71")
-    'pricon.log.again-cv-9b5b8d71'
-    """
-    return f"pricon.log.{handle}"
-
-
-def path_of(log: str) -> str:
-    """Of the artifact.
-
-    >>> path_of("0f3c.0.log")
-    'logs/0f3c.0.log'
-    """
-    return f"logs/{log}"
 
 
 def kept_log(uri: str, handle: str, submission: str = "") -> list[str]:

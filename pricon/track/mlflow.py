@@ -25,7 +25,6 @@ from pricon.track.client import (
     translated,
 )
 from pricon.track.explain import public
-from pricon.track.kept import path_of, tag_of
 from pricon.track.records import (
     FinishRecord,
     LogRecord,
@@ -34,6 +33,8 @@ from pricon.track.records import (
     RunRecord,
     TrialRecord,
     Value,
+    path_of,
+    tag_of,
 )
 
 RUN_ID = "pricon.run_id"

@@ -119,6 +119,26 @@ class LogRecord:
     text: bytes
 
 
+def tag_of(handle: str) -> str:
+    """Tag of an MLflow run: which artifact is the newest log of the run with this handle.
+
+    One MLflow run may have several: the same trials, asked for in other words.
+
+    >>> tag_of("again-cv-9b5b8d71")
+    'pricon.log.again-cv-9b5b8d71'
+    """
+    return f"pricon.log.{handle}"
+
+
+def path_of(log: str) -> str:
+    """Of the artifact that is a log.
+
+    >>> path_of("0f3c.0.log")
+    'logs/0f3c.0.log'
+    """
+    return f"logs/{log}"
+
+
 Record = RunRecord | TrialRecord | FinishRecord | LogRecord
 
 _ADAPTER: TypeAdapter[Record] = TypeAdapter(

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pricon.cli.main import DEFECT, INTERRUPTED, KEPT, UNREAD, commands, exit_code_of
+from pricon.cli.main import KEPT, commands, exit_code_of
 from pricon.errors import (
+    DEFECT,
+    INTERRUPTED,
+    UNREAD,
     CorpusError,
     LaunchError,
     PlanError,

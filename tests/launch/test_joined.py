@@ -159,15 +159,22 @@ def test_a_cluster_of_others_is_left_at_the_end(cluster: RayCluster) -> None:
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]
 
 
+def that_may_not_fail(job: JobSpec, *, epochs: int, checkpoint_interval_s: float) -> JobSpec:
+    """A job of one arm that trains for so many epochs, and whose lanes have no retry."""
+    update = {"max_failures": 0, "checkpoint_interval_s": checkpoint_interval_s}
+    resources = job.resources.model_copy(update=update)
+    update = {"epochs": epochs, "patience": epochs}
+    stage = job.optimisation.supervised.model_copy(update=update)
+    optimisation = job.optimisation.model_copy(update={"supervised": stage})
+    asked = {"arms": ("majority", "e2e"), "resources": resources, "optimisation": optimisation}
+    return job.model_copy(update={**asked, "target": "ray"})
+
+
 @pytest.mark.ray
 def test_a_lost_node_costs_no_retry(job: JobSpec, cluster: RayCluster, tmp_path: Path) -> None:
     """A lane that may not fail even once goes on after the node of its worker has gone."""
-    resources = job.resources.model_copy(update={"max_failures": 0, "checkpoint_interval_s": 0.1})
-    stage = job.optimisation.supervised.model_copy(update={"epochs": 2000, "patience": 2000})
-    optimisation = job.optimisation.model_copy(update={"supervised": stage})
-    update = {"arms": ("majority", "e2e"), "resources": resources, "optimisation": optimisation}
+    asked = that_may_not_fail(job, epochs=2000, checkpoint_interval_s=0.1)
     file = tmp_path / "job.yaml"
-    asked = job.model_copy(update={**update, "target": "ray"})
     file.write_text(dump_job(asked), encoding="utf-8")
     with subprocess.Popen(
         [*PRICON, "drive", str(file), "--submission", "s1"],
@@ -196,12 +203,9 @@ def test_a_node_that_goes_on_notice_loses_next_to_nothing(
 
     Ray says of such a node that it was to be expected that it went.
     """
-    resources = job.resources.model_copy(update={"max_failures": 0, "checkpoint_interval_s": 3600})
-    stage = job.optimisation.supervised.model_copy(update={"epochs": 6000, "patience": 6000})
-    optimisation = job.optimisation.model_copy(update={"supervised": stage})
-    update = {"arms": ("majority", "e2e"), "resources": resources, "optimisation": optimisation}
+    asked = that_may_not_fail(job, epochs=6000, checkpoint_interval_s=3600)
     file = tmp_path / "job.yaml"
-    file.write_text(dump_job(job.model_copy(update={**update, "target": "ray"})), encoding="utf-8")
+    file.write_text(dump_job(asked), encoding="utf-8")
     before, notice = cluster.environment, {FOLDER: str(tmp_path / "leaving")}
     cluster.kill_worker()
     cluster.environment = {**before, **notice, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "3"}
