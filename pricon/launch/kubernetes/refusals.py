@@ -87,7 +87,7 @@ def refusal(request: Request, answer: Answer) -> LaunchError:
         case 400 | 422:
             hint = f"`{_kubectl(request)} get {request.kind.plural}` shows what is there"
             if request.kind.api.startswith("apis/ray.io/"):
-                hint = "is the cluster's KubeRay older than 1.7? `helm list --all-namespaces` shows"
+                hint = "is KubeRay older than 1.7? `helm list --all-namespaces` shows it"
             return LaunchError(f"the API server refuses {request.what}: {answer.message}", hint)
         case 500 | 502 if request.part == "log" and answer.is_status:
             return _unreadable(request, answer.message)  # passed on by the API server
