@@ -31,6 +31,13 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Label = Annotated[
     str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$")
 ]
+LabelKey = Annotated[
+    str,
+    Field(
+        max_length=253 + 1 + 63,
+        pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+    ),
+]
 Image = Annotated[str, Field(pattern=r"^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$")]
 
 
@@ -62,17 +69,26 @@ class ProfilePart(Spec):
 class TolerationSpec(ProfilePart):
     """A taint that pods put up with, as Kubernetes has it."""
 
-    key: str = Field(min_length=1)
+    key: LabelKey
     """Key of the taint."""
 
     operator: Literal["Exists", "Equal"] = "Exists"
     """Whether the value matters."""
 
-    value: str | None = None
+    value: Label | None = None
     """Value of the taint, for `Equal`."""
 
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint; null is every effect."""
+
+    @model_validator(mode="after")
+    def _value_matters(self) -> "TolerationSpec":
+        if self.operator == "Exists" and self.value:
+            raise ContradictionError(
+                f"a `value`, {self.value}, with the operator `Exists`, which takes none",
+                "say `operator: Equal`, or leave the value out",
+            )
+        return self
 
 
 class PlacementSpec(ProfilePart):
@@ -87,7 +103,7 @@ class PlacementSpec(ProfilePart):
     scratch: Quantity = "10Gi"
     """Room for Ray's logs and spilled objects on the node's own disk."""
 
-    node_selector: dict[str, Label] = Field(default_factory=dict)
+    node_selector: dict[LabelKey, Label] = Field(default_factory=dict)
     """Labels that a node must have."""
 
     tolerations: tuple[TolerationSpec, ...] = ()

@@ -19,8 +19,10 @@ def profile_definitions() -> dict[str, Any]:
     schema = ClusterProfile.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = schema.pop("$defs")
     definitions["ClusterProfile"] = schema
-    pools = schema["properties"]["pools"]  # one whose name does not match would pass unread
-    pools["additionalProperties"] = False
+    for definition in definitions.values():
+        for member in definition["properties"].values():
+            if "patternProperties" in member:  # a key that does not match would pass unread
+                member["additionalProperties"] = False
     for name, known in FROM_THE_CHART.items():
         required = definitions[name].pop("required")
         if left := [key for key in required if key not in known]:

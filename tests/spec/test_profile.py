@@ -32,7 +32,8 @@ def test_keys_are_written_as_kubernetes_writes_them() -> None:
     assert "defaultPool" in written
 
 
-POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
+SMALL = {"cpus": 1, "memory": "1Gi"}
+POOL = SMALL | {"maxWorkers": 1}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,11 @@ POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
         ({"pools": {"gpu-a100": POOL | {"minWorkers": 2}}}, "`minWorkers` is 2, above `maxWork"),
         ({"pools": {"gpu-a100": POOL | {"memory": "lots"}}}, "should match pattern"),
         ({"pools": {"GPU": POOL}}, "should match pattern"),
+        ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"a b": "c"}}}}, "should match pattern"),
+        ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"A.io/b": "c"}}}}, "should match patt"),
+        ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"a": "c d"}}}}, "should match pattern"),
+        ({"head": SMALL | {"tolerations": [{"key": "gpu="}]}}, "should match pattern"),
+        ({"head": SMALL | {"tolerations": [{"key": "a", "value": "b"}]}}, "`Exists`, which take"),
         ({"tracking": {"uri": "http://ada:s3cret@mlflow"}}, "an address with a user name"),
         ({"tracking": {"uri": "http://a", "publicUrl": "sqlite:///x"}}, "should match pattern"),
         (
@@ -60,6 +66,14 @@ POOL = {"cpus": 1, "memory": "1Gi", "maxWorkers": 1}
 def test_what_is_refused(changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         ClusterProfile.model_validate(profile(**changes))
+
+
+def test_keys_of_labels_are_those_of_kubernetes() -> None:
+    keys = ["pool", "cloud.google.com/gke-accelerator", "A_b.C", "x/" + "n" * 63]
+    pool = POOL | {"nodeSelector": dict.fromkeys(keys, "Yes_1.0")}
+    pool["tolerations"] = [{"key": key, "operator": "Equal", "value": "true"} for key in keys]
+    read = ClusterProfile.model_validate(profile(pools={"gpu-a100": pool}))
+    assert [*read.pools["gpu-a100"].node_selector] == keys
 
 
 @pytest.mark.parametrize(
