@@ -186,3 +186,18 @@ def test_the_command_of_helm_test_is_one_of_pricon(
     assert "kind: RayJob" in done.stdout
     assert "serviceAccountName: pricon-run" in done.stdout
     assert f"groupName: {pool}\n" in done.stdout
+
+
+@pytest.mark.parametrize("feature", ["default", "gpu-pools"])
+def test_the_job_of_helm_test_waits_for_what_is_faster_to_check(
+    charts: Charts, feature: str
+) -> None:
+    """Helm runs hooks by weight and then by name, and stops at the first that fails."""
+    weights = {
+        entry["metadata"]["name"].removeprefix("pricon-test-"): annotations["helm.sh/hook-weight"]
+        for entry in charts[feature]
+        if "helm.sh/hook" in (annotations := entry["metadata"].get("annotations") or {})
+    }
+    jobs = {name for name in weights if name.partition("-")[0] == "job"}
+    assert jobs
+    assert weights == {name: "1" if name in jobs else "0" for name in weights}

@@ -46,6 +46,16 @@ publicUrl: {{ ternary "https" "http" (ne .ingress.tlsSecret "") }}://{{ .ingress
 {{- .Values.tracking.artifacts | default (printf "%s/mlflow" (regexFind "^s3://[^/]+" $output)) -}}
 {{- end }}
 
+{{/* Buckets in which runs and the tracking server write: JSON, each once. */}}
+{{- define "pricon.buckets" -}}
+{{- $storage := (include "pricon.profile" . | fromYaml).storage -}}
+{{- $found := list -}}
+{{- range list $storage.corpora $storage.output (include "pricon.artifacts" .) -}}
+{{- $found = append $found (regexFind "^s3://[^/]+" . | trimPrefix "s3://") -}}
+{{- end -}}
+{{- $found | compact | uniq | toJson -}}
+{{- end }}
+
 {{/* Port of an address: given, or that of its scheme. */}}
 {{- define "pricon.port" -}}
 {{- $given := regexFind ":[0-9]+$" (urlParse .).host -}}

@@ -73,7 +73,7 @@ class Cluster:
             return None
         request = self._request("get", kind, name)
         answer = self._send(request)
-        return None if is_absent(answer) else self._object(request, answer)
+        return None if is_absent(request, answer) else self._object(request, answer)
 
     def exists(self, kind: Kind, name: str) -> bool:
         """Whether there is an object of this name. Its metadata travels, its data does not."""
@@ -81,7 +81,7 @@ class Cluster:
             return False
         request = replace(self._request("get", kind, name), is_partial=True)
         answer = self._send(request)
-        return not is_absent(answer) and bool(self._object(request, answer))
+        return not is_absent(request, answer) and bool(self._object(request, answer))
 
     def version(self) -> str:
         """Of Kubernetes, such as `v1.34.1`."""
@@ -134,7 +134,7 @@ class Cluster:
         request = self._request("delete", kind, name, body=body)
         answer = self._send(request)
         # 409: another object has its name by now.
-        if not is_absent(answer) and answer.status != 409:
+        if not is_absent(request, answer) and answer.status != 409:
             self._object(request, answer)
 
     def watch(

@@ -13,7 +13,7 @@ from pricon.launch.kubernetes.client import CONFIG_MAPS, EVENTS, PODS, RAY_JOBS,
 from pricon.launch.kubernetes.finding import Finding
 from pricon.launch.kubernetes.installation import PROFILE, read_profile
 from pricon.launch.kubernetes.pods import name_of
-from pricon.launch.kubernetes.premises import premises
+from pricon.launch.kubernetes.premises import NAMESPACES, premises
 from pricon.launch.kubernetes.refusals import (
     ForbiddenError,
     StrangerError,
@@ -75,7 +75,9 @@ def examine(cluster: Cluster, profile_name: str = PROFILE) -> Iterator[Finding]:
     try:
         profile = read_profile(cluster, profile_name)
     except PriconError as err:
-        if not (is_denied and isinstance(err, ForbiddenError)):
+        if _is_nowhere(cluster):
+            yield _no_namespace(cluster)
+        elif not (is_denied and isinstance(err, ForbiddenError)):
             yield Finding.of_error("profile", err)
         return
     yield from premises(cluster, profile, has_kuberay=has_kuberay, is_denied=is_denied)
@@ -172,6 +174,24 @@ def _kuberay(cluster: Cluster) -> Iterator[Finding]:
         f"{idle[-1]['metadata']['creationTimestamp']}",
         hint="is the KubeRay operator running, and watching this namespace? `kubectl get pods "
         "--all-namespaces --selector app.kubernetes.io/name=kuberay-operator` shows it",
+    )
+
+
+def _is_nowhere(cluster: Cluster) -> bool:
+    """Whether the namespace does not exist, as far as this user may know."""
+    try:
+        return not cluster.exists(NAMESPACES, cluster.namespace)
+    except PriconError:
+        return False
+
+
+def _no_namespace(cluster: Cluster) -> Finding:
+    return Finding(
+        check="namespace",
+        verdict="wrong",
+        text=f"there is no namespace `{cluster.namespace}`",
+        hint="`--namespace` names another: is it misspelt? `kubectl get namespaces` lists them, "
+        "and deploy/README.md says how one is made",
     )
 
 

@@ -49,9 +49,10 @@ class ForbiddenError(RefusedError):
     """The user's roles do not allow this."""
 
 
-def is_absent(answer: Answer) -> bool:
-    """Whether there is no object of this name, as opposed to no such kind of object."""
-    return answer.status == 404 and answer.is_status and answer.about != "namespaces"
+def is_absent(request: Request, answer: Answer) -> bool:
+    """Whether there is no object of this name, as opposed to no such kind or namespace."""
+    is_about_it = answer.about != "namespaces" or request.kind.plural == "namespaces"
+    return answer.status == 404 and answer.is_status and is_about_it
 
 
 def is_transient(request: Request, answer: Answer) -> bool:

@@ -30,7 +30,13 @@ def write_kubeconfig(file: Path, url: str, token: str = TOKEN, **cluster: Any) -
     return str(file)
 
 
-def connect(folder: Path, url: str, patience: Patience = HASTY, token: str = TOKEN) -> Cluster:
-    """A cluster at this address."""
+def connect(
+    folder: Path,
+    url: str,
+    patience: Patience = HASTY,
+    token: str = TOKEN,
+    namespace: str | None = None,
+) -> Cluster:
+    """A cluster at this address, and the namespace of the context or another."""
     kubeconfig = write_kubeconfig(folder / "kubeconfig", url, token)
-    return Cluster(open_access(kubeconfig=kubeconfig), patience)
+    return Cluster(open_access(kubeconfig=kubeconfig, namespace=namespace), patience)

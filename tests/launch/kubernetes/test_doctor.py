@@ -85,6 +85,24 @@ def test_there_is_no_kuberay_and_no_chart(kube: Cluster, api: ApiServer) -> None
     assert [*findings] == ["API server", "permissions", "KubeRay", "profile"]
 
 
+def test_a_namespace_that_is_not_there(api: ApiServer, tmp_path: Path) -> None:
+    elsewhere = connect(tmp_path, api.url, namespace="reserach")
+    (finding,) = [one for one in examine(elsewhere) if one.verdict == "wrong"]
+    assert finding.check == "namespace"
+    assert finding.text == "there is no namespace `reserach`"
+    assert finding.hint == (
+        "`--namespace` names another: is it misspelt? `kubectl get namespaces` lists them, and "
+        "deploy/README.md says how one is made"
+    )
+
+
+def test_who_may_not_look_at_namespaces_hears_of_the_chart(api: ApiServer, tmp_path: Path) -> None:
+    api.forbidden.add(("get", "namespaces"))
+    elsewhere = connect(tmp_path, api.url, namespace="reserach")
+    (finding,) = [one for one in examine(elsewhere) if one.verdict == "wrong"]
+    assert finding.text.startswith("the chart `pricon` is not installed in namespace `reserach`")
+
+
 def test_pools_are_not_asked_about_without_kuberay(
     kube: Cluster, api: ApiServer, operator: Operator
 ) -> None:

@@ -1,5 +1,5 @@
-{{/* A pod of `helm test`. Arguments: root, name, account, token, role, seconds, environment, and script (a file of
-the chart, for Python) or command. */}}
+{{/* A pod of `helm test`. Arguments: root, name, account, token, role, seconds, environment, weight (pods of a larger one
+wait for the others), and script (a file of the chart, for Python) or command. */}}
 {{- define "pricon.testPod" -}}
 {{- $name := printf "%s-test-%s" (include "pricon.fullname" .root) .name -}}
 {{- $component := dict "root" .root "component" (printf "test-%s" .name) "name" $name -}}
@@ -10,6 +10,7 @@ metadata:
     pricon.dev/role: {{ .role }}
   annotations:
     helm.sh/hook: test
+    helm.sh/hook-weight: {{ .weight | default 0 | quote }}
     helm.sh/hook-delete-policy: before-hook-creation # its log stays: helm test --logs
 spec:
   restartPolicy: Never
