@@ -1,7 +1,8 @@
 """A thread that delivers records, so that training neither waits nor dies for a tracking server.
 
 What cannot be delivered goes into a journal, which is tried again every half minute, at the end,
-and at the next start. Delivering twice must be harmless: see `Recorder.apply`.
+and at the next start. Where the journal may not outlive the process, the end waits for a server
+that is away. Delivering twice must be harmless: see `Recorder.apply`.
 """
 
 import logging
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 THREAD_NAME = "pricon-tracking"
 QUEUE_RECORDS = 1024
 RETRY_AFTER_S = 30.0
+_ASK_AGAIN_S = 5.0
+"""At the end, when there is nothing else to do."""
 
 _FIRST, _IN_TURN, _LAST = range(3)
 
@@ -60,6 +63,8 @@ class BackgroundSink:
         journal: where undelivered records wait.
         check: what `Tracker.check` calls; runs in the caller's thread.
         retry_after_s: pause before a server that failed is tried again.
+        patience_s: for which `close` waits for a server that fails, where the journal may be gone
+            at the next start. 0: it is kept.
     """
 
     def __init__(
@@ -68,16 +73,18 @@ class BackgroundSink:
         journal: Journal,
         check: Callable[[str], None],
         retry_after_s: float = RETRY_AFTER_S,
+        patience_s: float = 0.0,
     ) -> None:
         self._recorder = recorder
         self._journal = journal
         self._check = check
         self._retry_after_s = retry_after_s
+        self._patience_s = patience_s
         self._queue: PriorityQueue[tuple[int, int, Record | None]] = PriorityQueue(QUEUE_RECORDS)
         self._numbers = count()
         self._retry_at = 0.0
         self._has_warned = False
-        self._is_interrupted = False
+        self._interrupted = Event()
         self._has_ended = Event()
         self._num_lost = 0
         self._thread = Thread(target=self._work, name=THREAD_NAME, daemon=True)
@@ -113,7 +120,7 @@ class BackgroundSink:
         try:
             self._finish()
         except BaseException:
-            self._is_interrupted = True
+            self._interrupted.set()
             self._recorder.abort()
             self._finish()
             raise
@@ -131,7 +138,12 @@ class BackgroundSink:
             _log.warning(
                 "%d records of the run are lost; submit again to record them", self._num_lost
             )
-        if self._journal:
+        if self._journal and self._patience_s:
+            _log.warning(
+                "the tracking server lacks some records of this run, whose results are all kept: "
+                "delete the run and submit the job again, which trains nothing anew"
+            )
+        elif self._journal:
             _log.warning(
                 "some records are not in the tracking server yet; the next start of this run "
                 "delivers them   journal=%s",
@@ -148,10 +160,21 @@ class BackgroundSink:
                     self._deliver(record)
                 elif not (self._may_try() and self._replay() and self._deliver(record)):
                     self._keep(record)
-            if not self._is_interrupted:
-                self._replay()
+            self._replay_while_patient()
         finally:
             self._has_ended.set()
+
+    def _replay_while_patient(self) -> None:
+        """Delivers what the journal holds at the end."""
+        end = monotonic() + self._patience_s
+        is_told = False
+        while not self._interrupted.is_set() and not self._replay() and monotonic() < end:
+            if not is_told:
+                is_told = True
+                _log.warning(
+                    "waiting for the tracking server, for %g minutes at most", self._patience_s / 60
+                )
+            self._interrupted.wait(_ASK_AGAIN_S)
 
     def _keep(self, record: Record) -> None:
         """Into the journal; where even that fails the record is lost, and training goes on."""
@@ -163,7 +186,7 @@ class BackgroundSink:
                 _log.warning("records are lost: the journal cannot be written: %s", err)
 
     def _may_try(self) -> bool:
-        return not self._is_interrupted and monotonic() >= self._retry_at
+        return not self._interrupted.is_set() and monotonic() >= self._retry_at
 
     def _replay(self) -> bool:
         """Delivers the journal, oldest first; False where the server fails again."""
@@ -200,7 +223,7 @@ class BackgroundSink:
 
     def _fail(self, reason: str) -> None:
         self._retry_at = monotonic() + self._retry_after_s
-        if not (self._has_warned or self._is_interrupted):
+        if not (self._has_warned or self._interrupted.is_set()):
             self._has_warned = True
             _log.warning(
                 "tracking failed, training goes on: %s   journal=%s", reason, self._journal.path

@@ -5,15 +5,17 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 import requests
+from werkzeug.security import generate_password_hash
 
 from pricon.spec.resources import StorageSpec
 from tests.helm.render import CHART, KubernetesObject, containers, environment, pods
@@ -154,20 +156,42 @@ def test_runs_are_no_administrators(server: MlflowServer) -> None:
     assert make_user("admin", secret("pricon-tracking/admin-password")) == 200
 
 
+def status(server: MlflowServer, user: str, password: str) -> int:
+    """Of a request that this user may make."""
+    url = f"{server.uri}/api/2.0/mlflow/users/get"
+    who = {"username": user}
+    return requests.get(url, params=who, auth=(user, password), timeout=10).status_code
+
+
+def test_a_password_that_was_right_is_not_hashed_again_for_a_while(server: MlflowServer) -> None:
+    admin = ("admin", secret("pricon-tracking/admin-password"))
+    users = f"{server.uri}/api/2.0/mlflow/users"
+    account = {"username": "ada", "password": "the first of ada"}
+    requests.post(f"{users}/create", json=account, auth=admin, timeout=10).raise_for_status()
+    assert status(server, "ada", "the first of ada") == 200
+    spoil = "update users set password_hash = ? where username = 'ada'"
+    with closing(sqlite3.connect(server.folder / "data" / "auth.db")) as accounts, accounts:
+        assert accounts.execute(spoil, [generate_password_hash("something else")]).rowcount == 1
+    assert status(server, "ada", "the first of ada") == 200, "it was hashed"
+    assert status(server, "ada", "another") == 401
+    account["password"] = "the second of ada"
+    changed = requests.patch(f"{users}/update-password", json=account, auth=admin, timeout=10)
+    changed.raise_for_status()
+    assert status(server, "ada", "the first of ada") == 401, "what was changed is forgotten at once"
+    assert status(server, "ada", "the second of ada") == 200
+
+
 def test_a_changed_secret_is_a_changed_password(
     server: MlflowServer, pod: KubernetesObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def status(password: str) -> int:
-        url = f"{server.uri}/api/2.0/mlflow/users/get"
-        return requests.get(
-            url, params={"username": "admin"}, auth=("admin", password), timeout=10
-        ).status_code
-
     old = secret("pricon-tracking/admin-password")
-    assert status(old) == 200
+    assert status(server, "admin", old) == 200
     monkeypatch.setitem(SECRETS, "secret:pricon-tracking/admin-password", "another long one")
+    server.stop()  # as a pod that is restarted
     prepare(pod, server.folder)
-    assert (status(old), status("another long one")) == (401, 200)
+    server.start()
+    assert status(server, "admin", old) == 401
+    assert status(server, "admin", "another long one") == 200
 
 
 def test_only_the_server_may_read_its_configuration(server: MlflowServer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pricon.errors import LaunchError
+from pricon.track import background
 from pricon.track.background import (
     QUEUE_RECORDS,
     THREAD_NAME,
@@ -49,9 +50,16 @@ class Server:
         self.answers.set()
 
 
-def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> BackgroundSink:
-    journal = Journal(folder / "tracking.jsonl")
-    return BackgroundSink(server, journal, check=lambda job_name: None, retry_after_s=retry_after_s)
+def make_sink(
+    server: Server, folder: Path, retry_after_s: float = 0, patience_s: float = 0
+) -> BackgroundSink:
+    return BackgroundSink(
+        server,
+        Journal(folder / "tracking.jsonl"),
+        check=lambda job_name: None,
+        retry_after_s=retry_after_s,
+        patience_s=patience_s,
+    )
 
 
 def waiting(folder: Path) -> list[str]:
@@ -139,6 +147,55 @@ def test_a_server_that_failed_is_left_alone_for_a_while(tmp_path: Path) -> None:
     server.error = None  # back before the pause is over: only the end tries again
     sink.close()
     assert server.held == ["a", "b"]
+
+
+def test_an_end_that_is_patient_waits_for_a_server_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(background, "_ASK_AGAIN_S", 0.05)
+    server = Server()
+    server.error = LaunchError("restarts")
+    sink = make_sink(server, tmp_path, patience_s=60)
+    sink.put(record("a"))
+    back = threading.Timer(0.5, setattr, (server, "error", None))
+    back.start()
+    sink.close()
+    assert server.held == ["a"]
+    assert waiting(tmp_path) == []
+    assert [one.message for one in caplog.records] == [
+        f"tracking failed, training goes on: restarts   journal={tmp_path / 'tracking.jsonl'}",
+        "waiting for the tracking server, for 1 minutes at most",
+    ]
+
+
+def test_patience_ends_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(background, "_ASK_AGAIN_S", 0.05)
+    server = Server()
+    server.error = LaunchError("gone")
+    sink = make_sink(server, tmp_path, patience_s=0.2)
+    sink.put(record("a"))
+    sink.close()
+    assert waiting(tmp_path) == ["a"]
+    assert caplog.records[-1].message == (
+        "the tracking server lacks some records of this run, whose results are all kept: delete "
+        "the run and submit the job again, which trains nothing anew"
+    )
+
+
+def test_an_interruption_ends_patience(tmp_path: Path) -> None:
+    """As KubeRay ends a driver: with seconds left."""
+    server = Server()
+    server.error = LaunchError("gone")
+    sink = make_sink(server, tmp_path, patience_s=600)
+    sink.put(record("a"))
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        sink.close()
+    assert time.monotonic() - began < 30
+    assert waiting(tmp_path) == ["a"]
 
 
 def test_a_refused_record_does_not_block_the_others(

@@ -37,6 +37,7 @@ def prepare_accounts(environment: os._Environ[str]) -> None:
         "database_uri": environment["AUTH_DATABASE_URI"].replace("%", "%%"),
         "admin_username": environment["ADMIN_USERNAME"],
         "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
+        "auth_cache_ttl_seconds": environment["REMEMBER_SECONDS"],
     }
     path = Path(environment["AUTH_CONFIG"])
     path.touch(mode=0o600)

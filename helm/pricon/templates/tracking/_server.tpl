@@ -23,6 +23,8 @@
   value: /run/mlflow/auth.ini
 - name: DEFAULT_PERMISSION
   value: {{ $auth.defaultPermission }}
+- name: REMEMBER_SECONDS
+  value: {{ $auth.rememberSeconds | quote }}
 - name: ADMIN_USERNAME
   value: {{ $auth.adminUsername | quote }}
 - {{ include "pricon.secretVariable" (dict "name" "ADMIN_PASSWORD" "secret" $auth.existingSecret "key" "admin-password") | nindent 2 | trim }}
