@@ -14,7 +14,7 @@ from pricon.cli.cluster import AsJson, Context, Namespace, Run, open_cluster, tr
 from pricon.cli.status import ago, columns, words_of_status
 from pricon.errors import INTERRUPTED, LaunchError
 from pricon.launch.account import Account, words_of
-from pricon.launch.bulletins import EndBulletin, read
+from pricon.launch.bulletins import EndBulletin, is_small_talk, read
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.driver_log import driver_log
 from pricon.launch.kubernetes.ending import Outcome
@@ -74,7 +74,7 @@ def show_logs(
     lines = _lines(cluster, run, ray_job)
     for line in lines:
         bulletin = read(line)
-        echo(line if bulletin is None else words_of(bulletin))
+        echo(_ordinary(line) if bulletin is None else words_of(bulletin))
     if not lines:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
@@ -173,7 +173,7 @@ def attend(cluster: Cluster, handle: str) -> int:
 def _tell(handle: str, heard: Heard) -> None:
     match heard:
         case Line(text=text, bulletin=None):
-            typer.echo(text)
+            echo(_ordinary(text))
         case Line(bulletin=EndBulletin()):
             pass  # said as the outcome
         case Line(bulletin=bulletin):
@@ -185,6 +185,11 @@ def _tell(handle: str, heard: Heard) -> None:
             _tell_reason(reason)
         case Note(text=text):
             typer.echo(text, err=True)
+
+
+def _ordinary(line: str) -> str | None:
+    """A line that is no bulletin, if it is worth a look."""
+    return None if is_small_talk(line) else line
 
 
 def echo(words: str | None) -> None:

@@ -4,6 +4,7 @@ They stand in its log between ordinary lines, so that reading the log is all tha
 no port, no server, and no permission but that for logs.
 """
 
+import re
 from collections import Counter
 from typing import Annotated, Literal
 
@@ -24,6 +25,10 @@ from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.spec.base import Spec
 
+_SMALL_TALK = re.compile(
+    r"\d{4}-\d\d-\d\d [\d:,]+\t(INFO|SUCC) (cli|sdk|job_manager)\.py:\d+ -- "
+    r"|Running entrypoint for job \S+: "
+)
 Cause = Literal[
     "done", "trials", "input", "version", "infrastructure", "capacity", "interrupted", "defect"
 ]
@@ -266,6 +271,14 @@ _BULLETIN: TypeAdapter[Bulletin] = TypeAdapter(Annotated[Bulletin, Field(discrim
 def write(bulletin: Bulletin) -> str:
     """The line, without its end."""
     return bulletin.model_dump_json()
+
+
+def is_small_talk(line: str) -> bool:
+    """Whether Ray says it of a job: which of its commands to try, that all is well.
+
+    None of that works for who has a handle of ours. What goes wrong is not meant.
+    """
+    return _SMALL_TALK.match(line) is not None
 
 
 def read(line: str) -> Bulletin | None:

@@ -20,7 +20,7 @@ from pricon.launch.bulletins import (
     TrainingBulletin,
     TrialBulletin,
 )
-from pricon.launch.events import Event, LaneDone, NodesHeld, PackBegun, StagesDone
+from pricon.launch.events import Event, LaneDone, NodesHeld, PackBegun, StagesDone, WorkersLost
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.run_log import RunLog, Say
 from pricon.launch.submission import Submission, check_submitter, handle_in, read_facts
@@ -199,7 +199,9 @@ class _Telling:
             case PackBegun(lane=lane, stages=stages):
                 self.busy.add(lane)
                 self.say(TrainingBulletin(lane=lane, trials=self._trials_of(stages)))
-            case StagesDone(lane=lane) | LaneDone(lane=lane) if lane in self.busy:
+            case StagesDone(lane=lane) | LaneDone(lane=lane) | WorkersLost(lane=lane) if (
+                lane in self.busy
+            ):
                 self.busy.remove(lane)
                 self.say(TrainingBulletin(lane=lane, trials={}))
             case NodesHeld() if self.meter is not None:

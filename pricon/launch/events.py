@@ -84,6 +84,17 @@ class LaneDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersLost:
+    """A lane has lost a worker, and begins again with new ones, where it was saved.
+
+    Args:
+        lane: index of the lane.
+    """
+
+    lane: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodesHeld:
     """What a cluster had for workers for a while.
 
@@ -98,7 +109,7 @@ class NodesHeld:
     seconds: float
 
 
-LaneEvent = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone
+LaneEvent = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone | WorkersLost
 """What a lane tells."""
 Event = LaneEvent | NodesHeld
 Tell = Callable[[LaneEvent], None]

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pricon.cli.progress import Progress, _clock, building
-from pricon.launch.events import CheckpointKept, EpochDone, LaneDone, StagesDone
+from pricon.launch.events import CheckpointKept, EpochDone, LaneDone, StagesDone, WorkersLost
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from pricon.report.results import TrialResult
@@ -54,6 +54,16 @@ def test_a_line_tells_stage_epoch_trials_and_time_left() -> None:
     assert "lane 1: starting" in line
     assert "elapsed, " in line
     assert "left" in line
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_workers_that_were_lost_are_told_at_once(terminal: bool) -> None:
+    progress, _, out = started(terminal=terminal)
+    progress.listen(epoch(12))
+    progress.listen(WorkersLost(lane=0))
+    assert out.getvalue() == "lane 0 lost workers; it goes on where they saved it\n"
+    assert progress.lanes[0] == "starting again"
+    assert progress.running == {}
 
 
 def test_a_checkpoint_changes_nothing_that_is_shown() -> None:

@@ -14,6 +14,7 @@ from pricon.launch.bulletins import (
     ReportBulletin,
     TrainingBulletin,
     TrialBulletin,
+    is_small_talk,
     read,
     write,
 )
@@ -71,6 +72,25 @@ def test_what_is_written_is_read(bulletin: Bulletin) -> None:
 )
 def test_ordinary_and_torn_lines_are_no_bulletins(line: str) -> None:
     assert read(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "is_small"),
+    [
+        ("2026-11-30 11:38:45,359\tINFO cli.py:331 -- Query the logs of the job:", True),
+        ("2026-11-30 11:38:45,358\tSUCC cli.py:66 -- \x1b[32m-----\x1b[39m", True),
+        ("2026-11-30 11:39:12,164\tINFO sdk.py:520 -- WebSocket closed for job a", True),
+        ("2026-11-30 11:38:45,178\tINFO job_manager.py:581 -- Runtime env is setting up.", True),
+        ("Running entrypoint for job a-x54r9: pricon drive /etc/pricon/job.yaml", True),
+        ("2026-11-30 11:39:12,172\tWARN cli.py:85 -- Job 'a' was stopped", False),
+        ("2026-11-30 11:39:12,172\tERR cli.py:70 -- Job 'a' failed", False),
+        ("2026-11-30 11:39:12,172\tINFO worker.py:12 -- of somebody else", False),
+        ("RuntimeError: WebSocket connection closed unexpectedly with close code 1006", False),
+        ("", False),
+    ],
+)
+def test_what_ray_says_when_all_is_well(line: str, is_small: bool) -> None:
+    assert is_small_talk(line) is is_small
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from pricon.launch.bulletins import (
     EndBulletin,
     PlanBulletin,
+    ProgressBulletin,
     ReportBulletin,
     UsageBulletin,
     read,
@@ -237,7 +238,11 @@ def test_a_node_that_goes_on_notice_loses_next_to_nothing(
         assert driver.stdout is not None
         lines = [*driver.stdout]
     assert driver.returncode == 0, "".join(lines[-5:])
-    assert read(lines[-1].strip()) == EndBulletin(exit_code=0, cause="done")
+    said = [read(line.strip()) for line in lines]
+    assert said[-1] == EndBulletin(exit_code=0, cause="done")
+    lost = ProgressBulletin(text="lane 0 lost workers; it goes on where they saved it")
+    assert said.count(lost) == 1
+    assert None not in said, "Ray's own lines about it"
 
 
 @pytest.mark.ray
