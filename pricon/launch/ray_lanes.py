@@ -28,7 +28,12 @@ from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
 from pricon.launch.sizing import Machine, Share
-from pricon.launch.starts import callbacks_of, has_waited_in_vain, was_lost_in_start
+from pricon.launch.starts import (
+    callbacks_of,
+    has_waited_in_vain,
+    want_of_memory,
+    was_lost_in_start,
+)
 from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
 from pricon.train.ranks import Ranks
@@ -170,6 +175,11 @@ def _lost(future: Future[None]) -> str | None:
     err = future.exception()
     if err is None:
         return None
+    if (taken := want_of_memory(err)) is not None:  # type: ignore[arg-type]  # `_settle` sets these
+        return (
+            f"its workers were killed for want of memory: {taken} were taken on their node; fewer "
+            "`resources.pack_members` take less, and so do fewer workers beside each other"
+        )
     first = str(err).strip().splitlines() or [""]
     return f"its workers were lost: {type(err).__name__}: {first[-1][:300]}"
 

@@ -6,11 +6,12 @@ at once (they were being handed the training function, some tenths of a second l
 that fails ends Ray's run, and the lane decides, in `ray_lanes`.
 """
 
+import re
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
-from ray.train import ControllerError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import (
     WorkerGroupStartupFailedError,
     WorkerGroupStartupTimeoutError,
@@ -24,6 +25,8 @@ from ray.util.placement_group import (
 )
 
 from pricon.errors import LaunchError
+
+_TAKEN = re.compile(r"([\d.]+GB) used / ([\d.]+GB)")
 
 
 def has_waited_in_vain(err: Exception) -> bool:
@@ -42,7 +45,22 @@ def was_lost_in_start(err: Exception, num_workers: int) -> bool:
     if isinstance(cause, RayTaskError):
         # Of a lost rank another may hear first: torch calls that, like much else, a RuntimeError.
         return num_workers > 1 and isinstance(cause.cause, (RuntimeError, OSError))
-    return isinstance(cause, (RayActorError, WorkerGroupStartupFailedError))
+    return isinstance(cause, (RayActorError, OutOfMemoryError, WorkerGroupStartupFailedError))
+
+
+def want_of_memory(err: Exception) -> str | None:
+    """What was taken of the memory of a node, where Ray killed workers for want of it; else None.
+
+    Args:
+        err: what `fit` of Ray Train raised.
+    """
+    failures = err.worker_failures.values() if isinstance(err, WorkerGroupError) else ()
+    for failure in (_of_controller(err), *failures):
+        cause = getattr(failure, "health_check_failure", failure)
+        if isinstance(cause, OutOfMemoryError):
+            taken = _TAKEN.search(str(cause))
+            return f"{taken[1]} of {taken[2]}" if taken else "almost all"
+    return None
 
 
 def _of_controller(err: Exception) -> Exception | None:

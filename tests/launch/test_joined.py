@@ -1,6 +1,7 @@
 """A driver on a Ray cluster that others started; lanes run on its worker node."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -243,6 +244,47 @@ def test_a_node_that_goes_on_notice_loses_next_to_nothing(
     lost = ProgressBulletin(text="lane 0 lost workers; it goes on where they saved it")
     assert said.count(lost) == 1
     assert None not in said, "Ray's own lines about it"
+
+
+@pytest.mark.ray
+def test_workers_that_find_no_memory_are_tried_again_and_then_told(
+    job: JobSpec, cluster: RayCluster, tmp_path: Path
+) -> None:
+    """Ray kills workers of a node whose memory is taken before the kernel does."""
+    resources = job.resources.model_copy(update={"max_failures": 1, "lanes": 1})
+    update = {"target": "ray", "arms": ("majority", "e2e"), "resources": resources}
+    file = tmp_path / "job.yaml"
+    file.write_text(dump_job(job.model_copy(update=update)), encoding="utf-8")
+    before = cluster.environment
+    cluster.kill_worker()
+    scarce = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    cluster.environment = {**before, **scarce}
+    cluster.start_worker()
+    cluster.environment = before
+    try:
+        done = subprocess.run(
+            [*PRICON, "drive", str(file), "--submission", "s1"],
+            env=dict(cluster.environment),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    finally:
+        cluster.kill_worker()
+        cluster.start_worker()
+    said = [read(line) for line in done.stdout.splitlines()]
+    end = said[-1]
+    assert isinstance(end, EndBulletin), done.stderr[-2000:]
+    assert (done.returncode, end.cause) == (3, "infrastructure")
+    assert re.search(
+        r"lane 0: its workers were killed for want of memory: [\d.]+GB of [\d.]+GB were taken on "
+        "their node; fewer `resources.pack_members` take less",
+        str(end.message),
+    ), end.message
+    lost = ProgressBulletin(text="lane 0 lost workers; it goes on where they saved it")
+    assert said.count(lost) == 1, "as often as it may"
 
 
 @pytest.mark.ray

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 import ray
 import torch
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 from ray.train import ControllerError
 from ray.train.v2._internal.exceptions import (
     WorkerGroupStartupFailedError,
     WorkerGroupStartupTimeoutError,
+    WorkerHealthCheckFailedError,
 )
 from ray.train.v2.api.exceptions import WorkerGroupError
 
 from pricon.launch.events import EpochDone, Event, LaneDone
-from pricon.launch.starts import has_waited_in_vain, was_lost_in_start
+from pricon.launch.starts import has_waited_in_vain, want_of_memory, was_lost_in_start
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
@@ -47,6 +48,7 @@ def through_ray(err: Exception) -> Exception:
     ("cause", "alone", "among_others"),
     [
         (ActorDiedError(), True, True),
+        (OutOfMemoryError("memory is low"), True, True),
         (WorkerGroupStartupFailedError("no worker"), True, True),
         (in_task(RuntimeError("Connection closed by peer")), False, True),
         (in_task(ConnectionResetError("peer")), False, True),
@@ -68,6 +70,28 @@ def test_a_worker_lost_in_training_is_ray_trains_to_count() -> None:
     err = WorkerGroupError("lost", {0: ActorDiedError()})
     assert not was_lost_in_start(err, 1)
     assert not has_waited_in_vain(err)
+
+
+LOW = "Memory on the node (IP: 10.0.0.1, ID: 5) was 2.95GB used / 3.00GB limit (0.983)\nOOM kill"
+
+
+@pytest.mark.parametrize(
+    ("err", "taken"),
+    [
+        (ControllerError(OutOfMemoryError(LOW)), "2.95GB of 3.00GB"),
+        (WorkerGroupError("lost", {1: OutOfMemoryError(LOW)}), "2.95GB of 3.00GB"),
+        (
+            WorkerGroupError("lost", {0: WorkerHealthCheckFailedError("x", OutOfMemoryError(LOW))}),
+            "2.95GB of 3.00GB",
+        ),
+        (ControllerError(OutOfMemoryError("in other words")), "almost all"),
+        (ControllerError(ActorDiedError()), None),
+        (WorkerGroupError("lost", {0: ValueError("a defect")}), None),
+        (ValueError("a defect"), None),
+    ],
+)
+def test_workers_that_were_killed_for_want_of_memory(err: Exception, taken: str | None) -> None:
+    assert want_of_memory(err) == taken
 
 
 @pytest.mark.ray
