@@ -1,5 +1,7 @@
 """From the name of a target to what runs lanes there."""
 
+import os
+
 from pricon.errors import SpecError
 from pricon.launch.lanes import Lanes
 from pricon.spec.resources import ResourcesSpec, Target
@@ -17,11 +19,13 @@ def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
 
             return InprocessLanes()
         case "local":
+            _quieten_daemons()
             from pricon.launch.local import end_controllers, own_ray
             from pricon.launch.ray_lanes import RayLanes
 
             return RayLanes(resources, own_ray, end_controllers=end_controllers)
         case "ray":
+            _quieten_daemons()
             from pricon.launch.joined import joined_ray
             from pricon.launch.ray_lanes import RayLanes
 
@@ -30,3 +34,12 @@ def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
         f"`target` is `{target}`, where lanes cannot be run from here",
         "take `--target local` or `--target inprocess`",
     )
+
+
+def _quieten_daemons() -> None:
+    """Before Ray is imported, which reads it then.
+
+    Whatever else it is told, Ray prints what its daemons complain of into the driver's output:
+    dozens of lines for a node that is gone, of which we have a sentence.
+    """
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")  # noqa: TID251  # how Ray is told
