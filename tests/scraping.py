@@ -15,11 +15,12 @@ _EVERY_S = 0.3
 
 
 class Scraper:
-    """Keeps what was read while it was open; what was there before is left out."""
+    """Keeps what was read while it was open; of what was there before, the names alone."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.seen: dict[str, dict[Labels, list[float]]] = {}
+        self.names: set[str] = set()
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self._read_on, daemon=True)
 
@@ -54,6 +55,7 @@ class Scraper:
 
     def _keep(self) -> None:
         for name, labels, value in self._read():
+            self.names.add(name)
             if (name, labels) not in self.before:
                 self.seen.setdefault(name, {}).setdefault(labels, []).append(value)
 

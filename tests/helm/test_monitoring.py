@@ -6,9 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pricon.launch.gauges import METRICS
-from tests.helm.render import CHART, KubernetesObject, named
-
-DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+from tests.helm.dashboard import DASHBOARD, asked
+from tests.helm.render import KubernetesObject, named
 
 
 def exported_by_ray() -> str:
@@ -22,12 +21,6 @@ def exported_by_ray() -> str:
         *(package / "train" / "v2" / "_internal" / "metrics").glob("*.py"),
     ]
     return "\n".join(source.read_text(encoding="utf-8") for source in sources)
-
-
-def asked() -> set[str]:
-    """Metrics of all panels, without `ray_` before them."""
-    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-    return {name for query in queries for name in re.findall(r"\bray_(\w+)\{", query)}
 
 
 def test_ray_exports_every_metric() -> None:

@@ -22,6 +22,7 @@ from pricon.launch.submission import FACTS, Submission
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.train.notice import BUSY
+from tests.helm.dashboard import asked
 from tests.launch.rehearsal import stage_files
 from tests.raycluster import RayCluster
 from tests.scraping import Scraper, wait_until
@@ -122,6 +123,9 @@ def assert_training_was_shown(scraper: Scraper, job: JobSpec) -> None:
     assert {epoch for values in epochs.values() for epoch in values} <= {1.0, 2.0, 3.0}
     live = scraper.values("ray_pricon_live_members")
     assert [values[-1] for values in live.values()] == [0.0] * len(lanes)
+    elsewhere = ("node_gpus", "node_gram", "cluster_", "pricon_stages_failed")
+    shown = {f"ray_{name}" for name in asked() if not name.startswith(elsewhere)}
+    assert shown - scraper.names == set(), "panels of the dashboard that stay empty"
 
 
 @pytest.mark.ray
