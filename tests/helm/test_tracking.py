@@ -18,6 +18,9 @@ import requests
 from werkzeug.security import generate_password_hash
 
 from pricon.spec.resources import StorageSpec
+from pricon.track.client import open_client
+from pricon.track.kept import kept_log
+from pricon.track.records import path_of, tag_of
 from tests.helm.render import CHART, KubernetesObject, containers, environment, pods
 from tests.nobody import as_nobody
 from tests.pod import needs_pods, pod_command
@@ -139,6 +142,25 @@ def test_helm_test_finds_nothing_wrong(
         f"{server.uri}: a run, a metric and an artifact were recorded and deleted",
         f"{server.uri}: nothing without a password",
     ]
+
+
+def test_the_log_of_a_run_is_read_through_the_server(
+    server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's client would rather go to the object store, which no laptop may reach."""
+    password = secret("pricon-tracking-run/MLFLOW_TRACKING_PASSWORD")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "runs")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    client = open_client(server.uri)
+    run = client.create_run(client.create_experiment("again")).info.run_id
+    client.log_text(run, "what it said\n", path_of("first.0"))
+    client.set_tag(run, tag_of("again-1"), "first.0")
+    assert kept_log(server.uri, "again-1") == ["what it said"]
+    asked = (server.folder / "server.log").read_text(encoding="utf-8")
+    assert f"mlflow-artifacts/artifacts/1/{run}" in asked
+    assert "/presigned/" not in asked
 
 
 def test_runs_are_no_administrators(server: MlflowServer) -> None:
