@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pricon.cli.cluster import open_cluster
 from pricon.cli.plan import show_plan
-from pricon.cli.runs import address_of, attend, echo
+from pricon.cli.runs import address_of, attend, echo, ordinary
 from pricon.corpus.ensure import look_at
 from pricon.errors import INTERRUPTED, CorpusError, LaunchError, SpecError
 from pricon.launch.account import words_of
@@ -186,8 +186,7 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
     jobs = RayJobs(address)
     ray_job, is_new = jobs.submit(job, submission)
     _say(f"Ray job {ray_job} at {address}" if is_new else f"attached to Ray job {ray_job}")
-    if submission.is_tracked and job.tracking.uri is None:
-        _say("nothing is recorded in MLflow: `tracking.uri` is not set")
+    _say_what_ray_does_not_know(job, submission)
     end: EndBulletin | None = None
     how = f"submit again to follow it, `ray job stop --address {address} {ray_job}` ends it"
     if place.detaches:
@@ -197,7 +196,7 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
         for line in jobs.follow(ray_job):
             match read(line):
                 case None:
-                    typer.echo(line)
+                    echo(ordinary(line))
                 case EndBulletin() as end:
                     pass
                 case bulletin:
@@ -216,6 +215,14 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
         if end.hint:
             _say(f"\nhint: {end.hint}")
     return end.exit_code
+
+
+def _say_what_ray_does_not_know(job: JobSpec, submission: Submission) -> None:
+    """What no profile of a cluster fills in."""
+    if submission.is_tracked and job.tracking.uri is None:
+        _say("nothing is recorded in MLflow: `tracking.uri` is not set")
+    if "://" not in job.output:
+        _say(f"results lie below {job.output}, as the cluster's machines see it")
 
 
 def _say(text: str) -> None:

@@ -74,7 +74,7 @@ def show_logs(
     lines = _lines(cluster, run, ray_job)
     for line in lines:
         bulletin = read(line)
-        echo(_ordinary(line) if bulletin is None else words_of(bulletin))
+        echo(ordinary(line) if bulletin is None else words_of(bulletin))
     if not lines:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
@@ -173,7 +173,7 @@ def attend(cluster: Cluster, handle: str) -> int:
 def _tell(handle: str, heard: Heard) -> None:
     match heard:
         case Line(text=text, bulletin=None):
-            echo(_ordinary(text))
+            echo(ordinary(text))
         case Line(bulletin=EndBulletin()):
             pass  # said as the outcome
         case Line(bulletin=bulletin):
@@ -187,7 +187,7 @@ def _tell(handle: str, heard: Heard) -> None:
             typer.echo(text, err=True)
 
 
-def _ordinary(line: str) -> str | None:
+def ordinary(line: str) -> str | None:
     """A line that is no bulletin, if it is worth a look."""
     return None if is_small_talk(line) else line
 

@@ -79,6 +79,14 @@ def gpus_of_worker(resources: ResourcesSpec, num_lanes: int, machine: Machine) -
     return 1.0 / math.ceil(lanes / has)
 
 
+def _none_of(noun: str, key: str) -> str:
+    """A hint: a cluster that grows has nothing while nobody works on it."""
+    return (
+        f"lower {key}; on a Ray cluster that gets nodes with {noun}s when lanes ask for them, say "
+        "which of its worker groups that is: `resources.pool`"
+    )
+
+
 def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Machine) -> int:
     """How many lanes may run at once: as asked, but no more than `machine` has CPUs and GPUs for.
 
@@ -100,7 +108,7 @@ def lanes_that_fit(resources: ResourcesSpec, num_lanes: int, machine: Machine) -
             raise LaunchError(
                 f"one lane needs {lane:g} {noun}s ({resources.workers_per_lane} workers of "
                 f"{wants:g}), but there are {has:g}",
-                f"lower `resources.workers_per_lane` or {key}",
+                f"lower `resources.workers_per_lane` or {key}" if has else _none_of(noun, key),
             )
         if lane > 0:
             limit = min(limit, math.floor(has / lane))

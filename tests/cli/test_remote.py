@@ -214,6 +214,8 @@ def test_a_ray_cluster_by_its_address(
     )
     assert first.startswith("Ray job tiny-"), "nothing of Ray's own upload"
     assert "nothing is recorded in MLflow: `tracking.uri` is not set" in shown.err
+    there = f"results lie below {tmp_path / 'runs'}, as the cluster's machines see it"
+    assert there in shown.err
     assert "accuracy" in shown.out
     assert list((tmp_path / "runs" / "tiny").glob("*/report.html"))
     document["folds"] = {"count": 20}

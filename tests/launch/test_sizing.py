@@ -31,8 +31,13 @@ def test_a_lane_larger_than_the_machine_is_refused() -> None:
         lanes_that_fit(ResourcesSpec(workers_per_lane=8), 1, machine)
     assert caught.value.exit_code == 3
     assert caught.value.hint == "lower `resources.workers_per_lane` or `resources.cpus_per_worker`"
-    with pytest.raises(LaunchError, match=r"one lane needs 1 GPUs .* there are 0"):
+    with pytest.raises(LaunchError, match=r"one lane needs 1 GPUs .* there are 0") as caught:
         lanes_that_fit(ResourcesSpec(gpus_per_worker=1), 1, machine)
+    assert caught.value.hint == (
+        "lower `resources.gpus_per_worker` (0 trains on CPUs); on a Ray cluster that gets nodes "
+        "with GPUs when lanes ask for them, say which of its worker groups that is: "
+        "`resources.pool`"
+    )
 
 
 @pytest.mark.parametrize(

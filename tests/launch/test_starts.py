@@ -37,6 +37,12 @@ def in_task(cause: Exception) -> Exception:
     return told
 
 
+def out_of_memory(said: str) -> Exception:
+    err: Any = OutOfMemoryError
+    told: Exception = err(said)
+    return told
+
+
 def through_ray(err: Exception) -> Exception:
     """As it arrives from another process."""
     pickled: Any = ray.cloudpickle
@@ -48,7 +54,7 @@ def through_ray(err: Exception) -> Exception:
     ("cause", "alone", "among_others"),
     [
         (ActorDiedError(), True, True),
-        (OutOfMemoryError("memory is low"), True, True),
+        (out_of_memory("memory is low"), True, True),
         (WorkerGroupStartupFailedError("no worker"), True, True),
         (in_task(RuntimeError("Connection closed by peer")), False, True),
         (in_task(ConnectionResetError("peer")), False, True),
@@ -78,13 +84,13 @@ LOW = "Memory on the node (IP: 10.0.0.1, ID: 5) was 2.95GB used / 3.00GB limit (
 @pytest.mark.parametrize(
     ("err", "taken"),
     [
-        (ControllerError(OutOfMemoryError(LOW)), "2.95GB of 3.00GB"),
-        (WorkerGroupError("lost", {1: OutOfMemoryError(LOW)}), "2.95GB of 3.00GB"),
+        (ControllerError(out_of_memory(LOW)), "2.95GB of 3.00GB"),
+        (WorkerGroupError("lost", {1: out_of_memory(LOW)}), "2.95GB of 3.00GB"),
         (
-            WorkerGroupError("lost", {0: WorkerHealthCheckFailedError("x", OutOfMemoryError(LOW))}),
+            WorkerGroupError("lost", {0: WorkerHealthCheckFailedError("x", out_of_memory(LOW))}),
             "2.95GB of 3.00GB",
         ),
-        (ControllerError(OutOfMemoryError("in other words")), "almost all"),
+        (ControllerError(out_of_memory("in other words")), "almost all"),
         (ControllerError(ActorDiedError()), None),
         (WorkerGroupError("lost", {0: ValueError("a defect")}), None),
         (ValueError("a defect"), None),
