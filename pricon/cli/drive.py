@@ -26,8 +26,6 @@ _LINE_EVERY_S = 60.0
 """A kubelet keeps the last ten megabytes of a log: a run of a week must fit into them."""
 _WIDTH = 100
 """Columns of tables; a log has no terminal whose width could be asked for."""
-_TRACKING_PATIENCE_S = 600.0
-"""A server's pod that moves to another node takes its volume along, which is minutes."""
 
 
 def drive_job(
@@ -89,12 +87,8 @@ class _Words:
 
 
 def _tracker(job: JobSpec) -> Tracker:
-    """The cluster's server. What it misses while it is down is sent when it is back.
-
-    The journal lies on the head's own disk, which goes with it.
-    """
+    """The cluster's server. What it misses while it is down is sent when it is back."""
     if job.tracking.uri is None:
         return no_tracker()
     folder = Path(tempfile.gettempdir()) / "pricon"
-    journal = folder / job.name / "tracking.jsonl"
-    return open_tracker(job.tracking.uri, folder, journal, patience_s=_TRACKING_PATIENCE_S)
+    return open_tracker(job.tracking.uri, folder, folder / job.name / "tracking.jsonl")

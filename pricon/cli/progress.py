@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone, WorkersLost
+from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, StagesDone
 from pricon.plan.plan import Plan, Stage
 from pricon.report.results import TrialResult
 from pricon.spec.job import JobSpec
@@ -110,10 +110,10 @@ class Progress:
                 self.failed |= {*event.failed}
                 for stage_id in (*event.committed, *event.failed):
                     self._count(self.plan.stage_by_id[stage_id])
-            case WorkersLost():
+            case LaneRestarted():
                 self.running.pop(event.lane, None)
                 self.lanes[event.lane] = "starting again"
-                words = f"lane {event.lane} lost workers; it goes on where they saved it"
+                words = f"lane {event.lane} begins again, from what it saved"
                 self.console.print(words, highlight=False)
             case LaneDone():
                 self.running.pop(event.lane, None)

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from pricon.cli.cluster import open_cluster
 from pricon.cli.plan import show_plan
-from pricon.cli.runs import address_of, attend, echo, ordinary
+from pricon.cli.runs import address_of, attend, echo
 from pricon.corpus.ensure import look_at
 from pricon.errors import INTERRUPTED, CorpusError, LaunchError, SpecError
 from pricon.launch.account import words_of
-from pricon.launch.bulletins import EndBulletin, read
+from pricon.launch.bulletins import EndBulletin, is_small_talk, read
 from pricon.launch.kubernetes.estimate import Estimate, estimate
 from pricon.launch.kubernetes.installation import PROFILE, load_profile, read_profile
 from pricon.launch.kubernetes.rayjob import RenderedRun, render
@@ -195,8 +195,10 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
     try:
         for line in jobs.follow(ray_job):
             match read(line):
+                case None if is_small_talk(line):
+                    pass
                 case None:
-                    echo(ordinary(line))
+                    typer.echo(line)
                 case EndBulletin() as end:
                     pass
                 case bulletin:

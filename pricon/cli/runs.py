@@ -71,10 +71,10 @@ def show_logs(
     if is_followed:
         return attend(cluster, run)
     ray_job = cluster.get(RAY_JOBS, run)
-    lines = _lines(cluster, run, ray_job)
+    lines = [line for line in _lines(cluster, run, ray_job) if not is_small_talk(line)]
     for line in lines:
         bulletin = read(line)
-        echo(ordinary(line) if bulletin is None else words_of(bulletin))
+        echo(line if bulletin is None else words_of(bulletin))
     if not lines:
         status = status_of(cluster, run)
         typer.echo(f"run {run} has no log; it is {status.state}", err=True)
@@ -173,7 +173,8 @@ def attend(cluster: Cluster, handle: str) -> int:
 def _tell(handle: str, heard: Heard) -> None:
     match heard:
         case Line(text=text, bulletin=None):
-            echo(ordinary(text))
+            if not is_small_talk(text):
+                typer.echo(text)
         case Line(bulletin=EndBulletin()):
             pass  # said as the outcome
         case Line(bulletin=bulletin):
@@ -185,11 +186,6 @@ def _tell(handle: str, heard: Heard) -> None:
             _tell_reason(reason)
         case Note(text=text):
             typer.echo(text, err=True)
-
-
-def ordinary(line: str) -> str | None:
-    """A line that is no bulletin, if it is worth a look."""
-    return None if is_small_talk(line) else line
 
 
 def echo(words: str | None) -> None:

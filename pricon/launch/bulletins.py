@@ -274,9 +274,9 @@ def write(bulletin: Bulletin) -> str:
 
 
 def is_small_talk(line: str) -> bool:
-    """Whether Ray says it of a job: which of its commands to try, that all is well.
+    """Whether Ray says it of a job that is well: which of its own commands follow or stop it.
 
-    None of that works for who has a handle of ours. What goes wrong is not meant.
+    Those want the address of a Ray dashboard, which people do not have.
     """
     return _SMALL_TALK.match(line) is not None
 

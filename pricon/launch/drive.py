@@ -20,7 +20,7 @@ from pricon.launch.bulletins import (
     TrainingBulletin,
     TrialBulletin,
 )
-from pricon.launch.events import Event, LaneDone, NodesHeld, PackBegun, StagesDone, WorkersLost
+from pricon.launch.events import Event, LaneDone, LaneRestarted, NodesHeld, PackBegun, StagesDone
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.run_log import RunLog, Say
 from pricon.launch.submission import Submission, check_submitter, handle_in, read_facts
@@ -38,6 +38,10 @@ Track = Callable[[JobSpec], Tracker]
 
 _USED_EVERY_S = 60.0
 """So often is told what a run takes: of an attempt that is lost so much is not counted."""
+_TRACKING_PATIENCE_S = 600.0
+"""At the end of a run that is counted: its pods go then, and the tracker's journal with them. A
+server whose pod moves to another node waits for its volume: some clouds let go after six minutes.
+"""
 
 
 class Words(Protocol):
@@ -136,14 +140,16 @@ def _drive(
             tracker.close()
         raise
     end = _end(report, view)
+    patience_s = 0.0  # who is told to stop has seconds
     try:  # all is found: who is stopped now has ended well, and the journal has the records
         with suppress(KeyboardInterrupt):
             uri = f"{folder.uri}/report.html"
             log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
             log.hand_to(tracker, submission.handle, end)
+            patience_s = 0.0 if meter is None else _TRACKING_PATIENCE_S
     finally:
         with suppress(KeyboardInterrupt):
-            tracker.close()
+            tracker.close(patience_s)
     return end
 
 
@@ -199,7 +205,7 @@ class _Telling:
             case PackBegun(lane=lane, stages=stages):
                 self.busy.add(lane)
                 self.say(TrainingBulletin(lane=lane, trials=self._trials_of(stages)))
-            case StagesDone(lane=lane) | LaneDone(lane=lane) | WorkersLost(lane=lane) if (
+            case StagesDone(lane=lane) | LaneDone(lane=lane) | LaneRestarted(lane=lane) if (
                 lane in self.busy
             ):
                 self.busy.remove(lane)

@@ -84,8 +84,8 @@ class LaneDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersLost:
-    """A lane has lost a worker, and begins again with new ones, where it was saved.
+class LaneRestarted:
+    """A lane begins again, from what it saved: workers were lost, or its store was away.
 
     Args:
         lane: index of the lane.
@@ -109,7 +109,7 @@ class NodesHeld:
     seconds: float
 
 
-LaneEvent = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone | WorkersLost
+LaneEvent = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone | LaneRestarted
 """What a lane tells."""
 Event = LaneEvent | NodesHeld
 Tell = Callable[[LaneEvent], None]

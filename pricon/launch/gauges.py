@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 from ray.util.metrics import Counter, Gauge
 
-from pricon.launch.events import EpochDone, LaneDone, LaneEvent, PackBegun, StagesDone
+from pricon.launch.events import (
+    EpochDone,
+    LaneDone,
+    LaneEvent,
+    LaneRestarted,
+    PackBegun,
+    StagesDone,
+)
 
 _log = logging.getLogger(__name__)
 _LANE = ("lane",)
@@ -63,6 +70,8 @@ def readings_of(event: LaneEvent) -> Iterator[Reading]:
     match event:
         case PackBegun(stages=stages):
             yield Reading(metric="pricon_live_members", value=len(stages), labels=lane)
+        case LaneRestarted():
+            yield Reading(metric="pricon_live_members", value=0, labels=lane)
         case EpochDone(epoch=epoch, live=live, validation_loss=loss):
             yield Reading(metric="pricon_epoch", value=epoch, labels=lane)
             yield Reading(metric="pricon_live_members", value=live, labels=lane)

@@ -10,7 +10,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from pricon.errors import LaunchError
-from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, StagesDone, WorkersLost
+from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, LaneRestarted, StagesDone
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
@@ -111,7 +111,7 @@ class Mailbox:
     def lose(self, lane: int) -> None:
         """Ray Train replaces a lane's workers, of which it has lost one in training."""
         self.losses[lane] += 1
-        self.put(WorkersLost(lane=lane))
+        self.put(LaneRestarted(lane=lane))
 
     def losses_of(self, lane: int) -> int:
         """How often it has done so."""

@@ -22,7 +22,7 @@ from ray.train.v2.api.config import FailureConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pricon.errors import PriconError, StorageError
-from pricon.launch.events import LaneDone, Listen, WorkersLost
+from pricon.launch.events import LaneDone, LaneRestarted, Listen
 from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
@@ -222,7 +222,7 @@ def _fit_through_losses(work: _Work) -> None:
                 retries -= used + 1
             else:
                 raise
-            ray.get(mailbox.put.remote(WorkersLost(lane=lane)))
+            ray.get(mailbox.put.remote(LaneRestarted(lane=lane)))
 
 
 def _fit(work: _Work, retries: int) -> None:

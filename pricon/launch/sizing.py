@@ -82,8 +82,8 @@ def gpus_of_worker(resources: ResourcesSpec, num_lanes: int, machine: Machine) -
 def _none_of(noun: str, key: str) -> str:
     """A hint: a cluster that grows has nothing while nobody works on it."""
     return (
-        f"lower {key}; on a Ray cluster that gets nodes with {noun}s when lanes ask for them, say "
-        "which of its worker groups that is: `resources.pool`"
+        f"a Ray cluster that gets nodes with {noun}s when lanes ask for them needs the name of its "
+        f"worker group, `resources.pool`; elsewhere lower {key}"
     )
 
 

@@ -63,8 +63,6 @@ class BackgroundSink:
         journal: where undelivered records wait.
         check: what `Tracker.check` calls; runs in the caller's thread.
         retry_after_s: pause before a server that failed is tried again.
-        patience_s: for which `close` waits for a server that fails, where the journal may be gone
-            at the next start. 0: it is kept.
     """
 
     def __init__(
@@ -73,18 +71,18 @@ class BackgroundSink:
         journal: Journal,
         check: Callable[[str], None],
         retry_after_s: float = RETRY_AFTER_S,
-        patience_s: float = 0.0,
     ) -> None:
         self._recorder = recorder
         self._journal = journal
         self._check = check
         self._retry_after_s = retry_after_s
-        self._patience_s = patience_s
+        self._patience_s = 0.0
         self._queue: PriorityQueue[tuple[int, int, Record | None]] = PriorityQueue(QUEUE_RECORDS)
         self._numbers = count()
         self._retry_at = 0.0
         self._has_warned = False
         self._interrupted = Event()
+        self._has_journal = True
         self._has_ended = Event()
         self._num_lost = 0
         self._thread = Thread(target=self._work, name=THREAD_NAME, daemon=True)
@@ -112,11 +110,16 @@ class BackgroundSink:
             if not first:
                 self._keep(record)
 
-    def close(self) -> None:
+    def close(self, patience_s: float = 0.0) -> None:
         """Returns when the queue is empty; what is not delivered then is in the journal.
 
         An interruption, such as Ctrl-C, puts all that is left into the journal before it is raised.
+
+        Args:
+            patience_s: for which a server that fails is waited for, where the journal may be gone
+                at the next start. 0: it is kept.
         """
+        self._patience_s = patience_s
         try:
             self._finish()
         except BaseException:
@@ -140,8 +143,8 @@ class BackgroundSink:
             )
         if self._journal and self._patience_s:
             _log.warning(
-                "the tracking server lacks some records of this run, whose results are all kept: "
-                "delete the run and submit the job again, which trains nothing anew"
+                "the tracking server lacks some records of this run, and finished trials are kept: "
+                "`kubectl delete rayjob RUN`, then submit the job again to have them recorded"
             )
         elif self._journal:
             _log.warning(
@@ -168,12 +171,12 @@ class BackgroundSink:
         """Delivers what the journal holds at the end."""
         end = monotonic() + self._patience_s
         is_told = False
-        while not self._interrupted.is_set() and not self._replay() and monotonic() < end:
+        while not self._interrupted.is_set() and not self._replay():
+            if monotonic() >= end or not self._has_journal:
+                return
             if not is_told:
                 is_told = True
-                _log.warning(
-                    "waiting for the tracking server, for %g minutes at most", self._patience_s / 60
-                )
+                _log.warning("waiting for the tracking server, for %g s at most", self._patience_s)
             self._interrupted.wait(_ASK_AGAIN_S)
 
     def _keep(self, record: Record) -> None:
@@ -202,6 +205,7 @@ class BackgroundSink:
             if last is not None or is_well:
                 self._journal.drop(last)
         except OSError as err:
+            self._has_journal = False
             self._fail(f"the journal cannot be read or rewritten: {err}")
             return False
         return is_well

@@ -11,16 +11,13 @@ from pricon.track.process import ProcessRecorder
 from pricon.track.tracker import InMemorySink, Tracker
 
 
-def open_tracker(
-    uri: str | None, output: Path, journal: Path, *, patience_s: float = 0.0
-) -> Tracker:
+def open_tracker(uri: str | None, output: Path, journal: Path) -> Tracker:
     """A tracker that records into MLflow.
 
     Args:
         uri: tracking server or `sqlite:///path`; None means `<output>/mlflow.db`.
         output: local folder; a database of its own keeps artifacts in `<output>/mlartifacts`.
         journal: file for what cannot be delivered now; the same for every start of a run.
-        patience_s: for which the end of a run waits for a server that is away.
     """
     address = default_uri(output) if uri is None else uri
     database, recorder = database_of(address), ProcessRecorder(address)
@@ -31,8 +28,7 @@ def open_tracker(
         else:
             _check_folder(database)
 
-    sink = BackgroundSink(recorder, Journal(journal), check=check, patience_s=patience_s)
-    return Tracker(sink)
+    return Tracker(BackgroundSink(recorder, Journal(journal), check=check))
 
 
 def no_tracker() -> Tracker:

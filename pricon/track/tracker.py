@@ -37,8 +37,11 @@ class Sink(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Waits until everything is recorded, or safe until the next start."""
+    def close(self, patience_s: float = 0.0) -> None:
+        """Waits until everything is recorded, or safe until the next start.
+
+        So long is a server waited for that fails.
+        """
         ...
 
 
@@ -116,9 +119,13 @@ class Tracker:
         """Records that have not been tried yet, beside those in a journal."""
         return self.sink.num_waiting
 
-    def close(self) -> None:
-        """Waits until everything is recorded, or safe in a journal. Call it whatever happened."""
-        self.sink.close()
+    def close(self, patience_s: float = 0.0) -> None:
+        """Waits until everything is recorded, or safe in a journal. Call it whatever happened.
+
+        Args:
+            patience_s: for which a server that fails is waited for.
+        """
+        self.sink.close(patience_s)
 
     def _started(self) -> RunRecord:
         assert self._run is not None, "start() comes first"
@@ -140,5 +147,5 @@ class InMemorySink:
         """Keeps the record."""
         self.records.append(record)
 
-    def close(self) -> None:
+    def close(self, patience_s: float = 0.0) -> None:
         """Nothing to wait for."""

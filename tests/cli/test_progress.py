@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pricon.cli.progress import Progress, _clock, building
-from pricon.launch.events import CheckpointKept, EpochDone, LaneDone, StagesDone, WorkersLost
+from pricon.launch.events import CheckpointKept, EpochDone, LaneDone, LaneRestarted, StagesDone
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from pricon.report.results import TrialResult
@@ -57,11 +57,11 @@ def test_a_line_tells_stage_epoch_trials_and_time_left() -> None:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_workers_that_were_lost_are_told_at_once(terminal: bool) -> None:
+def test_a_lane_that_begins_again_is_told_at_once(terminal: bool) -> None:
     progress, _, out = started(terminal=terminal)
     progress.listen(epoch(12))
-    progress.listen(WorkersLost(lane=0))
-    assert out.getvalue() == "lane 0 lost workers; it goes on where they saved it\n"
+    progress.listen(LaneRestarted(lane=0))
+    assert out.getvalue() == "lane 0 begins again, from what it saved\n"
     assert progress.lanes[0] == "starting again"
     assert progress.running == {}
 

@@ -217,6 +217,7 @@ def test_a_ray_cluster_by_its_address(
     there = f"results lie below {tmp_path / 'runs'}, as the cluster's machines see it"
     assert there in shown.err
     assert "accuracy" in shown.out
+    assert "Running entrypoint" not in shown.out
     assert list((tmp_path / "runs" / "tiny").glob("*/report.html"))
     document["folds"] = {"count": 20}
     with with_token(TOKEN):

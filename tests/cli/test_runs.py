@@ -33,6 +33,7 @@ from tests.launch.kubernetes.operator import (
 )
 
 REPORT = report()
+SMALL_TALK = "2026-11-24 12:00:00,331\tINFO cli.py:331 -- Query the logs of the job:"
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_the_status_says_what_went_wrong(
 
 def test_the_log_in_words(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.start()
-    operator.say("ordinary", plan(), training(0, e2e={0: 1}), training(0), REPORT)
+    operator.say(SMALL_TALK, "ordinary", plan(), training(0, e2e={0: 1}), training(0), REPORT)
     operator.finish()
     assert pricon("logs", HANDLE) == 0
     shown = capsys.readouterr()
@@ -170,6 +171,17 @@ def test_a_node_that_gives_no_log(
     assert "does not answer as it should" not in caplog.text, "the API server is well"
 
 
+def test_a_log_of_nothing_but_what_ray_says(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.start()
+    operator.say(SMALL_TALK)
+    assert pricon("logs", HANDLE) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"run {HANDLE} has no log; it is running" in shown.err
+
+
 def test_no_log_yet(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     assert pricon("logs", HANDLE) == 0
     shown = capsys.readouterr()
@@ -187,7 +199,9 @@ def test_following_ends_with_the_run_s_exit_code(
     last: str, code: int, error: str, operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     operator.start()
-    operator.say(plan(), "ordinary", training(0, e2e={0: 1}), trial("a", "e2e", 0), last)
+    operator.say(
+        SMALL_TALK, plan(), "ordinary", training(0, e2e={0: 1}), trial("a", "e2e", 0), last
+    )
     operator.finish()
     assert pricon("logs", "-f", HANDLE) == code
     shown = capsys.readouterr()

@@ -210,7 +210,7 @@ class Behind(InMemorySink):
         super().__init__()
         self.capsys = capsys
 
-    def close(self) -> None:
+    def close(self, patience_s: float = 0.0) -> None:
         self.before_waiting = self.capsys.readouterr()
 
 

@@ -154,13 +154,14 @@ def test_the_log_of_a_run_is_read_through_the_server(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     client = open_client(server.uri)
-    run = client.create_run(client.create_experiment("again")).info.run_id
+    experiment = client.create_experiment("again")
+    run = client.create_run(experiment).info.run_id
     client.log_text(run, "what it said\n", path_of("first.0"))
     client.set_tag(run, tag_of("again-1"), "first.0")
     assert kept_log(server.uri, "again-1") == ["what it said"]
     asked = (server.folder / "server.log").read_text(encoding="utf-8")
-    assert f"mlflow-artifacts/artifacts/1/{run}" in asked
-    assert "/presigned/" not in asked
+    assert f"mlflow-artifacts/artifacts/{experiment}/{run}" in asked
+    assert f"/presigned/{experiment}/{run}" not in asked
 
 
 def test_runs_are_no_administrators(server: MlflowServer) -> None:

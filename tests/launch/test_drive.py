@@ -108,7 +108,7 @@ class Behind(InMemorySink):
         self.said = said
         self.before_waiting = ""
 
-    def close(self) -> None:
+    def close(self, patience_s: float = 0.0) -> None:
         self.before_waiting = self.said()
 
 
@@ -289,7 +289,7 @@ def test_a_defect_is_raised_and_not_tried_again(
 class Interrupted(InMemorySink):
     """A tracking server that is still listening when Ctrl-C or SIGTERM comes."""
 
-    def close(self) -> None:
+    def close(self, patience_s: float = 0.0) -> None:
         raise KeyboardInterrupt
 
 
@@ -346,15 +346,15 @@ def test_what_a_run_took_is_told_by_an_attempt_that_does_not_get_far(
 class Stopped(InMemorySink):
     """Ctrl-C or SIGTERM comes when the log of a run is handed over."""
 
-    has_closed = False
+    patience_s: float | None = None
 
     def put(self, record: Record, *, first: bool = False) -> None:
         if isinstance(record, LogRecord):
             raise KeyboardInterrupt
         super().put(record, first=first)
 
-    def close(self) -> None:
-        self.has_closed = True
+    def close(self, patience_s: float = 0.0) -> None:
+        self.patience_s = patience_s
 
 
 def test_a_run_that_has_ended_stays_so_when_its_last_words_are_interrupted(
@@ -363,7 +363,22 @@ def test_a_run_that_has_ended_stays_so_when_its_last_words_are_interrupted(
     sink = Stopped()
     said = driven(document, tmp_path, track=lambda _: Tracker(sink))
     assert said[-1] == EndBulletin(exit_code=0, cause="done")
-    assert sink.has_closed
+    assert sink.patience_s == 0
+
+
+@pytest.mark.parametrize(("pool", "patience_s"), [(PRICED, 600), ({}, 0)])
+def test_a_run_that_goes_with_its_pods_waits_for_a_tracking_server(
+    document: dict[str, Any], tmp_path: Path, pool: dict[str, Any], patience_s: float
+) -> None:
+    class Closing(Stopped):
+        def put(self, record: Record, *, first: bool = False) -> None:
+            self.records.append(record)
+
+    facts = Submission(id="s1", handle="tiny-1").facts(**pool)
+    (tmp_path / FACTS).write_text(facts, encoding="utf-8")
+    sink = Closing()
+    driven(document, tmp_path, track=lambda _: Tracker(sink))
+    assert sink.patience_s == patience_s
 
 
 def test_a_failure_is_closed_even_when_its_last_words_are_interrupted(
@@ -378,4 +393,4 @@ def test_a_failure_is_closed_even_when_its_last_words_are_interrupted(
     end = said[-1]
     assert isinstance(end, EndBulletin)
     assert end.exit_code == 3
-    assert sink.has_closed
+    assert sink.patience_s == 0

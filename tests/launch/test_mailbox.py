@@ -7,7 +7,7 @@ from ray.exceptions import ActorDiedError, RayTaskError, RpcError
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin
-from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, StagesDone, WorkersLost
+from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, LaneRestarted, StagesDone
 from pricon.launch.mailbox import Mailbox, rays_failures
 
 
@@ -57,7 +57,7 @@ def test_losses_are_counted_by_lane() -> None:
     for lane in (0, 1, 0):
         mailbox.lose(lane)
     assert [mailbox.losses_of(lane) for lane in (0, 1, 2)] == [2, 1, 0]
-    assert mailbox.take() == [WorkersLost(lane=lane) for lane in (0, 1, 0)]
+    assert mailbox.take() == [LaneRestarted(lane=lane) for lane in (0, 1, 0)]
 
 
 def test_a_lane_gets_further_within_an_epoch_of_hours() -> None:

@@ -34,9 +34,9 @@ def test_a_lane_larger_than_the_machine_is_refused() -> None:
     with pytest.raises(LaunchError, match=r"one lane needs 1 GPUs .* there are 0") as caught:
         lanes_that_fit(ResourcesSpec(gpus_per_worker=1), 1, machine)
     assert caught.value.hint == (
-        "lower `resources.gpus_per_worker` (0 trains on CPUs); on a Ray cluster that gets nodes "
-        "with GPUs when lanes ask for them, say which of its worker groups that is: "
-        "`resources.pool`"
+        "a Ray cluster that gets nodes with GPUs when lanes ask for them needs the name of its "
+        "worker group, `resources.pool`; elsewhere lower `resources.gpus_per_worker` (0 trains on "
+        "CPUs)"
     )
 
 

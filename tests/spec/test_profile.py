@@ -46,6 +46,8 @@ POOL = SMALL | {"maxWorkers": 1}
         ({"pools": {"GPU": POOL}}, "should match pattern"),
         ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"a b": "c"}}}}, "should match pattern"),
         ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"A.io/b": "c"}}}}, "should match patt"),
+        ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"a..b/c": "d"}}}}, "should match patt"),
+        ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"a.-b/c": "d"}}}}, "should match patt"),
         ({"pools": {"gpu-a100": POOL | {"nodeSelector": {"a": "c d"}}}}, "should match pattern"),
         ({"head": SMALL | {"tolerations": [{"key": "gpu="}]}}, "should match pattern"),
         ({"head": SMALL | {"tolerations": [{"key": "a", "value": "b"}]}}, "`Exists`, which take"),

@@ -50,16 +50,9 @@ class Server:
         self.answers.set()
 
 
-def make_sink(
-    server: Server, folder: Path, retry_after_s: float = 0, patience_s: float = 0
-) -> BackgroundSink:
-    return BackgroundSink(
-        server,
-        Journal(folder / "tracking.jsonl"),
-        check=lambda job_name: None,
-        retry_after_s=retry_after_s,
-        patience_s=patience_s,
-    )
+def make_sink(server: Server, folder: Path, retry_after_s: float = 0) -> BackgroundSink:
+    journal = Journal(folder / "tracking.jsonl")
+    return BackgroundSink(server, journal, check=lambda job_name: None, retry_after_s=retry_after_s)
 
 
 def waiting(folder: Path) -> list[str]:
@@ -155,16 +148,16 @@ def test_an_end_that_is_patient_waits_for_a_server_that_is_away(
     monkeypatch.setattr(background, "_ASK_AGAIN_S", 0.05)
     server = Server()
     server.error = LaunchError("restarts")
-    sink = make_sink(server, tmp_path, patience_s=60)
+    sink = make_sink(server, tmp_path)
     sink.put(record("a"))
     back = threading.Timer(0.5, setattr, (server, "error", None))
     back.start()
-    sink.close()
+    sink.close(60)
     assert server.held == ["a"]
     assert waiting(tmp_path) == []
     assert [one.message for one in caplog.records] == [
         f"tracking failed, training goes on: restarts   journal={tmp_path / 'tracking.jsonl'}",
-        "waiting for the tracking server, for 1 minutes at most",
+        "waiting for the tracking server, for 60 s at most",
     ]
 
 
@@ -174,28 +167,49 @@ def test_patience_ends_and_says_what_to_do(
     monkeypatch.setattr(background, "_ASK_AGAIN_S", 0.05)
     server = Server()
     server.error = LaunchError("gone")
-    sink = make_sink(server, tmp_path, patience_s=0.2)
+    sink = make_sink(server, tmp_path)
     sink.put(record("a"))
-    sink.close()
+    sink.close(0.2)
     assert waiting(tmp_path) == ["a"]
     assert caplog.records[-1].message == (
-        "the tracking server lacks some records of this run, whose results are all kept: delete "
-        "the run and submit the job again, which trains nothing anew"
+        "the tracking server lacks some records of this run, and finished trials are kept: "
+        "`kubectl delete rayjob RUN`, then submit the job again to have them recorded"
     )
 
 
-def test_an_interruption_ends_patience(tmp_path: Path) -> None:
+def test_an_interruption_ends_patience(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As KubeRay ends a driver: with seconds left."""
     server = Server()
     server.error = LaunchError("gone")
-    sink = make_sink(server, tmp_path, patience_s=600)
+    sink = make_sink(server, tmp_path)
     sink.put(record("a"))
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    def interrupt() -> None:
+        while not any(one.message.startswith("waiting for") for one in caplog.records):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        sink.close()
+        sink.close(600)
     assert time.monotonic() - began < 30
     assert waiting(tmp_path) == ["a"]
+
+
+def test_a_journal_that_cannot_be_read_is_no_server_to_wait_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    server.error = LaunchError("gone")
+    sink = make_sink(server, tmp_path, retry_after_s=600)
+    sink.put(record("a"))
+    while not waiting(tmp_path):
+        time.sleep(0.01)
+    (tmp_path / "tracking.jsonl").unlink()
+    (tmp_path / "tracking.jsonl").mkdir()
+    sink.close(600)
+    assert not any(one.message.startswith("waiting for") for one in caplog.records)
 
 
 def test_a_refused_record_does_not_block_the_others(

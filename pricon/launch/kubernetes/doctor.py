@@ -190,7 +190,7 @@ def _no_namespace(cluster: Cluster) -> Finding:
         check="namespace",
         verdict="wrong",
         text=f"there is no namespace `{cluster.namespace}`",
-        hint="`--namespace` names another: is it misspelt? `kubectl get namespaces` lists them, "
+        hint="is it misspelt? `--namespace` takes another, `kubectl get namespaces` lists them, "
         "and deploy/README.md says how one is made",
     )
 

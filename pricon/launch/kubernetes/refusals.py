@@ -50,7 +50,7 @@ class ForbiddenError(RefusedError):
 
 
 def is_absent(request: Request, answer: Answer) -> bool:
-    """Whether there is no object of this name, as opposed to no such kind or namespace."""
+    """Whether there is no object of this name, as opposed to no such kind or place for it."""
     is_about_it = answer.about != "namespaces" or request.kind.plural == "namespaces"
     return answer.status == 404 and answer.is_status and is_about_it
 

@@ -91,7 +91,7 @@ def test_a_namespace_that_is_not_there(api: ApiServer, tmp_path: Path) -> None:
     assert finding.check == "namespace"
     assert finding.text == "there is no namespace `reserach`"
     assert finding.hint == (
-        "`--namespace` names another: is it misspelt? `kubectl get namespaces` lists them, and "
+        "is it misspelt? `--namespace` takes another, `kubectl get namespaces` lists them, and "
         "deploy/README.md says how one is made"
     )
 
