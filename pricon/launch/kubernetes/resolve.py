@@ -14,9 +14,9 @@ from pricon.spec.resources import ResourcesSpec
 RECORDINGS = "/tmp/pricon/recordings"  # of a pod, which nobody shares
 """Where a driver on a cluster writes generated recordings."""
 
-_CONTROLLER_BYTES = 256 * 2**20
-"""Of the head's memory, for every lane that runs: Ray Train's controller of it, 240 MiB as
-`tests/benchmarks/scale_cluster.py` measures it."""
+_CONTROLLER_BYTES = 288 * 2**20
+"""Of the head's memory, for every lane that runs: Ray Train's controller of it. 240 MiB as
+`tests/benchmarks/scale_cluster.py` measures it, 280 MiB a lane as the kernel counts for a pod."""
 
 _HEAD_BYTES = 2 * 2**30
 """What a head takes besides, for Ray and the driver."""

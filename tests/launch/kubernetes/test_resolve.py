@@ -77,7 +77,7 @@ def test_the_clusters_customs_stand_where_the_job_says_nothing() -> None:
         ({"resources": {"workers_per_lane": 33}}, "pool `cpu` has room for 32 workers of a run"),
         (
             {"resources": {"lanes": 50, "lanes_at_once": 25}},
-            "is 25, and the head of this cluster, of 8Gi, has room for 24 lanes at once",
+            "is 25, and the head of this cluster, of 8Gi, has room for 21 lanes at once",
         ),
         ({"corpus": {**GENERATED, "uri": "corpora/x"}}, "is corpora/x, which a cluster cannot"),
         ({"corpus": {**GENERATED, "uri": "file:///x"}}, "is file:///x, which a cluster cannot"),
@@ -94,19 +94,19 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) ->
 @pytest.mark.parametrize(
     ("lanes", "asked", "memory", "expected"),
     [
-        (24, None, "8Gi", None),
-        (25, None, "8Gi", 24),
+        (21, None, "8Gi", None),
+        (22, None, "8Gi", 21),
         (100, None, "32Gi", None),
-        (1000, None, "32Gi", 120),
-        (100, 24, "8Gi", 24),
+        (1000, None, "32Gi", 106),
+        (100, 21, "8Gi", 21),
         (3, 100, "8Gi", 100),
-        (2, None, "2304Mi", 1),
+        (2, None, "2336Mi", 1),
     ],
 )
 def test_lanes_at_once_are_as_many_as_the_head_has_room_for(
     lanes: int, asked: int | None, memory: str, expected: int | None
 ) -> None:
-    """Each has a controller there of a quarter of a gibibyte."""
+    """Each has a controller there."""
     profile = make_profile(head={"cpus": 2, "memory": memory})
     spec = job(corpus=GENERATED, resources={"lanes": lanes, "lanes_at_once": asked})
     assert resolve(spec, profile).resources.lanes_at_once == expected
@@ -116,7 +116,7 @@ def test_a_head_without_room_for_a_lane_is_refused() -> None:
     profile = make_profile(head={"cpus": 2, "memory": "2Gi"})
     with pytest.raises(SpecError, match="head of this cluster has 2Gi of memory") as caught:
         resolve(job(corpus=GENERATED), profile)
-    assert "expected 2304Mi or more" in caught.value.message
+    assert "expected 2336Mi or more" in caught.value.message
     assert "`head.memory`" in str(caught.value.hint)
 
 
