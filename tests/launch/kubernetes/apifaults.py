@@ -26,6 +26,9 @@ NOT_YET_ALLOWED = json.dumps(
 )  # fmt: skip
 """How an API server answers everybody that has started and not read the roles yet."""
 
+_OWN_NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+"""As long as nobody labels it."""
+
 
 @dataclass(slots=True)
 class Fault:
@@ -95,7 +98,10 @@ class ApiServer:
             return {"major": "1", "gitVersion": self.version}
         if space != NAMESPACE:
             raise RefusedError(404, "NotFound", f'{plural} "{name}" not found', plural)
-        body = self.store.get(plural, name)
+        is_own = (plural, name) == ("namespaces", NAMESPACE) and (plural, name) not in (
+            self.store.objects
+        )
+        body = _OWN_NAMESPACE if is_own else self.store.get(plural, name)
         if "as=PartialObjectMetadata" not in accept:
             return body
         kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}

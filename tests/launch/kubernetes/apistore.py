@@ -90,11 +90,6 @@ class Store:
     restarts: int = 0
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
-    def __post_init__(self) -> None:
-        metadata = {"name": NAMESPACE, "uid": str(uuid4())}
-        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-        self.objects["namespaces", NAMESPACE] = space
-
     def create(self, plural: str, body: Object, *, dry_run: bool, strict: bool) -> Object:
         """Store a new object."""
         body = copy.deepcopy(body)

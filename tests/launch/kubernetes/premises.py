@@ -77,7 +77,7 @@ def prepare(operator: Operator, **changes: Any) -> None:
 def label_namespace(operator: Operator, level: str | None) -> None:
     """The owner labels the namespace."""
     labels = {} if level is None else {"pod-security.kubernetes.io/enforce": level}
-    del operator.store.objects["namespaces", NAMESPACE]
+    operator.store.objects.pop(("namespaces", NAMESPACE), None)
     space = named("Namespace", NAMESPACE)
     space["metadata"]["labels"] = labels
     operator.add(space)
