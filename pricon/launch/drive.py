@@ -146,7 +146,8 @@ def _drive(
             uri = f"{folder.uri}/report.html"
             log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
             log.hand_to(tracker, submission.handle, end)
-            patience_s = 0.0 if meter is None else _TRACKING_PATIENCE_S
+            if meter is not None and end.is_final:  # else another attempt records all again
+                patience_s = _TRACKING_PATIENCE_S
     finally:
         with suppress(KeyboardInterrupt):
             tracker.close(patience_s)

@@ -196,6 +196,7 @@ class BackgroundSink:
         if not self._journal:
             return True
         last, is_well = None, True
+        self._has_journal = True
         try:
             for entry in self._journal.read():
                 is_well = self._deliver(entry.record)

@@ -357,6 +357,13 @@ class Stopped(InMemorySink):
         self.patience_s = patience_s
 
 
+class Closing(Stopped):
+    """Nobody stops it; it is closed."""
+
+    def put(self, record: Record, *, first: bool = False) -> None:
+        self.records.append(record)
+
+
 def test_a_run_that_has_ended_stays_so_when_its_last_words_are_interrupted(
     document: dict[str, Any], tmp_path: Path, used: UsageBulletin
 ) -> None:
@@ -370,12 +377,23 @@ def test_a_run_that_has_ended_stays_so_when_its_last_words_are_interrupted(
 def test_a_run_that_goes_with_its_pods_waits_for_a_tracking_server(
     document: dict[str, Any], tmp_path: Path, pool: dict[str, Any], patience_s: float
 ) -> None:
-    class Closing(Stopped):
-        def put(self, record: Record, *, first: bool = False) -> None:
-            self.records.append(record)
-
     facts = Submission(id="s1", handle="tiny-1").facts(**pool)
     (tmp_path / FACTS).write_text(facts, encoding="utf-8")
+    sink = Closing()
+    driven(document, tmp_path, track=lambda _: Tracker(sink))
+    assert sink.patience_s == patience_s
+
+
+@pytest.mark.parametrize(("lost", "patience_s"), [(True, 0), (False, 600)])
+def test_a_run_that_is_tried_again_waits_for_no_tracking_server(
+    lost: bool,
+    patience_s: float,
+    document: dict[str, Any],
+    tmp_path: Path,
+    used: UsageBulletin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pricon.launch.submit.lanes_for", lambda *_: Losing(lost))
     sink = Closing()
     driven(document, tmp_path, track=lambda _: Tracker(sink))
     assert sink.patience_s == patience_s

@@ -11,6 +11,7 @@ from pricon.launch.events import (
     EpochDone,
     LaneDone,
     LaneEvent,
+    LaneRestarted,
     PackBegun,
     StagesDone,
 )
@@ -35,6 +36,7 @@ def epoch(loss: float | None, lane: int = 2) -> EpochDone:
     ("event", "said"),
     [
         (PackBegun(lane=2, stages=("a", "b")), {"pricon_live_members": 2}),
+        (LaneRestarted(lane=2), {"pricon_live_members": 0}),
         (
             epoch(0.5),
             {"pricon_epoch": 7, "pricon_live_members": 3, "pricon_validation_loss": 0.5},
