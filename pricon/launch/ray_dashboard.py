@@ -21,6 +21,8 @@ from ray.job_submission import JobSubmissionClient
 
 from pricon.launch.ray_client import ask_dashboard
 
+_CLIENT_PAUSE_S = 1.0
+
 
 class UnwellError(RuntimeError):
     """The dashboard, or something in front of it, has troubles of its own or too many visitors.
@@ -92,6 +94,7 @@ def dashboard_of(address: str, patience: Patience) -> str:
 
     Raises:
         OSError: nothing answers.
+        UnwellError: the cluster does, but no client gets through to it.
         AuthenticationError: it wants a token.
     """
     if address == "auto":
@@ -99,7 +102,11 @@ def dashboard_of(address: str, patience: Patience) -> str:
     if urlsplit(address).scheme != "ray":
         return address
     _greet(urlsplit(address).netloc, patience)
-    return f"http://{ask_dashboard(address, patience.client_s)}"
+    try:
+        return f"http://{ask_dashboard(address, patience.client_s)}"
+    except OSError as err:
+        # The cluster is there; on a busy one the server that it starts for a client comes too late.
+        raise UnwellError(str(err), after_s=_CLIENT_PAUSE_S) from err
 
 
 def _greet(place: str, patience: Patience) -> None:
