@@ -24,6 +24,7 @@ QUEUE_RECORDS = 1024
 RETRY_AFTER_S = 30.0
 _ASK_AGAIN_S = 5.0
 """At the end, when there is nothing else to do."""
+_STEP_S = 0.5
 
 _FIRST, _IN_TURN, _LAST = range(3)
 
@@ -134,7 +135,10 @@ class BackgroundSink:
     def _finish(self) -> None:
         if self._thread.ident is not None:
             self._queue.put((_LAST, next(self._numbers), None))
-            self._has_ended.wait()  # not `join`, which an interruption makes forget the thread
+            # Not `join`, which an interruption makes forget the thread. And in steps: a signal that
+            # another thread takes, or that comes as the wait begins, is noticed when the wait ends.
+            while not self._has_ended.wait(_STEP_S):
+                pass
 
     def _tell_what_is_left(self) -> None:
         if self._num_lost:

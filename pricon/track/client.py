@@ -62,9 +62,18 @@ def open_client(uri: str) -> MlflowClient:
     """
     try:
         with translated(uri):
+            if "://" in uri and not uri.startswith("http"):
+                _limit_tries_of_a_database()
             return MlflowClient(tracking_uri=uri)
     except RecordRefusedError as err:
         raise LaunchError(f"tracking to {public(uri)} failed: {err}") from err
+
+
+def _limit_tries_of_a_database() -> None:
+    """MLflow asks a database that is away ten times again, for 100 s; twice is what servers get."""
+    from mlflow.store.db import utils
+
+    utils.MAX_RETRY_COUNT = 2
 
 
 @contextmanager

@@ -93,6 +93,7 @@ def test_a_file_that_is_gone(tmp_path: Path) -> None:
         ("postgresql://ada:secret@127.0.0.1:9/x", "MLflow at postgresql://127.0.0.1:9/x cannot be"),
     ],
 )
+@pytest.mark.timeout(60)  # MLflow itself asks a database for 100 s
 def test_nobody_answers(uri: str, expected: str) -> None:
     with pytest.raises(LaunchError, match=expected) as caught:
         kept_log(uri, "tiny-1")
