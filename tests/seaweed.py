@@ -1,4 +1,4 @@
-"""A real S3 server (SeaweedFS) on loopback, for one test session."""
+"""A real S3 server (SeaweedFS), on loopback or in a pod."""
 
 import json
 import socket
@@ -13,9 +13,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pricon.spec.resources import StorageSpec
+from tests.pod_network import Place
 
 BUCKET = "pricon"
 ACCESS_KEY, SECRET_KEY = "pricon-test", "pricon-test-secret"
+POD_PORT = 8333
+"""Where the chart's own has it."""
+_LOOPBACK = "127.0.0.1"
 _START_S = 60
 _PORTS = (
     "master.port",
@@ -30,14 +34,20 @@ _PORTS = (
 
 
 @contextmanager
-def seaweed(folder: Path) -> Iterator[StorageSpec]:
+def seaweed(folder: Path, place: Place | None = None) -> Iterator[StorageSpec]:
     """A server with an empty bucket `BUCKET` that only takes `ACCESS_KEY`."""
     ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
-    spec = StorageSpec(endpoint_url=f"http://127.0.0.1:{ports['s3.port']}", region="us-east-1")
+    if place is not None:
+        ports["s3.port"] = POD_PORT
+    address = place.address if place else _LOOPBACK
+    spec = StorageSpec(endpoint_url=f"http://{address}:{ports['s3.port']}", region="us-east-1")
     log = folder / "weed.log"
+    command = _command(folder, address, ports)
     with (
         log.open("wb") as output,
-        subprocess.Popen(_command(folder, ports), stdout=output, stderr=output) as server,
+        subprocess.Popen(
+            place.command(*command) if place else command, stdout=output, stderr=output
+        ) as server,
     ):
         try:
             _create_bucket(spec, server, log)
@@ -46,7 +56,7 @@ def seaweed(folder: Path) -> Iterator[StorageSpec]:
             server.kill()  # a polite end takes ten seconds, and nothing of it is kept
 
 
-def _command(folder: Path, ports: dict[str, int]) -> list[str]:
+def _command(folder: Path, address: str, ports: dict[str, int]) -> list[str]:
     data, config = folder / "data", folder / "s3.json"
     data.mkdir()
     identity = {
@@ -59,8 +69,8 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str]:
         str(Path(sys.executable).with_name("weed")),
         "server",
         f"-dir={data}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={address}",
+        f"-ip.bind={address}",
         "-filer",
         "-s3",
         f"-s3.config={config}",
@@ -75,7 +85,7 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    sockets = [socket.create_server((_LOOPBACK, 0)) for _ in range(count)]
     ports = [int(entry.getsockname()[1]) for entry in sockets]
     for entry in sockets:
         entry.close()

@@ -1,14 +1,7 @@
-"""A whole run as a cluster runs it: from the rendered objects, by the cluster's own entrypoint.
-
-Head, worker and submitter have what their pods would have: the environment that was rendered, a
-read-only root, no home, no root user, a service account. Ray, the object store and the tracking
-server are real, and all three ask for credentials.
-"""
+"""A whole run as a cluster runs it: from the rendered objects, by the cluster's own entrypoint."""
 
 import base64
 import json
-import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -16,184 +9,73 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
 from pricon.corpus.reader import open_corpus
 from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
-from pricon.launch.kubernetes.rayjob import RenderedRun, render
-from pricon.launch.submission import Submission
-from pricon.spec.job import JobSpec
-from pricon.spec.resources import StorageSpec
+from pricon.launch.kubernetes.rayjob import RenderedRun
 from pricon.storage import open_storage
 from pricon.track.kept import kept_log
-from tests.launch.kubernetes.clusters import make_profile
-from tests.pod import needs_pods, pod_command
-from tests.raycluster import end_node, free_ports
-from tests.seaweed import ACCESS_KEY, SECRET_KEY
-from tests.tiny import tiny_document
-from tests.track.servers import MlflowServer
+from tests.end_to_end.pods import (
+    PASSWORD,
+    SECRETS,
+    WORKERS,
+    Pods,
+    Premises,
+    premises,
+    rendered,
+)
+from tests.helm.render import KubernetesObject
+from tests.pod import needs_pods
+from tests.pod_network import needs_pod_network
+from tests.seaweed import SECRET_KEY
 
-PASSWORD = "long-enough-for-mlflow"
-SECRETS = {
-    "objects/AWS_ACCESS_KEY_ID": ACCESS_KEY,
-    "objects/AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-    "tracking/MLFLOW_TRACKING_USERNAME": "admin",
-    "tracking/MLFLOW_TRACKING_PASSWORD": PASSWORD,
-}
-AUTH = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "as-the-operator-gives-it-to-every-pod"}
+RAY_ASKS_WHICH_CLOUD_IT_IS_IN = {("169.254.169.254", 80)}
+"""A head does at its start, also where it is told to report nothing."""
 
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer.with_passwords(tmp_path, PASSWORD)
-    server.start()
-    yield server
-    server.stop()
-
-
-def rendered(
-    folder: Path, s3: StorageSpec, s3_uri: str, tracking: str, **changes: Any
-) -> RenderedRun:
-    """The tiny job, rendered for a cluster of these servers."""
-    document = tiny_document(folder, resources={"lanes": 2}, target="kubernetes", **changes)
-    document["arms"] = ["majority", "e2e", "lupi", "pricon"]
-    del document["output"], document["corpus"]["uri"]
-    profile = make_profile(
-        storage={
-            "corpora": f"{s3_uri}/corpora",
-            "output": f"{s3_uri}/runs",
-            "endpointUrl": s3.endpoint_url,
-            "region": s3.region,
-            "secretName": "objects",
-        },
-        tracking={"uri": tracking, "secretName": "tracking"},
-    )
-    return render(JobSpec.model_validate(document), profile, Submission(id="first"))
+pytestmark = [
+    needs_pods,
+    needs_pod_network,
+    pytest.mark.ray,
+    pytest.mark.s3,
+    pytest.mark.tracking,
+]
 
 
-@pytest.fixture
-def run(tmp_path: Path, s3: StorageSpec, s3_uri: str, tracking: MlflowServer) -> RenderedRun:
-    """A run that ends well."""
-    return rendered(tmp_path, s3, s3_uri, tracking.uri)
+@pytest.fixture(scope="module")
+def namespace(
+    charts: dict[str, list[KubernetesObject]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Premises]:
+    """Everything of the chart; every test has a job of another name in it."""
+    with premises(charts["object-store"], tmp_path_factory.mktemp("namespace")) as found:
+        yield found
 
 
-def environment_of(template: Mapping[str, Any]) -> dict[str, str]:
-    """The environment of a pod's container, secrets looked up as the kubelet does."""
-    found = dict(AUTH)
-    for entry in template["spec"]["containers"][0]["env"]:
-        if "value" in entry:
-            found[entry["name"]] = entry["value"]
-        else:
-            ref = entry["valueFrom"]["secretKeyRef"]
-            found[entry["name"]] = SECRETS[f"{ref['name']}/{ref['key']}"]
-    return found
-
-
-class Pods:
-    """The pods of a run, started as KubeRay does."""
-
-    def __init__(self, run: RenderedRun, log: IO[bytes]) -> None:
-        self.run = run
-        self.log = log
-        # Pods have ports of their own; these processes share the machine's.
-        self.port, self.dashboard, self.client, *self.agents = free_ports(5)
-        self.files = {name: text.encode() for name, text in run.config_map["data"].items()}
-        self.spec = run.ray_job["spec"]
-        self.cluster = self.spec["rayClusterSpec"]
-
-    def start_head(self) -> "subprocess.Popen[bytes]":
-        group = self.cluster["headGroupSpec"]
-        ports = {
-            "port": self.port,
-            "dashboard-port": self.dashboard,
-            "ray-client-server-port": self.client,
-        }
-        ports["dashboard-agent-listen-port"] = self.agents[0]
-        return self._start(group, {**ports, "dashboard-host": "127.0.0.1"}, "--head", self.files)
-
-    def start_worker(self) -> "subprocess.Popen[bytes]":
-        (group,) = self.cluster["workerGroupSpecs"]
-        place = {
-            "address": f"127.0.0.1:{self.port}",
-            "num-cpus": 2,
-            "dashboard-agent-listen-port": self.agents[1],
-        }
-        return self._start(group, place, "--block", {})
-
-    def submit(self) -> "subprocess.CompletedProcess[str]":
-        """The submitter's pod: starts the driver and shows its log to the end."""
-        address = f"--address http://127.0.0.1:{self.dashboard}"
-        script = (
-            f"until ray job list {address} > /dev/null 2>&1; do sleep 1; done; "
-            f"ray job submit {address} --no-wait --submission-id tiny -- {self.spec['entrypoint']}"
-            f" && ray job logs {address} --follow tiny"
-        )
-        template = self.spec["submitterPodTemplate"]
-        command, outside = pod_command(["bash", "-c", script], environment_of(template), {})
-        return subprocess.run(
-            command, env=outside, capture_output=True, text=True, check=False, timeout=400
-        )
-
-    def status(self) -> str:
-        """Of the Ray job, as the operator asks for it."""
-        return str(self._ask("GET", "")["status"])
-
-    def stop(self) -> None:
-        """End the Ray job, as the operator does before it deletes a run."""
-        assert self._ask("POST", "/stop")["stopped"]
-
-    def _ask(self, method: str, what: str) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.dashboard}/api/jobs/tiny{what}",
-            headers={"Authorization": f"Bearer {AUTH['RAY_AUTH_TOKEN']}"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-
-    def _start(
-        self, group: Mapping[str, Any], more: Mapping[str, Any], flag: str, files: Any
-    ) -> "subprocess.Popen[bytes]":
-        parameters = {**group["rayStartParams"], **more}
-        options = [f"--{name}={value}" for name, value in parameters.items()]
-        start = ["ray", "start", flag, "--block", *options]
-        command, outside = pod_command(start, environment_of(group["template"]), files)
-        return subprocess.Popen(command, env=outside, stdout=self.log, stderr=self.log)
+@pytest.fixture(autouse=True)
+def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For this process."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, SECRETS[f"pricon-tracking-run/{name}"])
 
 
 @contextmanager
-def started(pods: Pods) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    nodes: list[subprocess.Popen[bytes]] = []
-    try:
-        nodes.append(pods.start_head())
-        _await_port(pods.dashboard)
-        nodes.append(pods.start_worker())
-        yield nodes
-    finally:
-        for node in reversed(nodes):
-            end_node(node)
+def started(run: RenderedRun, namespace: Premises, folder: Path) -> Iterator[Pods]:
+    """The pods of a run; what head and workers say is in `pods.log`."""
+    with (folder / "pods.log").open("wb") as log:
+        pods = Pods(run, namespace.places, log)
+        with pods.started():
+            yield pods
 
 
-def _await_port(port: int) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.3)
-    raise AssertionError("the head's dashboard does not answer")
-
-
-def mlflow_runs(server: MlflowServer) -> list[dict[str, Any]]:
-    """All runs of all experiments, asked for with the password."""
+def mlflow_runs(namespace: Premises, job: str) -> list[dict[str, Any]]:
+    """All runs of a job, asked for with the password."""
 
     def ask(what: str, body: Mapping[str, Any]) -> dict[str, Any]:
         token = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
         request = urllib.request.Request(
-            f"{server.uri}/api/2.0/mlflow/{what}",
+            f"{namespace.tracking.uri}/api/2.0/mlflow/{what}",
             data=json.dumps(body).encode(),
             headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
         )
@@ -202,28 +84,19 @@ def mlflow_runs(server: MlflowServer) -> list[dict[str, Any]]:
             return found
 
     experiments = ask("experiments/search", {"max_results": 10})["experiments"]
-    ids = [experiment["experiment_id"] for experiment in experiments]
+    ids = [one["experiment_id"] for one in experiments if one["name"] == job]
+    if not ids:
+        return []
     answer = ask("runs/search", {"experiment_ids": ids, "max_results": 1000})
     found: list[dict[str, Any]] = answer.get("runs", [])
     return found
 
 
-@needs_pods
-@pytest.mark.s3
-@pytest.mark.ray
-@pytest.mark.tracking
-def test_a_run_by_the_clusters_own_entrypoint(
-    run: RenderedRun,
-    s3: StorageSpec,
-    tracking: MlflowServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with (tmp_path / "pods.log").open("wb") as log:
-        pods = Pods(run, log)
-        with started(pods):
-            done = pods.submit()
-            assert pods.status() == "SUCCEEDED"
+def test_a_run_by_the_clusters_own_entrypoint(namespace: Premises, tmp_path: Path) -> None:
+    run = rendered(namespace, tmp_path, name="whole")
+    with started(run, namespace, tmp_path) as pods:
+        done = pods.submit()
+        assert pods.status() == "SUCCEEDED"
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     said = [bulletin for line in lines if (bulletin := read(line)) is not None]
@@ -234,81 +107,65 @@ def test_a_run_by_the_clusters_own_entrypoint(
     assert report.complete
     assert sum(bulletin.pricon == "trial" for bulletin in said) == 8
 
-    corpus = open_corpus(open_storage(run.job.corpus.uri, s3))
+    corpus = open_corpus(open_storage(run.job.corpus.uri, namespace.storage))
     assert corpus.manifest.generated
-    folder = open_storage(plan.output, s3)
+    folder = open_storage(plan.output, namespace.storage)
     assert folder.exists("report.html")
     assert json.loads(folder.read("results.json"))["run_id"] == plan.run_id
 
-    recorded = mlflow_runs(tracking)
+    recorded = mlflow_runs(namespace, "whole")
     assert {one["info"]["status"] for one in recorded} == {"FINISHED"}
     assert len(recorded) == 1 + 8, "the job and its trials"
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, SECRETS[f"tracking/{name}"])
-    assert kept_log(tracking.uri, run.handle) == [line for line in lines if read(line) is not None]
+    kept = kept_log(namespace.tracking.uri, run.handle)
+    assert kept == [line for line in lines if read(line) is not None]
     for secret in (PASSWORD, SECRET_KEY):
         assert secret not in done.stdout + done.stderr
         assert secret not in (tmp_path / "pods.log").read_text(errors="replace")
+    for name in ("head", "submitter", *WORKERS):
+        asked = namespace.places[name].refused() - RAY_ASKS_WHICH_CLOUD_IT_IS_IN
+        assert not asked, f"{name} asked for what no policy allows"
 
 
-@needs_pods
-@pytest.mark.s3
-@pytest.mark.ray
-@pytest.mark.tracking
-def test_a_run_that_is_cancelled_tells_mlflow_so(
-    s3: StorageSpec,
-    s3_uri: str,
-    tracking: MlflowServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    run = rendered(tmp_path, s3, s3_uri, tracking.uri, seeds=[*range(40)])
+def test_a_run_that_is_cancelled_tells_mlflow_so(namespace: Premises, tmp_path: Path) -> None:
+    run = rendered(namespace, tmp_path, name="cancelled", seeds=[*range(40)])
     is_trained = threading.Event()
 
-    def stop() -> None:
+    def stop(pods: Pods) -> None:
         until = time.monotonic() + 200
         while time.monotonic() < until and not is_trained.wait(0.5):
-            if any(one["info"]["status"] == "FINISHED" for one in mlflow_runs(tracking)):
+            recorded = mlflow_runs(namespace, "cancelled")
+            if any(one["info"]["status"] == "FINISHED" for one in recorded):
                 break
         pods.stop()
 
-    with (tmp_path / "pods.log").open("wb") as log:
-        pods = Pods(run, log)
-        with started(pods), ThreadPoolExecutor() as other:
-            stopped = other.submit(stop)
-            done = pods.submit()
-            is_trained.set()
-            stopped.result()
-            assert pods.status() == "STOPPED", done.stdout[-3000:]
-    recorded = mlflow_runs(tracking)
-    (parent,) = (one for one in recorded if one["info"]["run_name"].startswith("tiny "))
+    with started(run, namespace, tmp_path) as pods, ThreadPoolExecutor() as other:
+        stopped = other.submit(stop, pods)
+        done = pods.submit()
+        is_trained.set()
+        stopped.result()
+        assert pods.status() == "STOPPED", done.stdout[-3000:]
+    recorded = mlflow_runs(namespace, "cancelled")
+    (parent,) = (one for one in recorded if one["info"]["run_name"].startswith("cancelled "))
     assert parent["info"]["status"] == "KILLED"
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, SECRETS[f"tracking/{name}"])
-    lines = kept_log(tracking.uri, run.handle)
+    lines = kept_log(namespace.tracking.uri, run.handle)
     assert lines is not None
     end = read(lines[-1])
     assert isinstance(end, EndBulletin)
     assert (end.exit_code, end.cause) == (130, "interrupted")
 
 
-@needs_pods
-@pytest.mark.s3
-@pytest.mark.ray
 def test_a_mistake_leaves_the_operator_nothing_to_try_again(
-    s3: StorageSpec, s3_uri: str, tmp_path: Path
+    namespace: Premises, tmp_path: Path
 ) -> None:
     """KubeRay makes a new cluster for a Ray job that FAILED; STOPPED is Complete for it."""
-    nowhere = "http://127.0.0.1:9"  # not asked before the plan stands
-    run = rendered(tmp_path, s3, s3_uri, nowhere, folds={"count": 20})
-    with (tmp_path / "pods.log").open("wb") as log:
-        pods = Pods(run, log)
-        with started(pods):
-            done = pods.submit()
-            assert pods.status() == "STOPPED"
+    run = rendered(namespace, tmp_path, name="mistake", folds={"count": 20})
+    with started(run, namespace, tmp_path) as pods:
+        done = pods.submit()
+        assert pods.status() == "STOPPED"
     assert done.returncode == 0, "so the submitter's Job is complete as well"
     said = [bulletin for line in done.stdout.splitlines() if (bulletin := read(line)) is not None]
     end = said[-1]
     assert isinstance(end, EndBulletin)
     assert (end.exit_code, end.cause) == (2, "input")
     assert "20 folds asked for" in str(end.message)
+    assert not mlflow_runs(namespace, "mistake"), "MLflow hears of a run when its plan stands"

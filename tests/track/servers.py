@@ -1,4 +1,4 @@
-"""A real MLflow server on loopback, that can be killed and started again."""
+"""A real MLflow server, on loopback or in a pod, that can be killed and started again."""
 
 import os
 import signal
@@ -11,6 +11,10 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.pod_network import Place
+
+POD_PORT = 5000
+"""Where the chart's own has it."""
 START_TIMEOUT_S = 90
 
 
@@ -18,19 +22,25 @@ class MlflowServer:
     """`mlflow server` with its database in a folder; the same port over all its lives."""
 
     def __init__(
-        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        place: Place | None = None,
     ) -> None:
         self.folder = folder
         self._options = options
         self._environment = environment or {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self._place = place
+        self._address = place.address if place else "127.0.0.1"
+        self.port = POD_PORT if place else _free_port()
+        self.uri = f"http://{self._address}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def with_passwords(cls, folder: Path, admin_password: str) -> "MlflowServer":
+    def with_passwords(
+        cls, folder: Path, admin_password: str, *options: str, place: Place | None = None
+    ) -> "MlflowServer":
         """One that asks for user names and passwords; `admin` may do everything, others read."""
         (folder / "auth.ini").write_text(
             f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder}/auth.db\n"
@@ -42,12 +52,13 @@ class MlflowServer:
             "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-in-this-test",
             "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
         }
-        return cls(folder, "--app-name", "basic-auth", environment=secrets)
+        asking = ("--app-name", "basic-auth", *options)
+        return cls(folder, *asking, environment=secrets, place=place)
 
     def start(self) -> None:
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--host", self._address, "--port", str(self.port)),
             *("--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"),
             *("--artifacts-destination", str(self.folder / "artifacts")),
             *self._options,
@@ -55,7 +66,7 @@ class MlflowServer:
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                self._place.command(*command) if self._place else command,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -86,3 +97,10 @@ class MlflowServer:
             except OSError:
                 time.sleep(0.2)
         raise AssertionError((self.folder / "server.log").read_text())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
