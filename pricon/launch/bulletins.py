@@ -181,6 +181,8 @@ class UsageBulletin(Spec):
 
 
 def _hours(hours: float) -> str:
+    if hours < 0.01:
+        return f"{hours:.1g}"
     return f"{hours:.1f}" if hours >= 10 else f"{hours:.2f}"
 
 

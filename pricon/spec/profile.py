@@ -67,8 +67,16 @@ class ProfilePart(Spec):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
+_VALUE_IS_FOR_EQUAL = {
+    "if": {"required": ["operator"], "properties": {"operator": {"const": "Equal"}}},
+    "else": {"properties": {"value": {"type": "null"}}},
+}
+
+
 class TolerationSpec(ProfilePart):
     """A taint that pods put up with, as Kubernetes has it."""
+
+    model_config = ConfigDict(json_schema_extra=_VALUE_IS_FOR_EQUAL)
 
     key: LabelKey
     """Key of the taint."""

@@ -27,7 +27,8 @@ def closed_objects(part: Any, path: str = "") -> Iterator[tuple[str, bool]]:
         if "properties" in part:
             yield path, part.get("additionalProperties") is False
         for key, value in part.items():
-            yield from closed_objects(value, f"{path}/{key}")
+            if key not in ("if", "then", "else"):  # these only refuse more
+                yield from closed_objects(value, f"{path}/{key}")
     elif isinstance(part, list):
         for number, value in enumerate(part):
             yield from closed_objects(value, f"{path}/{number}")
@@ -163,6 +164,17 @@ def test_what_is_refused(
         where=where or "(root)", pointer=pointer, key=key, value=value
     )
     assert expected in done.stderr
+
+
+@pytest.mark.parametrize("major", ["helm3", "helm4"])
+def test_a_value_that_its_operator_does_not_take(helms: dict[str, Binary], major: str) -> None:
+    toleration = "profile.head.tolerations[0]"
+    settings = (f"{toleration}.key=gpu", f"{toleration}.value=a100")
+    done = helms[major].run(*arguments(settings=settings), check=False)
+    assert done.returncode != 0
+    assert "tolerations" in done.stderr
+    assert "null" in done.stderr
+    helms[major].run(*arguments(settings=(*settings, f"{toleration}.operator=Equal")))
 
 
 QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")

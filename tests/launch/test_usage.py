@@ -43,6 +43,12 @@ def test_a_pool_without_gpus_and_price(tmp_path: Path) -> None:
     assert told.words == "30.0 pod-hours"
 
 
+def test_seconds_are_not_nothing(tmp_path: Path) -> None:
+    counted = meter(tmp_path, "s1.0", None)
+    counted.add(NodesHeld(nodes=1, gpus=0.0, seconds=7.0))
+    assert counted.told().words == "0.002 pod-hours"
+
+
 def test_every_attempt_has_its_own_price(tmp_path: Path) -> None:
     """Submitted again to another pool, or at another price, a run costs what each part did."""
     dear, cheap = Price(per_hour=4.0, currency="EUR"), Price(per_hour=0.2, currency="EUR")
