@@ -180,6 +180,7 @@ def test_patience_ends_and_says_what_to_do(
 
 
 @pytest.mark.parametrize("signal_wakes_us", [True, False])
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interruption_ends_patience(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, signal_wakes_us: bool
 ) -> None:
@@ -200,6 +201,14 @@ def test_an_interruption_ends_patience(
         sink.close(600)
     assert time.monotonic() - began < 30
     assert waiting(tmp_path) == ["a"]
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """It interrupts, also where who started the tests has it ignored: in the background, say."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -269,6 +278,7 @@ def test_a_slow_server_fills_the_journal_and_not_the_memory(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interruption_keeps_what_is_left(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,14 +288,9 @@ def test_an_interruption_keeps_what_is_left(
     sink = make_sink(server, tmp_path)
     for name in "abc":
         sink.put(record(name))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    try:
-        with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
-            sink.close()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
+        sink.close()
     assert server.held == []
     assert waiting(tmp_path) == ["a", "b", "c"]
     assert "the next start of this run delivers them" in caplog.text
