@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import ray
 from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]
@@ -37,7 +38,7 @@ _NODE_DEATH_S = 30.0
 
 def alive_nodes() -> list[Machine]:
     """What each node has that is alive, in use or not."""
-    known = ray.nodes()  # type: ignore[no-untyped-call]
+    known = _nodes()
     return [node["Resources"] for node in known if node["Alive"]]
 
 
@@ -142,10 +143,14 @@ class WorkerNodes:
 
 def has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
     """Whether a node was lost; Ray hears of that later than of the loss of its workers."""
+    own = ray.get_runtime_context().get_node_id()
     until = time.monotonic() + _NODE_DEATH_S
     while time.monotonic() < until:
-        if lost_nodes() - known:
+        nodes = _nodes()
+        if _lost(nodes) - known:
             return True
+        if {node["NodeID"] for node in nodes if node["Alive"]} <= {own}:
+            return False  # the one that is left cannot be lost to who runs on it
         if is_over.wait(POLL_S):
             return False
     return False
@@ -153,8 +158,15 @@ def has_lost_more_than(known: set[str], is_over: threading.Event) -> bool:
 
 def lost_nodes() -> set[str]:
     """Nodes that were taken away or died; not those that an autoscaler gave back."""
-    return {
-        node["NodeID"]
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if not node["Alive"] and node["DeathReason"] in _TAKEN_AWAY
-    }
+    return _lost(_nodes())
+
+
+def _lost(nodes: Iterable[dict[str, Any]]) -> set[str]:
+    taken = (node for node in nodes if not node["Alive"] and node["DeathReason"] in _TAKEN_AWAY)
+    return {node["NodeID"] for node in taken}
+
+
+def _nodes() -> list[dict[str, Any]]:
+    """All that Ray knows of, dead ones as well."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return known

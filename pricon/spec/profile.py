@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from pricon.spec.base import ContradictionError, Spec
 from pricon.spec.resources import Endpoint, TrackingUri
@@ -67,7 +68,7 @@ class ProfilePart(Spec):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
-_VALUE_IS_FOR_EQUAL = {
+_VALUE_IS_FOR_EQUAL: JsonDict = {
     "if": {"required": ["operator"], "properties": {"operator": {"const": "Equal"}}},
     "else": {"properties": {"value": {"type": "null"}}},
 }

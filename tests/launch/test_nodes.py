@@ -1,15 +1,18 @@
 """When a run without workers ends. `test_joined.py` has one on a real cluster."""
 
 import re
+import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]
 from ray.exceptions import RpcError
 
 from pricon.launch.events import NodesHeld
 from pricon.launch.lanes import NoWorkersError
-from pricon.launch.nodes import WorkerNodes
+from pricon.launch.nodes import WorkerNodes, has_lost_more_than
 from pricon.launch.sizing import Machine
 
 HEAD: Machine = {"memory": 8e9, "node:__internal_head__": 1.0}
@@ -156,3 +159,44 @@ def test_the_last_look_judges_nobody() -> None:
 
 def test_where_nothing_is_asked_nothing_is_counted() -> None:
     assert WorkerNodes(None, WORKER, lambda: [FOR_WORKERS]).last() is None
+
+
+TAKEN, GIVEN_BACK = NodeDeathInfo.UNEXPECTED_TERMINATION, NodeDeathInfo.AUTOSCALER_DRAIN_IDLE
+
+
+def node(name: str, death: int | None = None) -> dict[str, Any]:
+    return {"NodeID": name, "Alive": death is None, "DeathReason": death or 0}
+
+
+@pytest.mark.timeout(20)  # a node that may be dead is waited for, for 30 s
+@pytest.mark.parametrize(
+    ("nodes", "known", "expected"),
+    [
+        ([node("own")], set(), False),
+        ([node("own"), node("other", TAKEN)], set(), True),
+        ([node("own"), node("other", TAKEN), node("next")], set(), True),
+        ([node("own"), node("other", TAKEN)], {"other"}, False),
+        ([node("own"), node("other", GIVEN_BACK)], set(), False),
+    ],
+)
+def test_a_node_that_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[dict[str, Any]],
+    known: set[str],
+    *,
+    expected: bool,
+) -> None:
+    """Where this process's own node is all there is, nothing is waited for."""
+    own = SimpleNamespace(get_node_id=lambda: "own")
+    monkeypatch.setattr("ray.get_runtime_context", lambda: own)
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    assert has_lost_more_than(known, threading.Event()) is expected
+
+
+def test_a_node_that_may_be_dead_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray lists it as alive for a while."""
+    seen = [[node("own"), node("other")], [node("own"), node("other", TAKEN)]]
+    own = SimpleNamespace(get_node_id=lambda: "own")
+    monkeypatch.setattr("ray.get_runtime_context", lambda: own)
+    monkeypatch.setattr("ray.nodes", lambda: seen.pop(0))
+    assert has_lost_more_than(set(), threading.Event())
