@@ -4,7 +4,6 @@ Works alike under Ray Train, under torchrun, and in the driver's own process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from statistics import fmean
 
 import torch
@@ -120,7 +119,7 @@ class _Worker:
         self.corpus = open_corpus(open_storage(uri, self.job.storage), cache)
         self.failed: dict[str, str] = {}
         self.windows: dict[tuple[str, ...], Windows] = {}
-        self.notice = Notice(leaving_folder())
+        self.notice = Notice(leaving_folder(), ranks)
         self.made_with = {**environment(), "device": str(device)}
         self.needed = frozenset(ranks.agree(self._needed() if ranks.index == 0 else []))
 
@@ -173,7 +172,7 @@ class _Worker:
         )
         ids = tuple(stage.id for stage in stages)
         self.listen(PackBegun(lane=self.lane.index, stages=ids))
-        with self.notice.awaits() if self.ranks.index == 0 else nullcontext():
+        with self.notice.awaits():
             self._commit(stages, train_pack(work, checkpoints, self._teller(work)))
         if self.ranks.index == 0:
             checkpoints.clear()

@@ -34,7 +34,7 @@ class Checkpoints:
         stage_ids: the pack's members, in their order.
         interval_s: least time between two of them.
         kept: told the pack when a checkpoint of it is committed.
-        notice: that this process will be stopped; then one is saved at once.
+        notice: that a rank will be stopped; then one is saved at once.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Checkpoints:
 
     def save_if_due(self, pack: Pack) -> None:
         """Save, on rank 0, where `interval_s` has passed since the last time, or on notice."""
+        is_told = self.notice.is_new()
         if pack.ranks.index > 0:
             return
-        is_told = self.notice.is_new()
         interval_s = min(self.interval_s, _LEAVING_S) if self.notice.is_heeded else self.interval_s
         if is_told or time.monotonic() - self.saved_at >= interval_s:
             self.save(pack)

@@ -1,7 +1,9 @@
-"""Word that this process will be stopped soon: what trains is saved first.
+"""Word that a process will be stopped soon: what trains is saved first.
 
 It comes as a file, because whoever stops a pod runs a command in it before: on a spot node that is
 taken away, with some fifteen seconds left. The command waits for those who have something to save.
+
+Rank 0 saves for all ranks of a lane, and each may be in another pod. Whoever is told passes it on.
 """
 
 import os
@@ -10,36 +12,71 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pricon.train.ranks import Ranks
+
 GIVEN = "given"
 """File that is the notice."""
 BUSY = ".busy"
 """End of the names of files that say who has something to save: `<process>.busy`."""
 _LOOK_EVERY_S = 0.5
+_PASSED_ON, _ANSWERED = "notices", "notices-heeded"
+"""Counters that the ranks of a lane share."""
 
 
 class Notice:
-    """Looks for a notice, now and then; heeds it once.
+    """Looks for notices to the ranks of a lane, now and then; each is heeded once.
 
     Args:
-        folder: where it is given; None where nobody gives one.
+        folder: where this rank is given one; None where nobody gives any.
+        ranks: of the lane.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, ranks: Ranks | None = None) -> None:
         self.folder = folder
         self.is_heeded = False
+        self._ranks = ranks or Ranks()
         self._looked_at = 0.0
+        self._is_given = False
+        self._is_answered = False
+        self._number = 0  # of this rank's notice among those that were passed on
+        self._num_passed_on = 0
+        self._num_answered = 0
 
     def is_new(self) -> bool:
-        """Whether there is one that was not heeded here yet."""
+        """On rank 0, whether some rank was given one that was not heeded yet.
+
+        The others pass theirs on, and hear when it was heeded.
+        """
         now = time.monotonic()
-        if self.folder is None or self.is_heeded or now - self._looked_at < _LOOK_EVERY_S:
+        if self.folder is None or now - self._looked_at < _LOOK_EVERY_S:
             return False
         self._looked_at = now
-        return (self.folder / GIVEN).exists()
+        self._is_given = self._is_given or (self.folder / GIVEN).exists()
+        if self._ranks.index > 0:
+            self._pass_on()
+            return False
+        self._num_passed_on = self._ranks.count(_PASSED_ON)
+        is_own = self._is_given and not self._is_answered
+        return is_own or self._num_passed_on > self._num_answered
 
     def heed(self) -> None:
-        """All that there was to save is saved."""
+        """On rank 0: all that there was to save when `is_new` was asked is saved."""
         self.is_heeded = True
+        if self._is_given:
+            self._answer()
+        self._ranks.count(_ANSWERED, self._num_passed_on - self._num_answered)
+        self._num_answered = self._num_passed_on
+
+    def _pass_on(self) -> None:
+        if not self._is_given or self._is_answered:
+            return
+        self._number = self._number or self._ranks.count(_PASSED_ON, 1)
+        if self._ranks.count(_ANSWERED) >= self._number:
+            self._answer()
+
+    def _answer(self) -> None:
+        """Whoever gave this rank its notice need not wait any longer."""
+        self._is_answered = True
         self._forget()
 
     @contextmanager

@@ -6,6 +6,9 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+# By which the ranks found each other; torch 2.13 gives it no public name.
+from torch.distributed.distributed_c10d import _get_default_store
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
@@ -79,6 +82,15 @@ class Ranks:
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
+
+    def count(self, name: str, more: int = 0) -> int:
+        """A counter of the lane after `more` is added; no rank waits for another.
+
+        A lone rank has none, and gets 0.
+        """
+        if self.size == 1:
+            return 0
+        return int(_get_default_store().add(f"pricon/{name}", more))
 
     def wait(self) -> None:
         """Return when all ranks have come here."""
