@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pricon.train.ranks import Ranks
+if TYPE_CHECKING:  # torch takes seconds, and who gives notice needs the names of files alone
+    from pricon.train.ranks import Ranks
 
 GIVEN = "given"
 """File that is the notice."""
@@ -28,13 +30,13 @@ class Notice:
 
     Args:
         folder: where this rank is given one; None where nobody gives any.
-        ranks: of the lane.
+        ranks: of the lane; None is a lone one.
     """
 
-    def __init__(self, folder: Path | None, ranks: Ranks | None = None) -> None:
+    def __init__(self, folder: Path | None, ranks: "Ranks | None" = None) -> None:
         self.folder = folder
         self.is_heeded = False
-        self._ranks = ranks or Ranks()
+        self._ranks = ranks
         self._looked_at = 0.0
         self._is_given = False
         self._is_answered = False
@@ -52,10 +54,10 @@ class Notice:
             return False
         self._looked_at = now
         self._is_given = self._is_given or (self.folder / GIVEN).exists()
-        if self._ranks.index > 0:
+        if self._ranks is not None and self._ranks.index > 0:
             self._pass_on()
             return False
-        self._num_passed_on = self._ranks.count(_PASSED_ON)
+        self._num_passed_on = self._count(_PASSED_ON)
         is_own = self._is_given and not self._is_answered
         return is_own or self._num_passed_on > self._num_answered
 
@@ -64,15 +66,18 @@ class Notice:
         self.is_heeded = True
         if self._is_given:
             self._answer()
-        self._ranks.count(_ANSWERED, self._num_passed_on - self._num_answered)
+        self._count(_ANSWERED, self._num_passed_on - self._num_answered)
         self._num_answered = self._num_passed_on
 
     def _pass_on(self) -> None:
         if not self._is_given or self._is_answered:
             return
-        self._number = self._number or self._ranks.count(_PASSED_ON, 1)
-        if self._ranks.count(_ANSWERED) >= self._number:
+        self._number = self._number or self._count(_PASSED_ON, 1)
+        if self._count(_ANSWERED) >= self._number:
             self._answer()
+
+    def _count(self, name: str, more: int = 0) -> int:
+        return 0 if self._ranks is None else self._ranks.count(name, more)
 
     def _answer(self) -> None:
         """Whoever gave this rank its notice need not wait any longer."""
