@@ -1,5 +1,5 @@
-"""The same binaries and charts as the tests of the chart."""
+"""The same binaries as the tests of the chart."""
 
-from tests.helm.conftest import binaries, charts, helm, helms
+from tests.helm.conftest import binaries, helm, helms
 
-__all__ = ["binaries", "charts", "helm", "helms"]
+__all__ = ["binaries", "helm", "helms"]

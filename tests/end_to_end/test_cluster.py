@@ -27,7 +27,8 @@ from tests.end_to_end.pods import (
     premises,
     rendered,
 )
-from tests.helm.render import KubernetesObject
+from tests.helm.binaries import Binary
+from tests.helm.render import ci_file, render
 from tests.pod import needs_pods
 from tests.pod_network import needs_pod_network
 from tests.seaweed import SECRET_KEY
@@ -45,11 +46,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def namespace(
-    charts: dict[str, list[KubernetesObject]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Premises]:
+def namespace(helm: Binary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
     """Everything of the chart; every test has a job of another name in it."""
-    with premises(charts["object-store"], tmp_path_factory.mktemp("namespace")) as found:
+    chart = render(helm, ci_file("object-store"))
+    with premises(chart, tmp_path_factory.mktemp("namespace")) as found:
         yield found
 
 
