@@ -2,7 +2,8 @@
 
 Each pod has a network namespace with an address and a host name, a bridge joins them, and a packet
 filter (nftables) in each lets through what policies allow. This machine is the node of all pods,
-which no policy keeps out. Names are found in `/etc/hosts`, as there is no DNS.
+which no policy keeps out. Pods know each other's names; for all others they ask the node, which
+knows none and remembers who asked.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import pytest
 
 from tests.helm.network import Peer, may_connect
 from tests.helm.render import KubernetesObject
+from tests.pod_names import name_server
 
 _ANY = 23456  # a port that no policy names
 _FILTER = """
@@ -49,19 +52,20 @@ table inet policies {{
 
 
 @cache
-def can_join_pods() -> bool:
-    """Whether this machine lets us make network namespaces: root, on Linux, with the tools."""
+def _can_join_pods() -> bool:
+    """Whether this machine lets us make all that a network is made of: root, Linux, the tools."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "nft"))):
         return False
-    name = f"probe-{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
-    subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+    name = f"probe{os.getpid()}"
+    make = (
+        f"ip netns add {name} && ip link add {name} type bridge "
+        f"&& ip link add {name}.0 type veth peer eth0 netns {name} "
+        f"&& ip netns exec {name} nft add table inet probe"
+    )
+    made = subprocess.run(make, shell=True, capture_output=True, check=False)
+    for what in (("link", f"{name}.0"), ("link", name), ("netns", name)):
+        subprocess.run(["ip", what[0], "delete", what[1]], capture_output=True, check=False)
     return made.returncode == 0
-
-
-needs_pod_network = pytest.mark.skipif(
-    not can_join_pods(), reason="a network of pods needs root, iproute2 and nftables"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +76,35 @@ class Place:
         name: its host name.
         address: its own.
         space: its network namespace.
+        names: that pods asked the node for, by their addresses.
     """
 
     name: str
     address: str
     space: str
+    names: Mapping[str, set[str]]
 
     def command(self, *command: str) -> list[str]:
         """What to start for `command` to run here."""
         named = ["sh", "-c", 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"', self.name]
         return ["ip", "netns", "exec", self.space, "unshare", "--uts", *named, *command]
+
+    def asked(self) -> set[str]:
+        """Names that were asked for from here, and are no pod's."""
+        return self.names.get(self.address, set())
+
+    def end(self) -> None:
+        """Kill all that runs here; returns when nothing does any more."""
+        while found := self._processes():
+            for process in found:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+
+    def _processes(self) -> list[int]:
+        command = ["ip", "netns", "pids", self.space]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        return [process for process in map(int, found.stdout.split()) if not _is_dead(process)]
 
     def refused(self) -> set[tuple[str, int]]:
         """Addresses and ports that were tried from here and no policy allows."""
@@ -115,7 +138,7 @@ def _bridge() -> Iterator[_Bridge]:
         _run("ip", "link", "set", bridge.name, "up")
         yield bridge
     finally:
-        _run("ip", "link", "delete", bridge.name)
+        _delete_link(bridge.name)
 
 
 def _takes(name: str) -> bool:
@@ -136,18 +159,22 @@ def pod_network(
         peers: labels and namespace of each pod; or the address of one outside of the cluster.
         services: name -> name of the pod that answers to it.
     """
-    with _bridge() as bridge:
+    if not _can_join_pods():
+        pytest.skip("a network of pods needs root, iproute2, nftables and a kernel that has them")
+    known = {**{name: name for name in peers}, **services}
+    with _bridge() as bridge, name_server(bridge.address(1), known) as names:
         places = {
             name: Place(
                 name=name,
                 address=peer.address or bridge.address(10 + index),
                 space=f"{bridge.name}-{name}",
+                names=names,
             )
             for index, (name, peer) in enumerate(peers.items())
         }
         try:
             for number, place in enumerate(places.values()):
-                _resolve(place, places, services)
+                _resolve(place, places, known, bridge.address(1))
                 _join(place, bridge, f"{bridge.name}.{number}")
             for name, peer in peers.items():
                 if peer.address is None:
@@ -158,14 +185,15 @@ def pod_network(
                 _leave(place, f"{bridge.name}.{number}")
 
 
-def _resolve(place: Place, places: Mapping[str, Place], services: Mapping[str, str]) -> None:
-    """Names as `ip netns exec` mounts them; whatever else is asked for is refused at once."""
+def _resolve(
+    place: Place, places: Mapping[str, Place], known: Mapping[str, str], node: str
+) -> None:
+    """Names as `ip netns exec` mounts them."""
     folder = Path("/etc/netns") / place.space
-    folder.mkdir(parents=True)
-    known = {**{name: name for name in places}, **services}
+    folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{places[pod].address} {name}" for name, pod in known.items()]
     (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
-    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (folder / "resolv.conf").write_text(f"nameserver {node}\n")
 
 
 def _join(place: Place, bridge: _Bridge, outer: str) -> None:
@@ -224,16 +252,23 @@ def _named_ports(policies: Sequence[KubernetesObject]) -> set[tuple[int, str]]:
 
 
 def _leave(place: Place, outer: str) -> None:
-    found = subprocess.run(
-        ["ip", "netns", "pids", place.space], capture_output=True, text=True, check=False
-    )
-    for process in map(int, found.stdout.split()):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+    place.end()
     # Not left to the end of the namespace, which comes when its last process has gone.
-    subprocess.run(["ip", "link", "delete", outer], capture_output=True, check=False)
+    _delete_link(outer)
     subprocess.run(["ip", "netns", "delete", place.space], capture_output=True, check=False)
     shutil.rmtree(Path("/etc/netns") / place.space, ignore_errors=True)
+
+
+def _delete_link(name: str) -> None:
+    subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+
+
+def _is_dead(process: int) -> bool:
+    """Whether it has ended, and its parent only has not asked how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def _run(*command: str, text: str | None = None) -> str:

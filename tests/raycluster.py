@@ -69,6 +69,7 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",  # of nothing, it would tell
         "RAY_metrics_report_interval_ms": "1000",
         **(extra or {}),
     }

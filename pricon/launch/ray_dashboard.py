@@ -37,6 +37,17 @@ class UnwellError(RuntimeError):
         self.after_s = after_s
 
 
+class NoClientError(UnwellError):
+    """The cluster is there, and lets no client of Ray's in: a busy one starts its server too late.
+
+    Args:
+        said: by the client.
+    """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said, after_s=_CLIENT_PAUSE_S)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long is waited for a Ray cluster, in seconds.
@@ -94,7 +105,7 @@ def dashboard_of(address: str, patience: Patience) -> str:
 
     Raises:
         OSError: nothing answers.
-        UnwellError: the cluster does, but no client gets through to it.
+        NoClientError: the cluster does, but lets no client in.
         AuthenticationError: it wants a token.
     """
     if address == "auto":
@@ -104,9 +115,8 @@ def dashboard_of(address: str, patience: Patience) -> str:
     _greet(urlsplit(address).netloc, patience)
     try:
         return f"http://{ask_dashboard(address, patience.client_s)}"
-    except OSError as err:
-        # The cluster is there; on a busy one the server that it starts for a client comes too late.
-        raise UnwellError(str(err), after_s=_CLIENT_PAUSE_S) from err
+    except (ConnectionError, TimeoutError) as err:
+        raise NoClientError(str(err)) from err
 
 
 def _greet(place: str, patience: Patience) -> None:

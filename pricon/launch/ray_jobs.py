@@ -22,7 +22,13 @@ from requests.exceptions import SSLError
 
 from pricon.errors import LaunchError
 from pricon.launch.lanes import absolute
-from pricon.launch.ray_dashboard import Dashboard, Patience, UnwellError, dashboard_of
+from pricon.launch.ray_dashboard import (
+    Dashboard,
+    NoClientError,
+    Patience,
+    UnwellError,
+    dashboard_of,
+)
 from pricon.launch.submission import FACTS, Submission, handle_of
 from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
@@ -31,6 +37,10 @@ _RUN = "pricon.run"
 _POLL_S = 1.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
+_DASHBOARD_HINT = (
+    "give the address of its dashboard, such as `http://127.0.0.1:8265`, one that can be reached "
+    "from here"
+)
 _LOG = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
@@ -180,13 +190,17 @@ class RayJobs:
     def _ask_once(self, question: Callable[[], Answer]) -> Answer:
         try:
             return question()
+        except NoClientError as err:
+            raise BusyError(
+                f"a Ray cluster answers at {self.address}, and lets no client in\n  {_gist(err)}",
+                _DASHBOARD_HINT,
+                err.after_s,
+            ) from err
         except OSError as err:
             # A certificate, an address or an answer that makes no sense will not do so later.
             kind = LaunchError if isinstance(err, (SSLError, ValueError)) else BusyError
             raise kind(
-                f"no Ray cluster answers at {self.address}\n  {_gist(err)}",
-                "give the address of its dashboard, such as `http://127.0.0.1:8265`, one that can "
-                "be reached from here",
+                f"no Ray cluster answers at {self.address}\n  {_gist(err)}", _DASHBOARD_HINT
             ) from err
         except AuthenticationError as err:
             raise LaunchError(

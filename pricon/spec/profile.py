@@ -70,7 +70,7 @@ class ProfilePart(Spec):
 
 _VALUE_IS_FOR_EQUAL: JsonDict = {
     "if": {"required": ["operator"], "properties": {"operator": {"const": "Equal"}}},
-    "else": {"properties": {"value": {"type": "null"}}},
+    "else": {"properties": {"value": {"maxLength": 0}}},
 }
 
 

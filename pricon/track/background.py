@@ -7,6 +7,7 @@ that is away. Delivering twice must be harmless: see `Recorder.apply`.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from queue import Full, PriorityQueue
 from threading import Event, Thread
@@ -25,6 +26,8 @@ RETRY_AFTER_S = 30.0
 _ASK_AGAIN_S = 5.0
 """At the end, when there is nothing else to do."""
 _STEP_S = 0.5
+"""Of waits of the caller's thread. It notices a signal that another thread took, or that came as a
+wait began, when that wait ends."""
 
 _FIRST, _IN_TURN, _LAST = range(3)
 
@@ -133,12 +136,17 @@ class BackgroundSink:
             self._tell_what_is_left()
 
     def _finish(self) -> None:
-        if self._thread.ident is not None:
-            self._queue.put((_LAST, next(self._numbers), None))
-            # Not `join`, which an interruption makes forget the thread. And in steps: a signal that
-            # another thread takes, or that comes as the wait begins, is noticed when the wait ends.
-            while not self._has_ended.wait(_STEP_S):
-                pass
+        if self._thread.ident is None:
+            return
+        entry = (_LAST, next(self._numbers), None)
+        is_put = False
+        while not is_put:
+            with suppress(Full):
+                self._queue.put(entry, timeout=_STEP_S)
+                is_put = True
+        # Not `join`, which an interruption makes forget the thread.
+        while not self._has_ended.wait(_STEP_S):
+            pass
 
     def _tell_what_is_left(self) -> None:
         if self._num_lost:

@@ -70,10 +70,10 @@ def open_client(uri: str) -> MlflowClient:
 
 
 def _limit_tries_of_a_database() -> None:
-    """MLflow asks a database that is away ten times again, for 100 s; twice is what servers get."""
+    """MLflow asks a database that refuses it ten times, for 100 s; servers are asked thrice."""
     from mlflow.store.db import utils
 
-    utils.MAX_RETRY_COUNT = 2
+    utils.MAX_RETRY_COUNT = 3
 
 
 @contextmanager

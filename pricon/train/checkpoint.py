@@ -53,14 +53,19 @@ class Checkpoints:
         self.saved_at = time.monotonic()
 
     def save_if_due(self, pack: Pack) -> None:
-        """Save, on rank 0, where `interval_s` has passed since the last time, or on notice."""
-        is_told = self.notice.is_new()
+        """Save, on rank 0, where `interval_s` has passed since the last time, or on notice.
+
+        One notice soon after another is heeded by what the other had saved: all workers of a node
+        may pass on the same.
+        """
+        self.notice.look()
         if pack.ranks.index > 0:
             return
         interval_s = min(self.interval_s, _LEAVING_S) if self.notice.is_heeded else self.interval_s
-        if is_told or time.monotonic() - self.saved_at >= interval_s:
+        is_first = self.notice.is_new and not self.notice.is_heeded
+        if is_first or time.monotonic() - self.saved_at >= interval_s:
             self.save(pack)
-        if is_told:
+        if self.notice.is_new:
             self.notice.heed()
 
     def save(self, pack: Pack) -> None:

@@ -26,7 +26,7 @@ _PASSED_ON, _ANSWERED = "notices", "notices-heeded"
 
 
 class Notice:
-    """Looks for notices to the ranks of a lane, now and then; each is heeded once.
+    """Notices to the ranks of a lane; each is heeded once.
 
     Args:
         folder: where this rank is given one; None where nobody gives any.
@@ -35,46 +35,42 @@ class Notice:
 
     def __init__(self, folder: Path | None, ranks: "Ranks | None" = None) -> None:
         self.folder = folder
+        self.is_new = False
+        """On rank 0: some rank was given one that was not heeded when it looked last."""
         self.is_heeded = False
+        """On rank 0: one was."""
         self._ranks = ranks
         self._looked_at = 0.0
         self._is_given = False
         self._is_answered = False
         self._number = 0  # of this rank's notice among those that were passed on
         self._num_passed_on = 0
-        self._num_answered = 0
 
-    def is_new(self) -> bool:
-        """On rank 0, whether some rank was given one that was not heeded yet.
+    def look(self) -> None:
+        """Look for notices, where that was not done just now.
 
-        The others pass theirs on, and hear when it was heeded.
+        Ranks other than the first pass theirs on, and hear here when it was heeded.
         """
         now = time.monotonic()
         if self.folder is None or now - self._looked_at < _LOOK_EVERY_S:
-            return False
+            return
         self._looked_at = now
         self._is_given = self._is_given or (self.folder / GIVEN).exists()
-        if self._ranks is not None and self._ranks.index > 0:
-            self._pass_on()
-            return False
-        self._num_passed_on = self._count(_PASSED_ON)
         is_own = self._is_given and not self._is_answered
-        return is_own or self._num_passed_on > self._num_answered
+        if self._ranks is None or self._ranks.index == 0:
+            self._num_passed_on = self._count(_PASSED_ON)
+            self.is_new = is_own or self._num_passed_on > self._count(_ANSWERED)
+        elif is_own:
+            self._number = self._number or self._count(_PASSED_ON, 1)
+            if self._count(_ANSWERED) >= self._number:
+                self._answer()
 
     def heed(self) -> None:
-        """On rank 0: all that there was to save when `is_new` was asked is saved."""
-        self.is_heeded = True
+        """On rank 0: all that there was to save, when it looked last, is saved."""
+        self.is_new, self.is_heeded = False, True
         if self._is_given:
             self._answer()
-        self._count(_ANSWERED, self._num_passed_on - self._num_answered)
-        self._num_answered = self._num_passed_on
-
-    def _pass_on(self) -> None:
-        if not self._is_given or self._is_answered:
-            return
-        self._number = self._number or self._count(_PASSED_ON, 1)
-        if self._count(_ANSWERED) >= self._number:
-            self._answer()
+        self._count(_ANSWERED, self._num_passed_on - self._count(_ANSWERED))
 
     def _count(self, name: str, more: int = 0) -> int:
         return 0 if self._ranks is None else self._ranks.count(name, more)

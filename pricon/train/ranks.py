@@ -6,9 +6,6 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
-# By which the ranks found each other; torch 2.13 gives it no public name.
-from torch.distributed.distributed_c10d import _get_default_store
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
@@ -90,6 +87,9 @@ class Ranks:
         """
         if self.size == 1:
             return 0
+        # By which the ranks found each other; torch 2.13 gives it no public name.
+        from torch.distributed.distributed_c10d import _get_default_store
+
         return int(_get_default_store().add(f"pricon/{name}", more))
 
     def wait(self) -> None:

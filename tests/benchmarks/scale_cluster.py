@@ -195,6 +195,7 @@ def in_a_process(nodes: int) -> dict[str, float]:
             "PYTHONPATH": str(ROOT),
             "RAY_TMPDIR": folder,
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",
         }
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -136,6 +136,8 @@ class Pods:
         finally:
             for node in reversed(nodes):
                 end_node(node)
+            for name in ("head", *WORKERS):
+                self._places[name].end()  # the next run has the same ports
 
     def submit(self) -> "subprocess.CompletedProcess[str]":
         """The submitter's pod: starts the driver and shows its log to the end."""

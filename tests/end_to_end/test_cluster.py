@@ -30,15 +30,10 @@ from tests.end_to_end.pods import (
 from tests.helm.binaries import Binary
 from tests.helm.render import ci_file, render
 from tests.pod import needs_pods
-from tests.pod_network import needs_pod_network
 from tests.seaweed import SECRET_KEY
-
-RAY_ASKS_WHICH_CLOUD_IT_IS_IN = {("169.254.169.254", 80)}
-"""A head does at its start, also where it is told to report nothing."""
 
 pytestmark = [
     needs_pods,
-    needs_pod_network,
     pytest.mark.ray,
     pytest.mark.s3,
     pytest.mark.tracking,
@@ -93,6 +88,10 @@ def mlflow_runs(namespace: Premises, job: str) -> list[dict[str, Any]]:
 
 
 def test_a_run_by_the_clusters_own_entrypoint(namespace: Premises, tmp_path: Path) -> None:
+    """It needs no way that policies close, and calls nobody: Ray's makers, MLflow's, or others.
+
+    A head asks which cloud it is in when it starts, also where it is told to report nothing.
+    """
     run = rendered(namespace, tmp_path, name="whole")
     with started(run, namespace, tmp_path) as pods:
         done = pods.submit()
@@ -122,8 +121,9 @@ def test_a_run_by_the_clusters_own_entrypoint(namespace: Premises, tmp_path: Pat
         assert secret not in done.stdout + done.stderr
         assert secret not in (tmp_path / "pods.log").read_text(errors="replace")
     for name in ("head", "submitter", *WORKERS):
-        asked = namespace.places[name].refused() - RAY_ASKS_WHICH_CLOUD_IT_IS_IN
-        assert not asked, f"{name} asked for what no policy allows"
+        place = namespace.places[name]
+        assert place.refused() <= {("169.254.169.254", 80)}, f"{name} met a policy"
+        assert place.asked() <= {"metadata.google.internal"}, f"{name} asked for somebody"
 
 
 def test_a_run_that_is_cancelled_tells_mlflow_so(namespace: Premises, tmp_path: Path) -> None:

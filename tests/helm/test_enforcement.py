@@ -3,14 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.helm.network import Peer, role
 from tests.helm.render import KubernetesObject
-from tests.pod_network import Place, needs_pod_network, pod_network
+from tests.pod_network import Place, pod_network
 
-pytestmark = [needs_pod_network, pytest.mark.multiprocess]
+pytestmark = pytest.mark.multiprocess
 
 ROLES = ("head", "worker", "submitter", "tracking", "object-store")
 DASHBOARD, MLFLOW, S3, HTTPS, SOME = 8265, 5000, 8333, 443, 31337
@@ -44,26 +45,29 @@ def places(charts: dict[str, list[KubernetesObject]]) -> Iterator[Mapping[str, P
         "stranger": Peer(labels={"app": "somebody-else"}),
         "internet": Peer(address="203.0.113.9"),
     }
-    with pod_network(charts["object-store"], peers, {}) as found:
-        servers = [listen(found[name], port) for name, port in LISTENERS]
+    with pod_network(charts["object-store"], peers, {}) as found, ExitStack() as servers:
+        for name, port in LISTENERS:
+            servers.enter_context(listening(found[name], port))
         yield found
-        for server in servers:
-            server.kill()
-            server.wait()
 
 
-def listen(place: Place, port: int) -> "subprocess.Popen[str]":
+@contextmanager
+def listening(place: Place, port: int) -> Iterator[None]:
     command = place.command(sys.executable, "-c", _SERVE, str(port))
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    with server.stdout as output:
-        assert output.readline() == "ready\n"
-    return server
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+            yield
+        finally:
+            server.kill()
 
 
 def connects(sender: Place, receiver: Place, port: int) -> bool:
     command = sender.command(sys.executable, "-c", _ASK, receiver.address, str(port))
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or "TimeoutError" in done.stderr, done.stderr
+    return done.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -103,3 +107,13 @@ def test_what_is_kept_from_them(
     assert not connects(places[sender], places[receiver], port)
     if sender != "stranger":  # nothing selects it, so it is the receiver that listens to nobody
         assert (places[receiver].address, port) in places[sender].refused()
+
+
+def test_names_that_are_asked_for_are_remembered(places: Mapping[str, Place]) -> None:
+    """A question that nobody answers sends no packet that a policy could refuse."""
+    ask = "import socket\nsocket.getaddrinfo('nobody.example.org', 443)"
+    command = places["worker"].command(sys.executable, "-c", ask)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "gaierror" in done.stderr
+    assert places["worker"].asked() == {"nobody.example.org"}
+    assert places["head"].asked() == set()

@@ -23,7 +23,7 @@ from ray.core.generated.ray_client_pb2_grpc import (
 from pricon.errors import LaunchError
 from pricon.launch.ray_client import ask_dashboard
 from pricon.launch.ray_dashboard import Patience
-from pricon.launch.ray_jobs import RayJobs
+from pricon.launch.ray_jobs import BusyError, RayJobs
 
 
 def test_what_ray_refuses_is_told_whole() -> None:
@@ -38,12 +38,22 @@ def test_nobody_waits_for_ever() -> None:
         ask_dashboard("ray://127.0.0.1:9", 0.1)
 
 
+@pytest.mark.multiprocess
 def test_a_cluster_too_busy_for_a_client_is_asked_again() -> None:
     """It answers, so its address is right; Ray gives the server it starts for a client 30 s."""
     with overloaded(until=2) as (address, clients):
         with pytest.raises(LaunchError, match=f"{address} asks for a token"):
-            RayJobs(address, Patience(first_s=0.0))
+            RayJobs(address, Patience(first_s=0.0, known_s=120.0))
         assert clients.turned_away == 2
+
+
+@pytest.mark.multiprocess
+def test_a_cluster_that_lets_no_client_in_is_told() -> None:
+    with overloaded(until=99) as (address, _clients):
+        words = f"a Ray cluster answers at {address}, and lets no client in\n  Ray's client did not"
+        with pytest.raises(BusyError, match=words) as caught:
+            RayJobs(address, Patience(first_s=0.0, known_s=0.0))
+    assert "its dashboard" in str(caught.value.hint)
 
 
 @dataclass
@@ -71,7 +81,8 @@ class Clients(RayletDriverServicer, RayletDataStreamerServicer):
 @contextmanager
 def overloaded(until: int) -> Iterator[tuple[str, Clients]]:
     clients = Clients(until)
-    server = grpc.server(ThreadPoolExecutor(4))
+    pool = ThreadPoolExecutor(4)
+    server = grpc.server(pool)
     add_RayletDriverServicer_to_server(clients, server)  # type: ignore[no-untyped-call]
     add_RayletDataStreamerServicer_to_server(clients, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
@@ -79,4 +90,5 @@ def overloaded(until: int) -> Iterator[tuple[str, Clients]]:
     try:
         yield f"ray://127.0.0.1:{port}", clients
     finally:
-        server.stop(None)
+        server.stop(None).wait()
+        pool.shutdown()

@@ -288,9 +288,13 @@ def test_an_interruption_keeps_what_is_left(
     sink = make_sink(server, tmp_path)
     for name in "abc":
         sink.put(record(name))
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
-        sink.close()
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
+            sink.close()
+    finally:
+        timer.cancel()
     assert server.held == []
     assert waiting(tmp_path) == ["a", "b", "c"]
     assert "the next start of this run delivers them" in caplog.text

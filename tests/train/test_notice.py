@@ -1,21 +1,23 @@
 """Notice that a process will be stopped."""
 
 import os
-import tempfile
 import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from pricon.train import notice as notice_module
 from pricon.train.notice import BUSY, GIVEN, Notice
 from pricon.train.ranks import Ranks
-from tests.gloo import on_ranks
 
 
 def is_new_within(notice: Notice, seconds: float) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if notice.is_new():
+        notice.look()
+        if notice.is_new:
             return True
         time.sleep(0.01)
     return False
@@ -32,7 +34,6 @@ def test_notice_is_heeded_once(tmp_path: Path) -> None:
     assert is_new_within(notice, 2.0)
     notice.heed()
     assert not is_new_within(notice, 0.7)
-    assert not notice.is_new()
 
 
 def test_who_gives_notice_waits_until_it_is_heeded_or_nothing_trains(tmp_path: Path) -> None:
@@ -65,42 +66,84 @@ def test_without_a_folder_there_is_no_notice() -> None:
         assert not is_new_within(notice, 0.7)
 
 
-def ranks_of_two_pods() -> dict[str, object]:
-    """The second one's pod is given notice, and later the first one's. What each rank sees."""
-    ranks = Ranks.current()
-    (place,) = ranks.agree([tempfile.mkdtemp()] if ranks.index == 0 else [])
-    folder = Path(place) / str(ranks.index)
-    notice = Notice(folder, ranks)
-    seen: dict[str, object] = {}
-    with notice.awaits():
-        ranks.wait()
-        if ranks.index == 1:
-            (folder / GIVEN).touch()
-            seen["is_new"] = is_new_within(notice, 0.7)
-            seen["busy before"] = len(busy(folder))
-            ranks.wait()
-            ranks.wait()
-            seen["is_new again"] = is_new_within(notice, 0.7)
-        else:
-            ranks.wait()
-            seen["is_new"] = is_new_within(notice, 2.0)
-            notice.heed()
-            seen["is_new again"] = is_new_within(notice, 0.7)
-            ranks.wait()
-        seen["busy after"] = len(busy(folder))
-        ranks.wait()
-        if ranks.index == 0:
-            (folder / GIVEN).touch()
-            seen["own"] = is_new_within(notice, 2.0)
-            notice.heed()
-            seen["busy at the end"] = len(busy(folder))
-    return seen
+@dataclass(frozen=True)
+class RankOf(Ranks):
+    """A rank of a lane all of which is in this process."""
+
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def count(self, name: str, more: int = 0) -> int:
+        self.counters[name] += more
+        return self.counters[name]
 
 
-@pytest.mark.multiprocess
-def test_notice_to_any_rank_is_heeded_by_the_first() -> None:
-    first, second = on_ranks(ranks_of_two_pods)
-    assert second == {"is_new": False, "busy before": 1, "is_new again": False, "busy after": 0}
-    assert first == {
-        "is_new": True, "is_new again": False, "busy after": 1, "own": True, "busy at the end": 0,
-    }  # fmt: skip
+@pytest.fixture
+def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
+    """What three ranks in three pods have; they look whenever they are asked to."""
+    monkeypatch.setattr(notice_module, "_LOOK_EVERY_S", 0.0)
+    counters = Counter[str]()
+    notices = []
+    for index in range(3):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        (folder / f"{os.getpid()}{BUSY}").touch()
+        notices.append(Notice(folder, RankOf(index, 3, counters)))
+    return notices
+
+
+def give(notice: Notice) -> None:
+    assert notice.folder is not None
+    (notice.folder / GIVEN).touch()
+    notice.look()
+
+
+def waits(notice: Notice) -> bool:
+    """Whether whoever has given it waits still."""
+    assert notice.folder is not None
+    notice.look()
+    return busy(notice.folder) != []
+
+
+def test_notice_to_any_rank_is_heeded_by_the_first(lane: list[Notice]) -> None:
+    first, second, third = lane
+    first.look()
+    assert not first.is_new
+    give(second)
+    assert not second.is_new, "it is passed on"
+    first.look()
+    assert first.is_new
+    assert waits(second)
+    first.heed()
+    assert not waits(second)
+    assert waits(third)
+    assert waits(first), "whose own pod may be told later"
+    assert not first.is_new
+    give(first)
+    assert first.is_new
+    first.heed()
+    assert not waits(first)
+    assert waits(third)
+
+
+def test_who_is_told_while_others_are_heeded_is_heeded_next(lane: list[Notice]) -> None:
+    first, second, third = lane
+    give(second)
+    first.look()
+    give(third)
+    first.heed()
+    assert (waits(second), waits(third)) == (False, True), "what was saved is older"
+    first.look()
+    assert first.is_new
+    first.heed()
+    assert not waits(third)
+
+
+def test_counters_are_those_of_the_lane(lane: list[Notice], tmp_path: Path) -> None:
+    """One who looks for the first time has nothing to heed that was heeded before."""
+    first, second, _ = lane
+    give(second)
+    first.look()
+    first.heed()
+    again = Notice(tmp_path / "0", first._ranks)
+    again.look()
+    assert not again.is_new
