@@ -14,13 +14,12 @@ def words_of_status(status: Status) -> str:
     attempt = f", attempt {status.attempts}" if status.attempts > 1 else ""
     lines.append(f"state    {status.state}, submitted {ago(status.created)}{attempt}")
     if status.reason is not None:
-        lines.append(f"why      {status.reason.sentence}")
-        if status.reason.hint:
-            lines.append(f"         hint: {status.reason.hint}")
+        lines += _told("why", status.reason.sentence, status.reason.hint)
+    if status.doing is not None:
+        lines += _told("now", status.doing, None)
     if status.outcome is not None and status.outcome.exit_code:
-        lines.append(f"error    {status.outcome.message or status.outcome.cause}")
-        if status.outcome.hint:
-            lines.append(f"         hint: {status.outcome.hint}")
+        error = status.outcome.message or status.outcome.cause
+        lines += _told("error", error, status.outcome.hint)
     if status.cells:
         trials = status.to_dict()["trials"]
         running = f", {trials['running']} of them running" if trials["running"] else ""
@@ -35,6 +34,10 @@ def words_of_status(status: Status) -> str:
     if status.cells:
         lines += ["", _matrix(status)]
     return "\n".join(lines)
+
+
+def _told(what: str, sentence: str, hint: str | None) -> list[str]:
+    return [f"{what:<9}{sentence}", *([f"         hint: {hint}"] if hint else [])]
 
 
 def _matrix(status: Status) -> str:

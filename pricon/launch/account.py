@@ -54,6 +54,7 @@ class Account:
         trials: what became of trials, by their ids.
         training: what lanes train, by their index.
         used: what the run has taken so far, or None where nobody counts.
+        doing: what it does, in its latest words; None where it said nothing, and after the end.
         report: what was found, or None before it.
         end: how the driver ended, or None before it.
     """
@@ -62,6 +63,7 @@ class Account:
     trials: dict[str, TrialBulletin] = field(default_factory=dict)
     training: dict[int, TrainingBulletin] = field(default_factory=dict)
     used: UsageBulletin | None = None
+    doing: str | None = None
     report: ReportBulletin | None = None
     end: EndBulletin | None = None
 
@@ -78,10 +80,12 @@ class Account:
                 self.training[lane] = bulletin
             case UsageBulletin():
                 self.used = bulletin
+            case ProgressBulletin(text=text):
+                self.doing = text
             case ReportBulletin():
                 self.report = bulletin
             case EndBulletin():
-                self.training, self.end = {}, bulletin
+                self.training, self.doing, self.end = {}, None, bulletin
         return bulletin
 
     def cells(self) -> list[Cell]:

@@ -16,6 +16,7 @@ from typing import Protocol
 from pricon.launch.bulletins import (
     EndBulletin,
     PlanBulletin,
+    ProgressBulletin,
     ReportBulletin,
     TrainingBulletin,
     TrialBulletin,
@@ -145,6 +146,8 @@ def _drive(
         with suppress(KeyboardInterrupt):
             uri = f"{folder.uri}/report.html"
             log.say(ReportBulletin(text=words.table(report), complete=report.complete, uri=uri))
+            if tracker.is_behind:
+                log.say(ProgressBulletin(text="recording in MLflow what it has not heard yet"))
             log.hand_to(tracker, submission.handle, end)
             if meter is not None and end.is_final:  # else another attempt records all again
                 patience_s = _TRACKING_PATIENCE_S

@@ -96,6 +96,11 @@ class BackgroundSink:
         """Records in the queue; those in the journal are beside them."""
         return self._queue.qsize()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether records wait, in the queue or in the journal."""
+        return self.num_waiting > 0 or bool(self._journal)
+
     def check(self, job_name: str) -> None:
         """Raises LaunchError where nothing could be recorded."""
         self._check(job_name)

@@ -26,6 +26,11 @@ class Sink(Protocol):
         """Records that were taken and not tried yet."""
         ...
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether records wait, tried or not."""
+        ...
+
     def check(self, job_name: str) -> None:
         """Raises LaunchError where nothing could be recorded."""
         ...
@@ -119,6 +124,11 @@ class Tracker:
         """Records that have not been tried yet, beside those in a journal."""
         return self.sink.num_waiting
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the server has not heard of everything yet."""
+        return self.sink.is_behind
+
     def close(self, patience_s: float = 0.0) -> None:
         """Waits until everything is recorded, or safe in a journal. Call it whatever happened.
 
@@ -136,6 +146,7 @@ class InMemorySink:
     """Keeps what it gets: for `--no-track` and for tests."""
 
     num_waiting = 0
+    is_behind = False
 
     def __init__(self) -> None:
         self.records: list[Record] = []

@@ -25,6 +25,7 @@ from tests.launch.kubernetes.operator import (
     end,
     event,
     plan,
+    progress,
     ray_job,
     report,
     training,
@@ -108,6 +109,22 @@ def test_what_a_run_takes(operator: Operator, capsys: pytest.CaptureFixture[str]
     assert shown[-1].startswith(line.format(2, 3))
     assert pricon("logs", HANDLE) == 0
     assert capsys.readouterr().out.count("used     ") == 1, "the last word, not those before it"
+
+
+def test_the_status_says_what_the_driver_does(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trials of a run may all be done while the tracking server listens still."""
+    operator.start()
+    operator.say(plan(), REPORT, progress("one thing"), progress("recording in MLflow"))
+    assert pricon("status", HANDLE) == 0
+    shown = capsys.readouterr().out
+    assert "\nnow      recording in MLflow\n" in shown
+    assert "one thing" not in shown
+    operator.say(end())
+    operator.finish()
+    assert pricon("status", HANDLE, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["doing"] is None
 
 
 def test_the_status_says_why(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pricon.errors import LaunchError
+from pricon.launch.account import words_of
 from pricon.launch.bulletins import (
     Bulletin,
     EndBulletin,
@@ -102,6 +103,7 @@ class Behind(InMemorySink):
     """A sink that is behind, and notes what was said when it is waited for."""
 
     num_waiting = 100
+    is_behind = True
 
     def __init__(self, said: Callable[[], str]) -> None:
         super().__init__()
@@ -116,10 +118,10 @@ def test_what_was_found_is_told_before_the_rest_is_recorded(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
     said: list[Bulletin] = []
-    sink = Behind(lambda: said[-1].pricon)
+    sink = Behind(lambda: f"{said[-2].pricon} {words_of(said[-1])}")
     job = write_job(tmp_path / "job.yaml", document)
     assert drive(job, Submission(id="s1"), said.append, Words, lambda _: Tracker(sink)) == 0
-    assert sink.before_waiting == "report"
+    assert sink.before_waiting == "report recording in MLflow what it has not heard yet"
 
 
 def test_the_log_outlives_the_driver(document: dict[str, Any], tmp_path: Path) -> None:

@@ -325,3 +325,17 @@ def test_closing_without_a_record_starts_nothing(tmp_path: Path) -> None:
     make_sink(server, tmp_path).close()
     assert server.threads == set()
     assert server.is_closed
+
+
+def test_what_waits_in_queue_or_journal_is_behind(tmp_path: Path) -> None:
+    server = Server()
+    sink = make_sink(server, tmp_path)
+    assert not sink.is_behind
+    server.error = LaunchError("gone")
+    sink.put(record("a"))
+    while not waiting(tmp_path):
+        time.sleep(0.01)
+    assert sink.is_behind
+    server.error = None
+    sink.close()
+    assert not sink.is_behind

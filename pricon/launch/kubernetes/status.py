@@ -27,6 +27,7 @@ class Status:
         ended: when it ended, or None.
         attempts: Ray clusters that have worked on it, or will.
         reason: why it waits, or None.
+        doing: what its driver does, in its own words, or None.
         outcome: how it ended, or None.
         cells: trials; empty before the driver has its plan, and where its log is gone.
         used: hours of pods and GPUs, and their cost, as the driver counts them, or None.
@@ -40,6 +41,7 @@ class Status:
     ended: str | None
     attempts: int
     reason: Reason | None = None
+    doing: str | None = None
     outcome: Outcome | None = None
     cells: Sequence[Cell] = ()
     used: UsageBulletin | None = None
@@ -80,6 +82,7 @@ def status_of(cluster: Cluster, handle: str) -> Status:
     return Status(
         **{**_facts(ray_job), "state": state},
         reason=reason,
+        doing=account.doing if state == "running" else None,
         outcome=outcome,
         cells=cells,
         used=account.used,
