@@ -71,6 +71,9 @@ def ray_cluster(folder: Path, extra: Mapping[str, str] | None = None) -> Iterato
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",  # of nothing, it would tell
         "RAY_metrics_report_interval_ms": "1000",
+        # On a busy machine one in five servers for Ray's client dies as it is forked, by what gRPC
+        # does for forks. Clusters of others are asked again; here it would only cost time.
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
         **(extra or {}),
     }
     head = [

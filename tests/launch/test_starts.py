@@ -132,10 +132,17 @@ class KillingTwice(Listener):
             self.met = self.then.enter_context(killed_when(SET_UP))
 
 
+def without_end(job: JobSpec) -> JobSpec:
+    """The job, whose first teachers train until somebody kills them."""
+    optimisation = job.optimisation.model_dump()
+    optimisation["contrastive"] |= {"epochs": 100_000, "patience": 100_000}
+    return JobSpec.model_validate({**job.model_dump(), "optimisation": optimisation})
+
+
 @pytest.mark.ray
 def test_losses_count_over_all_of_a_lane(job: JobSpec) -> None:
     """One in training and one in the start after it are two, and one is allowed."""
-    lane = with_resources(job, "local", "lane", max_failures=1)
+    lane = without_end(with_resources(job, "local", "lane", max_failures=1))
     with at_most(300), ExitStack() as then:
         listener = KillingTwice(then)
         rehearse(lane, listener)
