@@ -38,7 +38,7 @@ class UnwellError(RuntimeError):
 
 
 class NoClientError(UnwellError):
-    """The cluster is there, and lets no client of Ray's in: a busy one starts its server too late.
+    """The cluster is there and lets no client in: on a busy one, the servers for them may die.
 
     Args:
         said: by the client.

@@ -40,7 +40,7 @@ def test_nobody_waits_for_ever() -> None:
 
 @pytest.mark.multiprocess
 def test_a_cluster_too_busy_for_a_client_is_asked_again() -> None:
-    """It answers, so its address is right; Ray gives the server it starts for a client 30 s."""
+    """It answers, so its address is right; the server that it forks for a client may have died."""
     with overloaded(until=2) as (address, clients):
         with pytest.raises(LaunchError, match=f"{address} asks for a token"):
             RayJobs(address, Patience(first_s=0.0, known_s=120.0))
