@@ -84,6 +84,9 @@ class Ranks:
         """A counter of the lane after `more` is added; no rank waits for another.
 
         A lone rank has none, and gets 0.
+
+        Raises:
+            RuntimeError: the process that keeps it is gone.
         """
         if self.size == 1:
             return 0

@@ -20,7 +20,7 @@ from pricon.launch.submission import Submission
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile
 from pricon.spec.resources import StorageSpec
-from tests.helm.network import Peer, role
+from tests.helm.network import role
 from tests.helm.render import KubernetesObject, profile_of
 from tests.pod import pod_command
 from tests.pod_network import Place, pod_network
@@ -38,15 +38,12 @@ SECRETS = {
 }
 AUTH = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "as-the-operator-gives-it-to-every-pod"}
 WORKERS = ("worker-1", "worker-2")
-INTERNET = Peer(address="203.0.113.9")
 _PEERS = {
     "head": role("head"),
     **{name: role("worker") for name in WORKERS},
     "submitter": role("submitter"),
     "tracking": role("tracking"),
     "object-store": role("object-store"),
-    "stranger": Peer(labels={"app": "somebody-else"}),
-    "internet": INTERNET,
 }
 _SERVICES = {
     "pricon-tracking.affect.svc": "tracking",
