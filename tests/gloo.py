@@ -3,7 +3,6 @@
 import multiprocessing
 import pickle
 import queue
-import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,14 +10,14 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from tests.ports import free_port
+
 T = TypeVar("T")
 
 
 def on_ranks(work: Callable[[], T], size: int = 2) -> list[T]:
     """What `work` returns on each of `size` ranks; it is a function of a module, on one thread."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
     processes = [

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from tests.nobody import NOBODY
+from tests.ports import free_port
 
 USER = "mlflow"
 PASSWORD = "a password % of the database"
@@ -33,9 +33,7 @@ def postgres(*databases: str) -> Iterator[int]:
         data, programs = folder / "data", _programs(folder)
         _run(programs / "initdb", f"--pgdata={data}", f"--username={USER}", "--auth=scram-sha-256",
              f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--no-sync")  # fmt: skip
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", name, "-F"]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests.ports import free_ports
 from tests.safeguards.sources import ROOT
 
 TOKEN = "a-token-of-the-tests-and-of-nothing-else"
@@ -150,14 +150,3 @@ def _children(process: int) -> list[int]:
         own = [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
         return [*own, *(grandchild for child in own for grandchild in _children(child))]
     return []
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -1,7 +1,6 @@
 """A real S3 server (SeaweedFS), on loopback or in a pod."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pricon.spec.resources import StorageSpec
 from tests.pod_network import Place
+from tests.ports import free_ports
 
 BUCKET = "pricon"
 ACCESS_KEY, SECRET_KEY = "pricon-test", "pricon-test-secret"
@@ -36,7 +36,7 @@ _PORTS = (
 @contextmanager
 def seaweed(folder: Path, place: Place | None = None) -> Iterator[StorageSpec]:
     """A server with an empty bucket `BUCKET` that only takes `ACCESS_KEY`."""
-    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     if place is not None:
         ports["s3.port"] = POD_PORT
     address = place.address if place else _LOOPBACK
@@ -77,19 +77,12 @@ def _command(folder: Path, address: str, ports: dict[str, int]) -> list[str]:
         "-s3.autoCreateBucket=false",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
+        "-master.telemetry=false",
         "-master.electionTimeout=1s",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=0",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server((_LOOPBACK, 0)) for _ in range(count)]
-    ports = [int(entry.getsockname()[1]) for entry in sockets]
-    for entry in sockets:
-        entry.close()
-    return ports
 
 
 def _create_bucket(spec: StorageSpec, server: "subprocess.Popen[bytes]", log: Path) -> None:

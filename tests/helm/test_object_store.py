@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from tests.helm.render import (
     pods,
     render,
 )
+from tests.ports import free_ports
 from tests.seaweed import ACCESS_KEY, SECRET_KEY
 
 KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -35,23 +35,18 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 pytestmark = pytest.mark.s3
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def endpoint(
     charts: dict[str, list[KubernetesObject]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The server, started as in its pod, but for its ports and its folder."""
-    folder, port = tmp_path_factory.mktemp("object-store"), free_port()
+    folder = tmp_path_factory.mktemp("object-store")
+    port, master, master_grpc, *ports = free_ports(8)
     (container,) = containers(dict(pods(charts["object-store"]))["StatefulSet/pricon-object-store"])
     assert container["command"] == ["weed"]
     assert environment(container) == {name: f"secret:pricon-storage/{name}" for name in KEYS}
     moved = {"-dir=/data": f"-dir={folder}", "-s3.port=8333": f"-s3.port={port}"}
     arguments = [moved.get(argument, argument) for argument in container["args"]]
-    master, master_grpc, *ports = [free_port() for _ in range(7)]
     names = [f"{name}{kind}" for name in PARTS for kind in ("", ".grpc")] + ["s3.port.grpc"]
     places = zip(names, (master, master_grpc, *ports), strict=True)
     elsewhere = [f"-{name}={port}" for name, port in places] + ["-master.electionTimeout=1s"]
@@ -73,6 +68,8 @@ def endpoint(
                 subprocess.run(there, env={"PATH": PATH}, timeout=120, check=True)
             wait(f"http://127.0.0.1:{port}{container['readinessProbe']['httpGet']['path']}")
             yield f"http://127.0.0.1:{port}"
+        except subprocess.SubprocessError:
+            pytest.fail((folder / "weed.log").read_text(encoding="utf-8")[-4000:])
         finally:
             os.killpg(server.pid, signal.SIGKILL)
 

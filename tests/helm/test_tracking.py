@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pricon.track.records import path_of, tag_of
 from tests.helm.render import CHART, KubernetesObject, containers, environment, pods
 from tests.nobody import as_nobody
 from tests.pod import needs_pods, pod_command
+from tests.ports import free_port
 from tests.seaweed import BUCKET
 from tests.track.servers import MlflowServer
 
@@ -230,8 +230,7 @@ def test_a_container_without_root_and_with_a_read_only_root_is_enough(
 ) -> None:
     """Both containers as they are started, one after the other; volumes lie below /tmp."""
     first, second = containers(pod)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     arguments = [f"--port={port}" if a == "--port=5000" else a for a in second["args"]]
     script = "\n".join(
         (

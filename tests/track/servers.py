@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.pod_network import Place
+from tests.ports import free_port
 
 POD_PORT = 5000
 """Where the chart's own has it."""
@@ -33,7 +33,7 @@ class MlflowServer:
         self._environment = environment or {}
         self._place = place
         self._address = place.address if place else "127.0.0.1"
-        self.port = POD_PORT if place else _free_port()
+        self.port = POD_PORT if place else free_port()
         self.uri = f"http://{self._address}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -97,10 +97,3 @@ class MlflowServer:
             except OSError:
                 time.sleep(0.2)
         raise AssertionError((self.folder / "server.log").read_text())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
