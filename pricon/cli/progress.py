@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, StagesDone
+from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, StagesDone, WorkerHung
 from pricon.plan.plan import Plan, Stage
 from pricon.report.results import TrialResult
 from pricon.spec.job import JobSpec
@@ -110,6 +110,8 @@ class Progress:
                 self.failed |= {*event.failed}
                 for stage_id in (*event.committed, *event.failed):
                     self._count(self.plan.stage_by_id[stage_id])
+            case WorkerHung(lane=lane, words=words):
+                self.console.print(f"lane {lane}: {words}; it is ended", highlight=False)
             case LaneRestarted():
                 self.running.pop(event.lane, None)
                 self.lanes[event.lane] = "starting again"

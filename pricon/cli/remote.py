@@ -14,7 +14,6 @@ from pricon.cli.plan import show_plan
 from pricon.cli.runs import address_of, attend, echo
 from pricon.corpus.ensure import look_at
 from pricon.errors import INTERRUPTED, CorpusError, LaunchError, SpecError
-from pricon.launch.account import words_of
 from pricon.launch.bulletins import EndBulletin, is_small_talk, read
 from pricon.launch.kubernetes.estimate import Estimate, estimate
 from pricon.launch.kubernetes.installation import PROFILE, load_profile, read_profile
@@ -22,6 +21,7 @@ from pricon.launch.kubernetes.rayjob import RenderedRun, render
 from pricon.launch.kubernetes.sending import check_run, submit_run
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submission import Submission
+from pricon.launch.words import words_of
 from pricon.spec.dump import dump
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile

@@ -13,7 +13,7 @@ import typer
 from pricon.cli.cluster import AsJson, Context, Namespace, Run, open_cluster, tracking_address
 from pricon.cli.status import ago, columns, words_of_status
 from pricon.errors import INTERRUPTED, LaunchError
-from pricon.launch.account import Account, words_of
+from pricon.launch.account import Account
 from pricon.launch.bulletins import EndBulletin, is_small_talk, read
 from pricon.launch.kubernetes.client import RAY_JOBS, Cluster, Object
 from pricon.launch.kubernetes.driver_log import driver_log
@@ -24,6 +24,7 @@ from pricon.launch.kubernetes.pods import Reason
 from pricon.launch.kubernetes.runs import ENDED, get_run, list_runs, output_of
 from pricon.launch.kubernetes.sending import cancel_run
 from pricon.launch.kubernetes.status import brief_status, status_of
+from pricon.launch.words import words_of, words_of_usage
 
 
 def list_all(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
@@ -120,7 +121,7 @@ def show_results(run: Run, namespace: Namespace = None, context: Context = None)
     if account.report is not None:
         typer.echo(words_of(account.report))
         if account.used is not None:
-            typer.echo(f"used     {account.used.words}")
+            typer.echo(words_of_usage(account.used))
         return 0 if account.report.complete else 1
     if ray_job is None and account.plan is not None:
         raise _without_report(run, account, "forgotten by the cluster")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pricon.launch.kubernetes.status import Status
+from pricon.launch.words import words_of_usage
 
 
 def words_of_status(status: Status) -> str:
@@ -28,7 +29,7 @@ def words_of_status(status: Status) -> str:
             f"{trials['left']} left{running}"
         )
     if status.used is not None:
-        lines.append(f"used     {status.used.words}")
+        lines.append(words_of_usage(status.used))
     if status.output is not None:
         lines.append(f"output   {status.output}")
     if status.cells:

@@ -20,6 +20,7 @@ from pricon.corpus.index import PLACE_COLUMNS
 from pricon.corpus.manifest import ByteRange, ShardEntry
 from pricon.corpus.pages import read_pages
 from pricon.errors import CorpusError
+from pricon.heartbeat import beat
 from pricon.storage import Storage
 from pricon.stores.cache import PartCache
 
@@ -120,6 +121,7 @@ def read_into(
         pieces = {**here, **fetched}
     for name, piece in pieces.items():
         _fill(storage, shard, name, piece, into[name])
+    beat()
 
 
 def _fetch(

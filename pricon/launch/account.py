@@ -28,6 +28,7 @@ class Cell:
         failed: failed for good.
         total: planned.
         running: of those that are left, the ones for which a model trained when last heard of.
+        pod_hours: for which lanes trained them.
     """
 
     arm: str
@@ -36,6 +37,7 @@ class Cell:
     failed: int
     total: int
     running: int = 0
+    pod_hours: float = 0.0
 
     @property
     def left(self) -> int:
@@ -94,6 +96,7 @@ class Account:
 
     def _cells(self, plan: PlanBulletin) -> Iterator[Cell]:
         said = Counter((trial.arm, trial.fold, trial.status) for trial in self.trials.values())
+        used = {} if self.used is None else self.used.cells
         for arm in plan.arms:
             for fold in plan.folds:
                 total = plan.trials[arm][fold]
@@ -106,29 +109,5 @@ class Account:
                     failed=failed,
                     total=total,
                     running=min(trains, total - done - failed),
+                    pod_hours=used.get(arm, {}).get(fold, 0.0),
                 )
-
-
-def words_of(bulletin: Bulletin) -> str | None:
-    """A bulletin as people read it; None: it is for the matrix alone."""
-    match bulletin:
-        case PlanBulletin(arms=arms, folds=folds, output=output):
-            total = sum(sum(by_fold.values()) for by_fold in bulletin.trials.values())
-            return (
-                f"plan: {total} trials, {len(arms)} arms ({', '.join(arms)}) x {len(folds)} folds"
-                f"   output={output}"
-            )
-        case TrialBulletin(stimulus=stimulus, fold=fold, seed=seed, error=error):
-            why = f": {error}" if error else ""
-            where = f"{bulletin.arm}, {stimulus}, fold {fold}, seed {seed}"
-            return f"trial {bulletin.id} ({where}) {bulletin.status}{why}"
-        case TrainingBulletin() | UsageBulletin(is_last=False):
-            return None
-        case UsageBulletin(words=words):
-            return f"used     {words}"
-        case ProgressBulletin(text=text):
-            return text
-        case ReportBulletin(text=text, uri=uri):
-            return f"{text.rstrip()}\nreport   {uri}"
-        case EndBulletin(message=message, cause=cause, exit_code=code):
-            return message or f"ended: {cause} (exit code {code})"

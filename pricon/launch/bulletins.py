@@ -166,24 +166,11 @@ class UsageBulletin(Spec):
     currency: str | None = None
     """Of the cost."""
 
+    cells: dict[str, dict[int, NonNegativeFloat]] = Field(default_factory=dict)
+    """Arm -> fold -> pod-hours for which lanes trained its trials: less than all, in sum."""
+
     is_last: bool = False
     """Whether this attempt will take no more."""
-
-    @property
-    def words(self) -> str:
-        """Hours and cost, for a line."""
-        facts = [f"{_hours(self.pod_hours)} pod-hours"]
-        if self.gpu_hours:
-            facts.append(f"{_hours(self.gpu_hours)} GPU-hours")
-        if self.cost is not None:
-            facts.append(f"about {self.cost:.2f} {self.currency} (the profile's price, no head)")
-        return ", ".join(facts)
-
-
-def _hours(hours: float) -> str:
-    if hours < 0.01:
-        return f"{hours:.1g}"
-    return f"{hours:.1f}" if hours >= 10 else f"{hours:.2f}"
 
 
 class ReportBulletin(Spec):

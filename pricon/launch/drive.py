@@ -6,7 +6,7 @@ that trying again would only repeat is on record, and is repeated in words, shou
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +22,12 @@ from pricon.launch.bulletins import (
     TrialBulletin,
 )
 from pricon.launch.events import Event, LaneDone, LaneRestarted, NodesHeld, PackBegun, StagesDone
+from pricon.launch.meter import Meter, Sharer
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.run_log import RunLog, Say
 from pricon.launch.submission import Submission, check_submitter, handle_in, read_facts
 from pricon.launch.submit import View, approved_corpus, run, run_storage
-from pricon.launch.usage import Meter, is_counted, price_in
+from pricon.launch.usage import is_counted, price_in
 from pricon.plan.plan import Plan
 from pricon.report.results import TrialResult
 from pricon.report.summary import Report
@@ -132,8 +133,7 @@ def _drive(
     view = _Telling(log.say, words.view(prepared), prepared.plan, meter)
     tracker = track(job)
     try:
-        used: Callable[[], Mapping[str, float]] = dict if meter is None else lambda: meter.metrics
-        report = run(prepared, corpus, tracker, view, rerun=submission.reruns, used=used)
+        report = run(prepared, corpus, tracker, view, rerun=submission.reruns, meter=meter)
     except BaseException as err:
         try:
             log.hand_to(tracker, submission.handle, EndBulletin.of_error(err))
@@ -184,7 +184,7 @@ class _Telling:
         self.used_told_at = time.monotonic()
         self.ended: dict[int, LaneDone] = {}
         self.known: set[str] = set()  # trials with a result
-        self.busy: set[int] = set()
+        self.training: dict[int, tuple[Sharer, ...]] = {}
 
     def __enter__(self) -> "_Telling":
         self.view.__enter__()
@@ -207,15 +207,15 @@ class _Telling:
     def listen(self, event: Event) -> None:
         match event:
             case PackBegun(lane=lane, stages=stages):
-                self.busy.add(lane)
-                self.say(TrainingBulletin(lane=lane, trials=self._trials_of(stages)))
+                self.training[lane] = self._sharers_of(stages)
+                self.say(TrainingBulletin(lane=lane, trials=_counted(self.training[lane])))
             case StagesDone(lane=lane) | LaneDone(lane=lane) | LaneRestarted(lane=lane) if (
-                lane in self.busy
+                lane in self.training
             ):
-                self.busy.remove(lane)
+                del self.training[lane]
                 self.say(TrainingBulletin(lane=lane, trials={}))
             case NodesHeld() if self.meter is not None:
-                self.meter.add(event)
+                self.meter.add(event, self.training.values())
                 if time.monotonic() - self.used_told_at > _USED_EVERY_S:
                     self._tell_usage(is_last=False)
         if isinstance(event, LaneDone) and event.error is not None:
@@ -227,10 +227,19 @@ class _Telling:
             self.say(self.meter.told(is_last=is_last))
         self.used_told_at = time.monotonic()
 
-    def _trials_of(self, stages: Sequence[str]) -> dict[str, dict[int, int]]:
-        """Trials without a result that need one of these stages: arm -> fold -> how many."""
-        trained, found = {*stages}, defaultdict[str, Counter[int]](Counter)
-        for trial in self.plan.trials:
-            if trial.id not in self.known and not trained.isdisjoint(trial.stages):
-                found[trial.arm][self.plan.cells[trial.cell].fold] += 1
-        return {arm: dict(folds) for arm, folds in found.items()}
+    def _sharers_of(self, stages: Sequence[str]) -> tuple[Sharer, ...]:
+        """Trials without a result that need one of these stages."""
+        trained, cells = {*stages}, self.plan.cells
+        return tuple(
+            Sharer.of(trial, cells[trial.cell])
+            for trial in self.plan.trials
+            if trial.id not in self.known and not trained.isdisjoint(trial.stages)
+        )
+
+
+def _counted(trials: Sequence[Sharer]) -> dict[str, dict[int, int]]:
+    """Arm -> fold -> how many."""
+    found = defaultdict[str, Counter[int]](Counter)
+    for trial in trials:
+        found[trial.arm][trial.fold] += 1
+    return {arm: dict(folds) for arm, folds in found.items()}

@@ -95,6 +95,28 @@ class LaneRestarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerHung:
+    """A worker got no further for so long that it is ended.
+
+    Args:
+        lane: index of the lane.
+        rank: of the worker.
+        seconds: for so long.
+        place: where in the code it is.
+    """
+
+    lane: int
+    rank: int
+    seconds: float
+    place: str
+
+    @property
+    def words(self) -> str:
+        """For a line."""
+        return f"worker {self.rank} got no further for {self.seconds:g} s, in {self.place}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodesHeld:
     """What a cluster had for workers for a while.
 
@@ -109,7 +131,9 @@ class NodesHeld:
     seconds: float
 
 
-LaneEvent = PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone | LaneRestarted
+LaneEvent = (
+    PackBegun | EpochDone | CheckpointKept | StagesDone | LaneDone | LaneRestarted | WorkerHung
+)
 """What a lane tells."""
 Event = LaneEvent | NodesHeld
 Tell = Callable[[LaneEvent], None]

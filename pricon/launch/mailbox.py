@@ -10,7 +10,14 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from pricon.errors import LaunchError
-from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, LaneRestarted, StagesDone
+from pricon.launch.events import (
+    CheckpointKept,
+    EpochDone,
+    LaneEvent,
+    LaneRestarted,
+    StagesDone,
+    WorkerHung,
+)
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
@@ -77,14 +84,15 @@ class Mailbox:
     """Where workers leave events for the driver; lives beside the driver."""
 
     def __init__(self) -> None:
-        self.events: list[LaneEvent] = []
+        self.events: list[tuple[float, LaneEvent]] = []
         self.errors: dict[int, str] = {}
         self.distances: dict[int, Distance] = {}
         self.losses: Counter[int] = Counter()
+        self.hung: dict[int, str] = {}
 
     def put(self, event: LaneEvent) -> None:
         """A worker says something."""
-        self.events.append(event)
+        self.events.append((time.monotonic(), event))
         before = self.distance_of(event.lane)
         packs, *_ = before
         match event:
@@ -94,9 +102,11 @@ class Mailbox:
                 self.distances[event.lane] = max(before, (packs, epoch, batches))
             case StagesDone(committed=committed) if committed:
                 self.distances[event.lane] = (packs + 1, 0, 0)
+            case WorkerHung():
+                self.hung.setdefault(event.lane, event.words)  # others may have waited for it
 
-    def take(self) -> list[LaneEvent]:
-        """What was said since it was last taken."""
+    def take(self) -> list[tuple[float, LaneEvent]]:
+        """What was said since it was last taken, and when by the clock that the driver has, too."""
         events, self.events = self.events, []
         return events
 
@@ -111,7 +121,12 @@ class Mailbox:
     def lose(self, lane: int) -> None:
         """Ray Train replaces a lane's workers, of which it has lost one in training."""
         self.losses[lane] += 1
+        self.hung.pop(lane, None)
         self.put(LaneRestarted(lane=lane))
+
+    def hang_of(self, lane: int) -> str | None:
+        """Which worker hung, where one did since the lane began or began again."""
+        return self.hung.get(lane)
 
     def losses_of(self, lane: int) -> int:
         """How often it has done so."""

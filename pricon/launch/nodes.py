@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -67,9 +68,10 @@ class WorkerNodes:
         self.missing_since: float | None = None
         self.asked_at: float | None = None
         self.counted_at: float | None = None
+        self.seen: NodesHeld | None = None
 
     def check(self) -> NodesHeld | None:
-        """Look, where it is time to; what there was since the last look.
+        """Look, where it is time to; what there was since it was counted last.
 
         Raises:
             NoWorkersError: there has been no room for the workers of a lane for too long.
@@ -84,10 +86,21 @@ class WorkerNodes:
         return self._count(nodes, now)
 
     def last(self) -> NodesHeld | None:
-        """What there was since the last look, when nobody needs nodes any more."""
+        """What there was since it was counted last, when nobody needs nodes any more."""
         now = time.monotonic()
         nodes = self._look(now)
         return None if nodes is None else self._count(nodes, now)
+
+    def until(self, moment: float) -> NodesHeld | None:
+        """What there was since it was counted last, as of the last look; None where that is later.
+
+        Args:
+            moment: of the monotonic clock.
+        """
+        if self.seen is None or self.counted_at is None or moment <= self.counted_at:
+            return None
+        since, self.counted_at = self.counted_at, moment
+        return replace(self.seen, seconds=moment - since)
 
     def _look(self, now: float) -> list[Machine] | None:
         if self.limit_s is None:
@@ -103,7 +116,8 @@ class WorkerNodes:
         for_work = [node for node in nodes if node.get("CPU") or node.get("GPU")]
         gpus = sum(node.get("GPU", 0.0) for node in for_work)
         since, self.counted_at = self.counted_at or now, now
-        return NodesHeld(nodes=len(for_work), gpus=gpus, seconds=now - since)
+        self.seen = NodesHeld(nodes=len(for_work), gpus=gpus, seconds=now - since)
+        return self.seen
 
     def _check_room(self, room: int, now: float) -> None:
         if room >= self.num_workers:

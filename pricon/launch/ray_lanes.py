@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-import torch
 from ray.train import RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer, get_device
+from ray.train.torch import TorchTrainer
 from ray.train.v2.api.config import FailureConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pricon.errors import PriconError, StorageError
-from pricon.launch.events import LaneDone, LaneRestarted, Listen
+from pricon.launch.events import LaneDone, LaneRestarted, Listen, NodesHeld, PackBegun, StagesDone
 from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
-from pricon.launch.mailbox import POLL_S, Mailbox, Teller, answer_of, rays_failures
+from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
+from pricon.launch.ray_worker import train_lane
 from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import (
     callbacks_of,
@@ -34,9 +33,7 @@ from pricon.launch.starts import (
     want_of_memory,
     was_lost_in_start,
 )
-from pricon.launch.worker import run_lane
 from pricon.spec.resources import ResourcesSpec
-from pricon.train.ranks import Ranks
 
 _LEAVE_S = 10.0
 """So long lanes that are no longer wanted may take to end: a controller may just be starting."""
@@ -149,29 +146,41 @@ def _relay(
     Raises:
         LaunchError: Ray failed, or no nodes for workers come.
     """
+
+    def listen_to(held: NodesHeld | None) -> None:
+        if held is not None:
+            listen(held)
+
     waiting = dict(futures)
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
         ended = [future for future in waiting if future.done()]
-        held = nodes.check() if len(ended) < len(waiting) else nodes.last()
-        if held is not None:
-            listen(held)
-        for event in answer_of(mailbox.take):
+        for moment, event in answer_of(mailbox.take):
+            # What is held until a lane changes its work is counted for those at work till then.
+            if isinstance(event, PackBegun | StagesDone | LaneRestarted):
+                listen_to(nodes.until(moment))
             gauges.show(event)
             listen(event)
+        listen_to(nodes.check() if len(ended) < len(waiting) else nodes.last())
         gauges.repeat()
         for future in ended:
             assignment = waiting.pop(future)
             error = answer_of(mailbox.error_of, assignment.lane)
-            lost = _lost(future) if error is None else None
+            hung = answer_of(mailbox.hang_of, assignment.lane)
+            lost = _lost(future, hung) if error is None else None
             done = LaneDone(lane=assignment.lane, error=error or lost, lost=lost is not None)
             gauges.show(done)
             listen(done)
 
 
-def _lost(future: Future[None]) -> str | None:
-    """Why a lane ended without saying so itself: it lost workers more often than allowed."""
+def _lost(future: Future[None], hung: str | None) -> str | None:
+    """Why a lane ended without saying so itself: it lost workers more often than allowed.
+
+    Args:
+        future: has its end.
+        hung: which worker was ended at last, where one was, for it got no further.
+    """
     err = future.exception()
     if err is None:
         return None
@@ -180,6 +189,8 @@ def _lost(future: Future[None]) -> str | None:
             f"its workers were killed for want of memory: {taken} were taken on their node; fewer "
             "`resources.pack_members` take less, and so do fewer workers beside each other"
         )
+    if hung is not None:
+        return f"its workers hung: {hung}"
     first = str(err).strip().splitlines() or [""]
     return f"its workers were lost: {type(err).__name__}: {first[-1][:300]}"
 
@@ -233,7 +244,7 @@ def _fit(work: _Work, retries: int) -> None:
     assignment = work.assignment
     resources = assignment.job.resources
     TorchTrainer(
-        _train,
+        train_lane,
         train_loop_config={"assignment": assignment, "mailbox": work.mailbox},
         scaling_config=ScalingConfig(
             num_workers=resources.workers_per_lane,
@@ -248,37 +259,3 @@ def _fit(work: _Work, retries: int) -> None:
             callbacks=callbacks_of(work.mailbox, assignment.lane),
         ),
     ).fit()
-
-
-def _train(config: dict[str, Any]) -> None:
-    """Ray Train's function: runs in every worker of a lane, and again in each of its attempts."""
-    assignment: Assignment = config["assignment"]
-    mailbox = config["mailbox"]
-    if ray.get(mailbox.error_of.remote(assignment.lane)) is not None:
-        return
-    torch.set_num_threads(max(1, int(assignment.job.resources.cpus_per_worker)))
-    ranks = Ranks.current()
-    teller = Teller(mailbox, is_silent=ranks.index > 0)
-    try:
-        run_lane(assignment, ranks, get_device(), teller.tell)
-    except Exception as err:
-        if _may_pass(err, ranks):
-            raise
-        # The same input gives the same error, so another attempt would be in vain. Other ranks may
-        # wait for this one in a collective: only leaving with an error lets Ray end them.
-        ray.get(mailbox.fail.remote(assignment.lane, _said(err)))
-        if ranks.size > 1:
-            raise
-    teller.flush()
-
-
-def _may_pass(err: Exception, ranks: Ranks) -> bool:
-    """Whether another attempt may do better: the store was away, or another rank was lost."""
-    if isinstance(err, PriconError):
-        return isinstance(err, StorageError)
-    # torch says of a lost rank, as of much else, that it is a RuntimeError.
-    return isinstance(err, OSError) or (ranks.size > 1 and isinstance(err, RuntimeError))
-
-
-def _said(err: Exception) -> str:
-    return str(err) if isinstance(err, PriconError) else f"{type(err).__name__}: {err}"

@@ -1,7 +1,7 @@
 """A prepared job to its report: run, record, report."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
 from pricon.launch.lock import only_one
+from pricon.launch.meter import Meter, Sharer
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.targets import lanes_for
 from pricon.plan.plan import Plan
@@ -67,7 +68,7 @@ def run(
     view: View,
     *,
     rerun: bool = False,
-    used: Callable[[], Mapping[str, float]] = dict,
+    meter: Meter | None = None,
 ) -> Report:
     """Run what is missing, record it, and write the report.
 
@@ -77,7 +78,7 @@ def run(
         tracker: open; not closed here.
         view: shows progress.
         rerun: forget the job's finished stages first.
-        used: metrics of what it took, asked for at its end.
+        meter: counts what it takes, by `view`; None where nobody does.
 
     Raises:
         LaunchError: nothing could be started, or nothing can be recorded.
@@ -99,14 +100,14 @@ def run(
             _forget(prepared)
         tracker.start(_run_record(prepared, facts, documents))
         try:
-            report = _run(prepared, corpus, tracker, view)
+            report = _run(prepared, corpus, tracker, view, meter)
             artifacts = _artifacts(folder)
         except BaseException as err:
             how: EndStatus = "KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED"
-            tracker.finish(how, used(), {})
+            tracker.finish(how, _used(meter), {})
             raise
         status: EndStatus = "FAILED" if report.unfinished else "FINISHED"
-        tracker.finish(status, {**_headline(report), **used()}, artifacts)
+        tracker.finish(status, {**_headline(report), **_used(meter)}, artifacts)
     return report
 
 
@@ -117,13 +118,16 @@ def _artifacts(folder: Storage) -> dict[str, bytes]:
     return {name: folder.read(name) for name in names}
 
 
-def _run(prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View) -> Report:
+def _run(
+    prepared: Prepared, corpus: Corpus, tracker: Tracker, view: View, meter: Meter | None
+) -> Report:
     """Lanes, then the report; every trial is told to view and tracker once."""
     job, plan = prepared.job, prepared.plan
 
     def finished(result: TrialResult) -> None:
         view.finished(result)
-        tracker.record(result, _metrics(result))
+        used = {} if meter is None else meter.metrics_of(Sharer.of(result.trial, result.cell))
+        tracker.record(result, {**_metrics(result), **used})
 
     ledger = Ledger(plan=plan, corpus=corpus, records=_records(job))
     with view:
@@ -161,6 +165,10 @@ def _forget(prepared: Prepared) -> None:
 
 def _metrics(result: TrialResult) -> Mapping[str, float]:
     return {} if result.predictions is None else measure(result.predictions).to_dict()
+
+
+def _used(meter: Meter | None) -> Mapping[str, float]:
+    return {} if meter is None else meter.metrics
 
 
 def _headline(report: Report) -> dict[str, float]:

@@ -1,22 +1,10 @@
-"""What a run on a cluster takes: hours of worker pods and of their GPUs, and what those cost.
+"""What something takes on a cluster: hours of worker pods and of their GPUs, and their price."""
 
-Counted while lanes run, from the nodes that Ray has. That a pod comes up, pulls an image, is held
-before lanes begin or after they end, is not in it, nor is the head: a bill is higher.
-"""
-
-import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from pricon.errors import CorpusError, StorageError
-from pricon.launch.bulletins import UsageBulletin
-from pricon.launch.events import NodesHeld
 from pricon.spec.profile import ClusterProfile, PoolSpec
-from pricon.storage import Storage
 
 _HOUR_S = 3600.0
 
@@ -50,6 +38,17 @@ class Usage:
     cost: float | None = 0.0
     currency: str | None = None
 
+    @staticmethod
+    def of(nodes: float, gpus: float, seconds: float, price: Price | None) -> "Usage":
+        """So many nodes, with so many GPUs in all of them, for so long."""
+        hours = seconds / _HOUR_S
+        return Usage(
+            pod_hours=nodes * hours,
+            gpu_hours=gpus * hours,
+            cost=None if price is None else price.per_hour * nodes * hours,
+            currency=None if price is None else price.currency,
+        )
+
     def plus(self, other: "Usage") -> "Usage":
         """Both together."""
         cost = None
@@ -63,75 +62,30 @@ class Usage:
             currency=min(currencies, default=None),
         )
 
-
-class Meter:
-    """Counts what an attempt takes, beside all that its run took before, and keeps it.
-
-    A run may have several submissions, each of them several attempts, and each attempt a price of
-    its own; each keeps a file. What another one takes at the same time is not heard of.
-
-    Args:
-        folder: of the files of the run.
-        name: of this attempt.
-        price: of a worker pod, or None where nobody has said it.
-
-    Raises:
-        StorageError: the store failed.
-    """
-
-    def __init__(self, folder: Storage, name: str, price: Price | None) -> None:
-        self._folder = folder
-        self._file = f"{name}.json"
-        self._price = price
-        self._own = Usage()
-        self._before = Usage()
-        for file in folder.list():
-            if file != self._file:
-                self._before = self._before.plus(_read(folder, file))
-
-    def add(self, held: NodesHeld) -> None:
-        """What was there for a while."""
-        hours, price = held.seconds / _HOUR_S, self._price
-        self._own = self._own.plus(
-            Usage(
-                pod_hours=held.nodes * hours,
-                gpu_hours=held.gpus * hours,
-                cost=None if price is None else price.per_hour * held.nodes * hours,
-                currency=None if price is None else price.currency,
-            )
+    def part(self, of: int) -> "Usage":
+        """One of so many equal parts."""
+        return Usage(
+            pod_hours=self.pod_hours / of,
+            gpu_hours=self.gpu_hours / of,
+            cost=None if self.cost is None else self.cost / of,
+            currency=self.currency,
         )
 
-    def told(self, *, is_last: bool = False) -> UsageBulletin:
-        """What the run took so far, which is kept by that."""
-        if self._own.pod_hours:
-            with suppress(CorpusError):  # nothing of a run depends on it
-                self._folder.write(self._file, json.dumps(asdict(self._own)).encode())
-        total = self._before.plus(self._own)
-        is_priced = total.cost is not None and total.currency is not None
-        return UsageBulletin(
-            pod_hours=round(total.pod_hours, 4),
-            gpu_hours=round(total.gpu_hours, 4),
-            cost=round(total.cost or 0.0, 4) if is_priced else None,
-            currency=total.currency if is_priced else None,
-            is_last=is_last,
+    def rounded(self, digits: int) -> "Usage":
+        """To so many digits; a cost of nothing is none."""
+        is_priced = self.cost is not None and self.currency is not None
+        return Usage(
+            pod_hours=round(self.pod_hours, digits),
+            gpu_hours=round(self.gpu_hours, digits),
+            cost=round(self.cost or 0.0, digits) if is_priced else None,
+            currency=self.currency if is_priced else None,
         )
 
     @property
     def metrics(self) -> dict[str, float]:
         """As MLflow has them."""
-        told = self.told()
-        cost = {} if told.cost is None else {f"cost.{told.currency}": told.cost}
-        return {"pod_hours": told.pod_hours, "gpu_hours": told.gpu_hours, **cost}
-
-
-def _read(folder: Storage, file: str) -> Usage:
-    """What an attempt kept; of a file that is not whole nothing."""
-    try:
-        return TypeAdapter(Usage).validate_json(folder.read(file))
-    except StorageError:
-        raise
-    except (CorpusError, ValueError):
-        return Usage()
+        cost = {} if self.cost is None else {f"cost.{self.currency}": self.cost}
+        return {"pod_hours": self.pod_hours, "gpu_hours": self.gpu_hours, **cost}
 
 
 def pool_facts(pool: PoolSpec, profile: ClusterProfile) -> dict[str, Any]:

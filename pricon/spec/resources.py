@@ -131,6 +131,11 @@ class ResourcesSpec(Spec):
     anew, with as many, after a lost node if the lane had got further since the last one. A trial
     that fails by itself is not retried."""
 
+    hung_after_s: PositiveFloat | None = 1800.0
+    """A worker that has got no further for so long (no batch, shard or record) is ended, which
+    counts as lost: its lane goes on from its checkpoint. Null waits for ever. Where workers are not
+    replaced, as in `inprocess`, nobody looks."""
+
     checkpoint_interval_s: PositiveFloat = 60.0
     """Seconds between two checkpoints of a pack: the most training that a crash can lose, beside
     a validation or evaluation under way."""

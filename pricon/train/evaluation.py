@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from pricon.heartbeat import beat
 from pricon.model.keyed import Draws
 from pricon.model.network import PackedNetwork
 from pricon.train.inputs import Inputs
@@ -56,4 +57,5 @@ def evaluate(
         start, stop = stop, stop + some.shape[1]
         for of, part in zip(whole, parts, strict=True):
             of[:, start:stop] = part
+        beat()
     return whole

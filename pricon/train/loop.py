@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from pricon.heartbeat import beat
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import Batch, Examples
 from pricon.train.objectives import Loss, Objective
@@ -35,6 +36,7 @@ def fit(
             pack.training.add(pack.ranks.sum(loss.total.detach().double()), loss.count)
             pack.num_batches = batch.number + 1
             checkpoints.save_if_due(pack)
+            beat()
         validation = _validate(pack, examples.validation(pack.live), objective)
         pack.judge(pack.training.by_member(), validation)
         listen(pack)
@@ -55,5 +57,6 @@ def _validate(pack: Pack, batches: Iterable[Batch], objective: Objective) -> lis
     for batch in batches:
         loss = objective.validation(pack.network, batch)
         mean.add(loss.total, loss.count)
+        beat()
     mean.total = pack.ranks.sum(mean.total)
     return mean.by_member()

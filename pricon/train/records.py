@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pricon.errors import CorpusError, StorageError
+from pricon.heartbeat import beat
 from pricon.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Records:
         commit = {"arrays": name, "sha256": _digest(payload, facts), "facts": facts}
         self.storage.write(name, payload)
         self.storage.write(f"{stage_id}.json", json.dumps(commit, indent=1).encode())
+        beat()
 
     def committed_ids(self) -> frozenset[str]:
         """Stages that have a commit record, whether or not it verifies."""
@@ -156,6 +158,7 @@ class Records:
         except (CorpusError, SafetensorError, ValueError, KeyError, TypeError) as err:
             _log.warning("damaged record is passed over, its stage will run again: %s", err)
             return None
+        beat()
         return StageRecord(facts=facts, arrays=arrays)
 
     def forget(self, stage_id: str) -> None:

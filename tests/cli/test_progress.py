@@ -6,7 +6,14 @@ import pytest
 from rich.console import Console
 
 from pricon.cli.progress import Progress, _clock, building
-from pricon.launch.events import CheckpointKept, EpochDone, LaneDone, LaneRestarted, StagesDone
+from pricon.launch.events import (
+    CheckpointKept,
+    EpochDone,
+    LaneDone,
+    LaneRestarted,
+    StagesDone,
+    WorkerHung,
+)
 from pricon.plan.plan import Plan
 from pricon.plan.trials import plan_trials
 from pricon.report.results import TrialResult
@@ -64,6 +71,13 @@ def test_a_lane_that_begins_again_is_told_at_once(terminal: bool) -> None:
     assert out.getvalue() == "lane 0 begins again, from what it saved\n"
     assert progress.lanes[0] == "starting again"
     assert progress.running == {}
+
+
+def test_a_worker_that_hangs_is_told_with_its_place() -> None:
+    progress, _, out = started()
+    progress.listen(WorkerHung(lane=3, rank=1, seconds=1800.0, place="`read` (pricon/a.py:7)"))
+    told = "lane 3: worker 1 got no further for 1800 s, in `read` (pricon/a.py:7); it is ended\n"
+    assert out.getvalue() == told
 
 
 def test_a_checkpoint_changes_nothing_that_is_shown() -> None:

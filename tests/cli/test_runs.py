@@ -94,10 +94,12 @@ def test_the_status_is_a_matrix(operator: Operator, capsys: pytest.CaptureFixtur
 
 def test_what_a_run_takes(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.start()
-    operator.say(plan(), used(1.0))
+    operator.say(plan(), used(1.0, e2e={0: 0.25}, pricon={0: 0.5, 1: 0.125}))
     assert pricon("status", HANDLE) == 0
     line = "used     {0:.2f} pod-hours, {0:.2f} GPU-hours, about {1:.2f} EUR"
-    assert f"\n{line.format(1, 1.5)} (the profile" in capsys.readouterr().out
+    shares = "         e2e 25%, pricon 62%, beside training 12%\n"
+    shown = f"\n{line.format(1, 1.5)} (the profile's price, no head)\n{shares}"
+    assert shown in capsys.readouterr().out
     operator.say(used(2.0, is_last=True), REPORT, end())
     operator.finish()
     assert pricon("status", HANDLE, "--json") == 0

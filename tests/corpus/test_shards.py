@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pricon.corpus.manifest import ShardEntry
 from pricon.corpus.shards import described, read_into, write_shard
 from pricon.errors import CorpusError
+from pricon.heartbeat import beats
 from pricon.storage import Storage
 from tests.corpus.recording import RecordingStorage
 
@@ -105,7 +106,10 @@ def test_columns_are_compressed_where_it_pays(tmp_path: Path) -> None:
 def test_reads_what_was_written(
     storage: Storage, shard: ShardEntry, names: tuple[str, ...]
 ) -> None:
-    for name, found in read(storage, shard, *names).items():
+    before = beats()
+    columns = read(storage, shard, *names)
+    assert beats() == before + 1
+    for name, found in columns.items():
         np.testing.assert_array_equal(found, written(name))
 
 

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from pricon.corpus.reader import open_corpus
-from pricon.launch.bulletins import EndBulletin, PlanBulletin, ReportBulletin, read
+from pricon.launch.bulletins import (
+    Bulletin,
+    EndBulletin,
+    PlanBulletin,
+    ReportBulletin,
+    UsageBulletin,
+    read,
+)
 from pricon.launch.kubernetes.rayjob import RenderedRun
 from pricon.storage import open_storage
 from pricon.track.kept import kept_log
@@ -115,6 +122,7 @@ def test_a_run_by_the_clusters_own_entrypoint(namespace: Premises, tmp_path: Pat
     recorded = mlflow_runs(namespace, "whole")
     assert {one["info"]["status"] for one in recorded} == {"FINISHED"}
     assert len(recorded) == 1 + 8, "the job and its trials"
+    assert_shared_out(said, recorded)
     kept = kept_log(namespace.tracking.uri, run.handle)
     assert kept == [line for line in lines if read(line) is not None]
     for secret in (PASSWORD, SECRET_KEY):
@@ -124,6 +132,24 @@ def test_a_run_by_the_clusters_own_entrypoint(namespace: Premises, tmp_path: Pat
         place = namespace.places[name]
         assert place.refused() <= {("169.254.169.254", 80)}, f"{name} met a policy"
         assert place.asked() <= {"metadata.google.internal"}, f"{name} asked for somebody"
+
+
+def assert_shared_out(said: list[Bulletin], recorded: list[dict[str, Any]]) -> None:
+    """What the pods took is the run's, and most of it, by what it trained, its trials'."""
+    used = [bulletin for bulletin in said if isinstance(bulletin, UsageBulletin)][-1]
+    assert used.is_last
+    by_arm = {arm: sum(hours.values()) for arm, hours in used.cells.items()}
+    assert by_arm.keys() == {"e2e", "lupi", "pricon"}
+    assert all(hours > 0 for hours in by_arm.values())
+    trials: dict[str, float] = dict.fromkeys(by_arm, 0.0)
+    for one in recorded:
+        arm = next((p["value"] for p in one["data"].get("params", []) if p["key"] == "arm"), None)
+        metrics = {metric["key"]: metric["value"] for metric in one["data"].get("metrics", [])}
+        if arm in trials:
+            trials[arm] += metrics["pod_hours"]
+        elif arm is None:
+            assert metrics["pod_hours"] == used.pod_hours > sum(by_arm.values())
+    assert trials == pytest.approx(by_arm, abs=1e-5)
 
 
 def test_a_run_that_is_cancelled_tells_mlflow_so(namespace: Premises, tmp_path: Path) -> None:

@@ -2,20 +2,14 @@
 
 import pytest
 
-from pricon.launch.account import Account, Cell, words_of
-from pricon.launch.bulletins import read
+from pricon.launch.account import Account, Cell
 from tests.launch.kubernetes.operator import (
-    FOLDER,
     end,
     plan,
-    progress,
-    report,
     training,
     trial,
     used,
 )
-
-PRICE = "the profile's price, no head"
 
 
 def account(*lines: str) -> Account:
@@ -71,6 +65,11 @@ def test_of_what_was_used_the_last_word_counts() -> None:
     assert account(plan()).used is None
 
 
+def test_what_cells_took_is_in_the_matrix() -> None:
+    said = account(plan(), used(1.0), used(2.0, e2e={0: 0.25, 1: 0.5}, pricon={1: 1.0}))
+    assert [cell.pod_hours for cell in said.cells()] == [0.25, 0.5, 0.0, 1.0]
+
+
 def test_before_the_plan_there_is_no_matrix() -> None:
     assert account("ordinary").cells() == []
 
@@ -78,30 +77,3 @@ def test_before_the_plan_there_is_no_matrix() -> None:
 @pytest.mark.parametrize("line", ['{"pricon": "plan', '{"other": 1}', "", ' {"pricon": "end"}'])
 def test_lines_that_are_no_bulletins(line: str) -> None:
     assert account(line) == Account()
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (plan(), f"plan: 6 trials, 2 arms (e2e, pricon) x 2 folds   output={FOLDER}"),
-        (trial("ab12", "e2e", 3), "trial ab12 (e2e, heist, fold 3, seed 0) finished"),
-        (
-            trial("ab12", "e2e", 3, error="one class"),
-            "trial ab12 (e2e, heist, fold 3, seed 0) failed: one class",
-        ),
-        (training(0, e2e={0: 1}), None),
-        (progress("lane 0: epoch 3"), "lane 0: epoch 3"),
-        (used(1.0), None),
-        (
-            used(12.0, is_last=True),
-            f"used     12.0 pod-hours, 12.0 GPU-hours, about 18.00 EUR ({PRICE})",
-        ),
-        (report("a table\n"), f"a table\nreport   {FOLDER}/report.html"),
-        (end(2, "input", "`x` is wrong"), "`x` is wrong"),
-        (end(), "ended: done (exit code 0)"),
-    ],
-)  # fmt: skip
-def test_bulletins_in_words(line: str, words: str | None) -> None:
-    found = read(line)
-    assert found is not None
-    assert words_of(found) == words

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.account import words_of
 from pricon.launch.bulletins import (
     Bulletin,
     EndBulletin,
@@ -25,6 +24,7 @@ from pricon.launch.preflight import Prepared
 from pricon.launch.run_log import Say
 from pricon.launch.submission import FACTS, Submission
 from pricon.launch.submit import View
+from pricon.launch.words import words_of
 from pricon.report.summary import Report
 from pricon.spec.job import JobSpec
 from pricon.track.open import no_tracker
@@ -316,7 +316,7 @@ def used(document: dict[str, Any], tmp_path: Path) -> UsageBulletin:
     folder = Path(document["output"]) / document["name"] / "submissions/used/tiny-1"
     folder.mkdir(parents=True)
     took = {"pod_hours": 1.5, "gpu_hours": 3.0, "cost": 3.0, "currency": "EUR"}
-    (folder / "s0.0.json").write_text(json.dumps(took), encoding="utf-8")
+    (folder / "s0.0.json").write_text(json.dumps({"total": took, "parts": []}), encoding="utf-8")
     return UsageBulletin.model_validate(took)
 
 

@@ -4,7 +4,15 @@ import pickle
 
 import pytest
 
-from pricon.launch.events import CheckpointKept, EpochDone, Event, LaneDone, PackBegun, StagesDone
+from pricon.launch.events import (
+    CheckpointKept,
+    EpochDone,
+    Event,
+    LaneDone,
+    PackBegun,
+    StagesDone,
+    WorkerHung,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +27,7 @@ from pricon.launch.events import CheckpointKept, EpochDone, Event, LaneDone, Pac
         StagesDone(lane=0, committed=("a", "b")),
         StagesDone(lane=0, failed={"a": "validation loss is nan"}),
         LaneDone(lane=2, error="corpus is gone"),
+        WorkerHung(lane=1, rank=0, seconds=0.5, place="`read`"),
     ],
     ids=lambda event: type(event).__name__,
 )  # fmt: skip

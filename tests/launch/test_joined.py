@@ -103,6 +103,8 @@ def test_a_driver_runs_its_lanes_on_the_workers(
     (used,) = (bulletin for bulletin in said if isinstance(bulletin, UsageBulletin))
     assert 2 < used.pod_hours * 3600 < time.monotonic() - begun, "one node, while lanes ran"
     assert used.gpu_hours == 0.0
+    assert used.cells.keys() == {"e2e", "lupi"}, "nothing trains for the others"
+    assert 0 < sum(sum(folds.values()) for folds in used.cells.values()) < used.pod_hours
     assert used.cost == pytest.approx(36 * used.pod_hours, abs=0.01)
     assert_training_was_shown(scraper, asked)
 

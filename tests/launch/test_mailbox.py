@@ -1,5 +1,6 @@
 """What a driver hears of its lanes, and how far it knows them to be."""
 
+import time
 from typing import Any
 
 import pytest
@@ -7,7 +8,14 @@ from ray.exceptions import ActorDiedError, RayTaskError, RpcError
 
 from pricon.errors import LaunchError
 from pricon.launch.bulletins import EndBulletin
-from pricon.launch.events import CheckpointKept, EpochDone, LaneEvent, LaneRestarted, StagesDone
+from pricon.launch.events import (
+    CheckpointKept,
+    EpochDone,
+    LaneEvent,
+    LaneRestarted,
+    StagesDone,
+    WorkerHung,
+)
 from pricon.launch.mailbox import Mailbox, rays_failures
 
 
@@ -29,13 +37,17 @@ def kept(epochs: int, batches: int, lane: int = 0) -> CheckpointKept:
     return CheckpointKept(lane=lane, epoch=epochs, batches=batches)
 
 
+def said(mailbox: Mailbox) -> list[LaneEvent]:
+    return [event for _, event in mailbox.take()]
+
+
 def test_events_are_taken_once_and_in_order() -> None:
     mailbox = Mailbox()
-    said: list[LaneEvent] = [epoch(1), StagesDone(lane=0, committed=("a",)), epoch(1, lane=1)]
-    for event in said:
+    told: list[LaneEvent] = [epoch(1), StagesDone(lane=0, committed=("a",)), epoch(1, lane=1)]
+    for event in told:
         mailbox.put(event)
-    assert mailbox.take() == said
-    assert mailbox.take() == []
+    assert said(mailbox) == told
+    assert said(mailbox) == []
 
 
 def test_a_lane_gets_further_by_epochs_and_by_packs() -> None:
@@ -52,12 +64,38 @@ def test_a_lane_gets_further_by_epochs_and_by_packs() -> None:
     assert mailbox.distance_of(1) == (0, 0, 0)
 
 
+def test_events_have_the_moment_at_which_they_came() -> None:
+    mailbox = Mailbox()
+    moments = [time.monotonic()]
+    for number in (1, 2):
+        mailbox.put(epoch(number))
+        moments.append(time.monotonic())
+    (one, _), (other, _) = mailbox.take()
+    assert moments[0] <= one <= moments[1] <= other <= moments[2]
+
+
 def test_losses_are_counted_by_lane() -> None:
     mailbox = Mailbox()
     for lane in (0, 1, 0):
         mailbox.lose(lane)
     assert [mailbox.losses_of(lane) for lane in (0, 1, 2)] == [2, 1, 0]
-    assert mailbox.take() == [LaneRestarted(lane=lane) for lane in (0, 1, 0)]
+    assert said(mailbox) == [LaneRestarted(lane=lane) for lane in (0, 1, 0)]
+
+
+def test_of_workers_that_hang_the_first_is_named_until_the_lane_goes_on() -> None:
+    """The others may have waited for it, as ranks do."""
+    mailbox = Mailbox()
+    read, waited = (
+        WorkerHung(lane=0, rank=rank, seconds=60.0, place=place)
+        for rank, place in ((1, "`read`"), (0, "`sum`"))
+    )
+    mailbox.put(read)
+    mailbox.put(waited)
+    assert mailbox.hang_of(0) == "worker 1 got no further for 60 s, in `read`"
+    assert mailbox.hang_of(1) is None
+    mailbox.lose(0)
+    assert mailbox.hang_of(0) is None
+    assert said(mailbox) == [read, waited, LaneRestarted(lane=0)]
 
 
 def test_a_lane_gets_further_within_an_epoch_of_hours() -> None:

@@ -147,6 +147,18 @@ def test_what_there_was_for_workers_is_counted() -> None:
     assert 0.2 <= held.seconds < 2.0
 
 
+def test_what_there_was_is_counted_by_the_moment() -> None:
+    nodes = WorkerNodes(60.0, WORKER, lambda: [HEAD, FOR_WORKERS])
+    assert nodes.until(time.monotonic()) is None, "nobody has looked"
+    nodes.check()
+    begun = nodes.counted_at
+    assert begun is not None
+    first, second = nodes.until(begun + 0.25), nodes.until(begun + 1.0)
+    assert first == NodesHeld(nodes=1, gpus=0.0, seconds=0.25)
+    assert second == NodesHeld(nodes=1, gpus=0.0, seconds=0.75)
+    assert nodes.until(begun + 0.5) is None, "that is counted"
+
+
 def test_the_last_look_judges_nobody() -> None:
     """All lanes have ended: that their nodes have gone by now is no fault."""
     nodes = WorkerNodes(0.01, WORKER, lambda: [HEAD])

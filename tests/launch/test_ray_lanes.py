@@ -1,30 +1,30 @@
-"""Which errors of a worker are worth another attempt, and what is said of them."""
+"""What is said of a lane that lost its workers."""
 
-import pytest
+from concurrent.futures import Future
 
-from pricon.errors import CorpusError, StorageError
-from pricon.launch.ray_lanes import _may_pass, _said
-from pricon.train.ranks import Ranks
+from pricon.launch.ray_lanes import _lost
 
 
-@pytest.mark.parametrize(
-    ("error", "alone", "among_others"),
-    [
-        (StorageError("away"), True, True),
-        (CorpusError("damaged"), False, False),
-        (ConnectionResetError("peer"), True, True),
-        (RuntimeError("Connection closed by peer"), False, True),
-        (KeyError("width"), False, False),
-        (MemoryError(), False, False),
-    ],
-)
-def test_only_what_may_pass_is_tried_again(
-    error: Exception, alone: bool, among_others: bool
-) -> None:
-    assert _may_pass(error, Ranks()) is alone
-    assert _may_pass(error, Ranks(0, 2)) is among_others
+def ended(error: Exception | None) -> Future[None]:
+    future: Future[None] = Future()
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+    return future
 
 
-def test_a_bug_is_told_with_its_kind() -> None:
-    assert _said(KeyError("width")) == "KeyError: 'width'"
-    assert _said(CorpusError("damaged", "build it again")) == "damaged\n\nhint: build it again"
+def test_a_lane_that_ended_well_has_lost_nothing() -> None:
+    assert _lost(ended(None), None) is None
+    assert _lost(ended(None), "worker 0 got no further") is None, "before it went on"
+
+
+def test_the_last_line_of_an_error_is_told() -> None:
+    error = RuntimeError("Traceback\n  File\nThe actor died")
+    assert _lost(ended(error), None) == "its workers were lost: RuntimeError: The actor died"
+    assert _lost(ended(RuntimeError()), None) == "its workers were lost: RuntimeError: "
+
+
+def test_a_hang_is_told_rather_than_the_death_that_ended_it() -> None:
+    hung = "worker 1 got no further for 1800 s, in `read` (pricon/stores/s3.py:112)"
+    assert _lost(ended(RuntimeError("The actor died")), hung) == f"its workers hung: {hung}"

@@ -1,8 +1,11 @@
 """Evaluation: no dropout, no gradients, and the same however windows are cut and shared."""
 
+import math
+
 import pytest
 import torch
 
+from pricon.heartbeat import beats
 from pricon.model.keyed import Draws
 from pricon.model.network import PackedNetwork, initial_parameters
 from pricon.train.evaluation import evaluate
@@ -22,9 +25,11 @@ def test_evaluation_does_not_depend_on_chunks_or_draws_and_drops_nothing(chunk: 
     inputs = data.inputs.gather(torch.arange(3), separate(3), ROWS.expand(3, -1))
     expected = network(inputs)
     for rows, shared in ((ROWS.expand(3, -1), None), (ROWS.expand(2, -1), draws)):
+        before = beats()
         scores, embeddings = evaluate(
             network, data.inputs, rows, shared, chunk, wanted=("scores", "embedding")
         )
+        assert beats() - before == math.ceil(50 / chunk)
         assert torch.allclose(embeddings, expected[0], rtol=0, atol=1e-5)
         assert torch.allclose(scores, expected[1], rtol=0, atol=1e-5)
         assert scores.shape == (3, 50, 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pricon.heartbeat import beats
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.examples import Part
 from pricon.train.loop import fit
@@ -97,6 +98,15 @@ def test_the_listener_hears_of_every_epoch_and_of_who_goes_on() -> None:
     for epoch, live in heard:
         assert live == sum(end > epoch for end in ends) or epoch == STAGE.epochs
     assert len({*ends}) > 1, "members must stop at different epochs"
+
+
+def test_every_batch_is_a_heartbeat() -> None:
+    data = examples("cross_entropy", MEMBERS, Ranks())
+    live = tuple(range(len(MEMBERS)))
+    batches = len([*data.training(live, epoch=0)]) + len([*data.validation(live)])
+    before = beats()
+    train("cross_entropy", MEMBERS, stage=FIVE)
+    assert beats() - before == FIVE.epochs * batches > 2 * FIVE.epochs
 
 
 def test_a_finished_pack_is_left_alone() -> None:

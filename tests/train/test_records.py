@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pricon.heartbeat import beats
 from pricon.storage import open_storage
 from pricon.train.records import Records, StageFacts, StageRecord
 
@@ -39,8 +40,10 @@ def record(stage_id: str = "abc") -> StageRecord:
 def test_what_is_committed_comes_back(tmp_path: Path) -> None:
     records = Records(open_storage(str(tmp_path)))
     assert records.load("abc") is None
+    before = beats()
     records.commit(record())
     loaded = records.load("abc")
+    assert beats() - before == 2
     assert loaded is not None
     assert loaded.facts == record().facts
     for name, array in record().arrays.items():

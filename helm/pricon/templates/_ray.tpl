@@ -45,6 +45,8 @@ spec:
         {{- . | nindent 8 }}
         {{- end }}
         {{- if eq .role "head" }}
+        - name: GRPC_ENABLE_FORK_SUPPORT # else servers that Ray forks for `ray://` may die on a busy node
+          value: "0"
         {{- with include "pricon.trackingEnvironment" .profile | trim }}
         {{- . | nindent 8 }}
         {{- end }}

@@ -48,16 +48,24 @@ class Status:
     output: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `cells` with their `left`, of which `running` is a part."""
-        cells = [{**asdict(cell), "left": cell.left} for cell in self.cells]
+        """For JSON; `cells` with their `left`, of which `running` is a part, and their `cost`."""
+        cells = [
+            {**asdict(cell), "left": cell.left, "cost": self._cost(cell)} for cell in self.cells
+        ]
         counts = ("done", "failed", "running", "left", "total")
         totals = {key: sum(cell[key] for cell in cells) for key in counts}
         return {**asdict(self), "cells": cells, "trials": totals, "used": self._used()}
 
+    def _cost(self, cell: Cell) -> float | None:
+        """What its part of the pods' hours cost: each hour as much as any other of the run."""
+        if self.used is None or self.used.cost is None or not self.used.pod_hours:
+            return None
+        return round(self.used.cost * cell.pod_hours / self.used.pod_hours, 4)
+
     def _used(self) -> dict[str, Any] | None:
         if self.used is None:
             return None
-        return self.used.model_dump(exclude={"pricon", "is_last"})
+        return self.used.model_dump(exclude={"pricon", "is_last", "cells"})
 
 
 def status_of(cluster: Cluster, handle: str) -> Status:

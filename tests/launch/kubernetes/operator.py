@@ -141,14 +141,15 @@ def progress(text: str) -> str:
     return write(ProgressBulletin(text=text))
 
 
-def used(pod_hours: float, *, is_last: bool = False) -> str:
-    """A driver says what the run took so far, on pods with a GPU each."""
+def used(pod_hours: float, *, is_last: bool = False, **cells: dict[int, float]) -> str:
+    """A driver says what the run took so far, on pods with a GPU each, and what its cells did."""
     return write(
         UsageBulletin(
             pod_hours=pod_hours,
             gpu_hours=pod_hours,
             cost=1.5 * pod_hours,
             currency="EUR",
+            cells=cells,
             is_last=is_last,
         )
     )

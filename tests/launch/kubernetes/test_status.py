@@ -22,6 +22,7 @@ from tests.launch.kubernetes.operator import (
     report,
     training,
     trial,
+    used,
 )
 
 REPORT = report()
@@ -53,9 +54,21 @@ def test_a_run_under_way(kube: Cluster, operator: Operator) -> None:
     assert found["trials"] == {"done": 1, "failed": 1, "running": 1, "left": 4, "total": 6}
     assert found["cells"][0] == {
         "arm": "e2e", "fold": 0, "done": 1, "failed": 0, "running": 0, "left": 0, "total": 1,
+        "pod_hours": 0.0, "cost": None,
     }  # fmt: skip
     assert [cell["running"] for cell in found["cells"]] == [0, 0, 1, 0]
     assert found["outcome"] is None
+
+
+def test_cells_have_their_part_of_what_a_run_took(kube: Cluster, operator: Operator) -> None:
+    operator.start()
+    operator.say(plan(), used(4.0, e2e={1: 1.0}, pricon={0: 2.0}))
+    found = json.loads(json.dumps(status_of(kube, HANDLE).to_dict()))
+    assert [cell["pod_hours"] for cell in found["cells"]] == [0.0, 1.0, 2.0, 0.0]
+    assert [cell["cost"] for cell in found["cells"]] == [0.0, 1.5, 3.0, 0.0]
+    assert found["used"] == {"pod_hours": 4.0, "gpu_hours": 4.0, "cost": 6.0, "currency": "EUR"}
+    operator.say(used(0.0))
+    assert {cell["cost"] for cell in status_of(kube, HANDLE).to_dict()["cells"]} == {None}
 
 
 def test_a_driver_that_gave_up_has_failed_once(kube: Cluster, operator: Operator) -> None:

@@ -1,0 +1,108 @@
+"""Which errors of a worker are worth another attempt, what is said of them, and of none at all."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pricon.errors import CorpusError, StorageError
+from pricon.launch.events import Event, LaneDone, LaneRestarted, WorkerHung
+from pricon.launch.ray_worker import _may_pass, _said
+from pricon.spec.job import JobSpec
+from pricon.train.ranks import Ranks
+from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
+from tests.launch.rehearsal import Listener, rehearse
+
+pytestmark = IN_REAL_RAY
+
+
+@pytest.mark.parametrize(
+    ("error", "alone", "among_others"),
+    [
+        (StorageError("away"), True, True),
+        (CorpusError("damaged"), False, False),
+        (ConnectionResetError("peer"), True, True),
+        (RuntimeError("Connection closed by peer"), False, True),
+        (KeyError("width"), False, False),
+        (MemoryError(), False, False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(
+    error: Exception, alone: bool, among_others: bool
+) -> None:
+    assert _may_pass(error, Ranks()) is alone
+    assert _may_pass(error, Ranks(0, 2)) is among_others
+
+
+def test_a_bug_is_told_with_its_kind() -> None:
+    assert _said(KeyError("width")) == "KeyError: 'width'"
+    assert _said(CorpusError("damaged", "build it again")) == "damaged\n\nhint: build it again"
+
+
+class Stalling(Listener):
+    """From its first lane on, a file of the corpus never answers, until somebody has noticed."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+        self.kept = file.with_suffix(".kept")
+
+    def __enter__(self) -> "Stalling":
+        self.file.rename(self.kept)
+        os.mkfifo(self.file)  # who opens it waits for a writer
+        return self
+
+    def listen(self, event: Event) -> None:
+        super().listen(event)
+        if isinstance(event, WorkerHung) and self.kept.exists():
+            self.kept.replace(self.file)
+
+
+@pytest.fixture
+def own_corpus(job: JobSpec, tmp_path: Path) -> JobSpec:
+    """The job on a copy of its corpus."""
+    corpus = shutil.copytree(job.corpus.uri, tmp_path / "corpus")
+    update = {"corpus": job.corpus.model_copy(update={"uri": str(corpus)})}
+    return job.model_copy(update=update)
+
+
+def first_shard(job: JobSpec) -> Path:
+    return min(Path(job.corpus.uri).glob("**/*.parquet"))
+
+
+WORDS = (
+    r"worker 0 got no further for 3 s, in `gather` \(pricon/corpus/gather\.py:\d+\), "
+    r"`read_range` \(pricon/stores/folder\.py:\d+\)"
+)
+
+
+@pytest.mark.ray
+def test_a_lane_whose_worker_hangs_goes_on(own_corpus: JobSpec) -> None:
+    alone = with_resources(own_corpus, "inprocess", "alone")
+    rehearse(alone)
+    lane = with_resources(own_corpus, "local", "lane", hung_after_s=3)
+    disk = Stalling(first_shard(lane))
+    report = rehearse(lane, disk)
+    told = [e for e in disk.events if isinstance(e, WorkerHung | LaneRestarted | LaneDone)]
+    assert [type(event) for event in told] == [WorkerHung, LaneRestarted, LaneDone]
+    assert isinstance(told[0], WorkerHung)
+    assert re.fullmatch(WORDS, told[0].words), told[0].words
+    assert report.complete
+    assert_same_predictions(alone, lane)
+
+
+@pytest.mark.ray
+def test_a_lane_that_hangs_more_often_than_allowed_ends_with_the_place(
+    own_corpus: JobSpec, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lane = with_resources(own_corpus, "local", "lane", hung_after_s=3, max_failures=0)
+    disk = Stalling(first_shard(lane))
+    report = rehearse(lane, disk)
+    (done,) = (event for event in disk.events if isinstance(event, LaneDone))
+    assert re.fullmatch(f"its workers hung: {WORDS}", str(done.error)), done.error
+    assert done.lost, "another try may help"
+    assert not report.complete
+    out, err = capfd.readouterr()
+    assert "most recent call first" not in out + err, "stacks are for the worker's own log"

@@ -1,0 +1,93 @@
+"""A hang is noticed, and nothing else is."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pricon.heartbeat import beat, watched
+from pricon.storage import open_storage
+
+
+def test_a_hang_is_told_once_with_its_place() -> None:
+    places: list[str] = []
+    is_told = threading.Event()
+
+    def hung(place: str) -> None:
+        places.append(place)
+        is_told.set()
+
+    with watched(0.2, hung):
+        assert is_told.wait(10)
+        time.sleep(0.4)
+    assert places == ["code of others"], "nothing of ours is under way"
+
+
+def test_the_place_is_the_innermost_of_our_own_code(tmp_path: Path) -> None:
+    disk = tmp_path / "feature"
+    os.mkfifo(disk)  # who opens it waits for a writer
+    places: list[str] = []
+
+    def hung(place: str) -> None:
+        places.append(place)
+        disk.write_bytes(b"late")
+
+    with watched(0.2, hung):
+        assert open_storage(str(tmp_path)).read("feature") == b"late"
+    (place,) = places
+    assert re.fullmatch(r"`read` \(pricon/stores/folder\.py:\d+\)", place)
+
+
+def test_whoever_beats_has_not_hung() -> None:
+    places: list[str] = []
+    with watched(1.0, places.append):
+        for _ in range(30):
+            beat()
+            time.sleep(0.05)
+    assert places == []
+
+
+FROZEN = """
+import time
+from pricon.heartbeat import beat, watched
+places = []
+with watched(1.0, places.append):
+    print("begun", flush=True)
+    for _ in range(100):
+        beat()
+        time.sleep(0.02)
+print(places)
+"""
+
+
+def test_a_process_that_was_frozen_has_not_hung() -> None:
+    """As a paused container is, or a laptop that slept."""
+    with subprocess.Popen([sys.executable, "-c", FROZEN], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2.5)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == b"[]\n"
+
+
+@pytest.mark.parametrize("limit_s", [None, 0.1])
+def test_nobody_looks_without_a_limit_or_after_the_end(limit_s: float | None) -> None:
+    places: list[str] = []
+    before = threading.active_count()
+    with watched(limit_s, places.append):
+        pass
+    time.sleep(0.3)
+    assert places == []
+    assert threading.active_count() == before
+
+
+def test_an_error_of_what_is_watched_passes() -> None:
+    with pytest.raises(KeyError), watched(10, print):
+        raise KeyError("width")
