@@ -111,7 +111,8 @@ class Progress:
                 for stage_id in (*event.committed, *event.failed):
                     self._count(self.plan.stage_by_id[stage_id])
             case WorkerHung(lane=lane, words=words):
-                self.console.print(f"lane {lane}: {words}; it is ended", highlight=False)
+                told = f"lane {lane}: {words}; it is ended"
+                self.console.print(told, soft_wrap=True, highlight=False)
             case LaneRestarted():
                 self.running.pop(event.lane, None)
                 self.lanes[event.lane] = "starting again"

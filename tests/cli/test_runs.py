@@ -98,8 +98,8 @@ def test_what_a_run_takes(operator: Operator, capsys: pytest.CaptureFixture[str]
     assert pricon("status", HANDLE) == 0
     line = "used     {0:.2f} pod-hours, {0:.2f} GPU-hours, about {1:.2f} EUR"
     shares = "         e2e 25%, pricon 62%, beside training 12%\n"
-    shown = f"\n{line.format(1, 1.5)} (the profile's price, no head)\n{shares}"
-    assert shown in capsys.readouterr().out
+    used_so_far = f"\n{line.format(1, 1.5)} (the profile's price, no head)\n{shares}"
+    assert used_so_far in capsys.readouterr().out
     operator.say(used(2.0, is_last=True), REPORT, end())
     operator.finish()
     assert pricon("status", HANDLE, "--json") == 0
