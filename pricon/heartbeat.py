@@ -17,11 +17,21 @@ _LOOKS = 20
 _PLACES = 3
 
 
+_LOOKS_AT_WAITING = 25
+
+
 class _Pulse:
     """Of this process."""
 
     def __init__(self) -> None:
         self.beats = 0
+        self.waiting = 0
+        self.lock = threading.Lock()
+
+    @property
+    def looks(self) -> int:
+        """So many in vain are a hang."""
+        return _LOOKS_AT_WAITING if self.waiting else _LOOKS
 
 
 _PULSE = _Pulse()
@@ -38,14 +48,30 @@ def beats() -> int:
 
 
 @contextmanager
+def waits_for_others() -> Iterator[None]:
+    """As long as this is open, other processes are waited for, of which one may hang.
+
+    That one is noticed first, and told by its own place, because it waits for nobody.
+    """
+    with _PULSE.lock:
+        _PULSE.waiting += 1
+    try:
+        yield
+    finally:
+        with _PULSE.lock:
+            _PULSE.waiting -= 1
+
+
+@contextmanager
 def watched(limit_s: float | None, hung: Callable[[str], object]) -> Iterator[None]:
     """As long as this is open, `hung` is told of a hang of the calling thread, once, by another.
 
     Looks are counted, not seconds: those in which the whole process was held, as in a container
-    that is frozen, are nobody's fault.
+    that is frozen, are nobody's fault. Native code that never lets go of Python is not noticed.
 
     Args:
-        limit_s: so long may nothing beat; None: for ever.
+        limit_s: so long may nothing beat, and a quarter longer where others are waited for; None:
+            for ever.
         hung: told where in the code the calling thread is, and those that work for it.
     """
     if limit_s is None:
@@ -55,11 +81,11 @@ def watched(limit_s: float | None, hung: Callable[[str], object]) -> Iterator[No
 
     def look() -> None:
         looks, seen = 0, beats()
-        while looks < _LOOKS:
+        while looks < _PULSE.looks:
             if is_over.wait(limit_s / _LOOKS):
                 return
-            looks = looks + 1 if beats() == seen else 0
-            seen = beats()
+            before, seen = seen, beats()
+            looks = looks + 1 if seen == before else 0
         hung(_places(caller))
 
     thread = threading.Thread(target=look, name="heartbeat", daemon=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pricon.heartbeat import beat, watched
+from pricon.heartbeat import beat, waits_for_others, watched
 from pricon.storage import open_storage
 
 
-def test_a_hang_is_told_once_with_its_place() -> None:
+def test_a_hang_is_told_once() -> None:
     places: list[str] = []
     is_told = threading.Event()
 
@@ -26,7 +26,21 @@ def test_a_hang_is_told_once_with_its_place() -> None:
     with watched(0.2, hung):
         assert is_told.wait(10)
         time.sleep(0.4)
-    assert places == ["code of others"], "nothing of ours is under way"
+    assert len(places) == 1
+
+
+def test_who_waits_for_others_is_told_after_them() -> None:
+    told_at: list[float] = []
+    is_told = threading.Event()
+
+    def hung(_: str) -> None:
+        told_at.append(time.monotonic())
+        is_told.set()
+
+    begun = time.monotonic()
+    with waits_for_others(), watched(0.8, hung):
+        assert is_told.wait(10)
+    assert told_at[0] - begun >= 1.0, "a quarter later"
 
 
 def test_the_place_is_the_innermost_of_our_own_code(tmp_path: Path) -> None:
@@ -80,12 +94,11 @@ def test_a_process_that_was_frozen_has_not_hung() -> None:
 @pytest.mark.parametrize("limit_s", [None, 0.1])
 def test_nobody_looks_without_a_limit_or_after_the_end(limit_s: float | None) -> None:
     places: list[str] = []
-    before = threading.active_count()
     with watched(limit_s, places.append):
         pass
     time.sleep(0.3)
     assert places == []
-    assert threading.active_count() == before
+    assert not [one for one in threading.enumerate() if one.name == "heartbeat"]
 
 
 def test_an_error_of_what_is_watched_passes() -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pricon.heartbeat import beat
+
 Incomplete = Literal["drop", "impute"]
 
 
@@ -70,6 +72,7 @@ def standardise_sessions(
         rows = session == name
         values = np.where(np.isfinite(raw[rows]), raw[rows], np.nan).astype(np.float64)
         result[rows] = standardise_session(values, *_moments(values, incomplete))
+        beat()
     return result
 
 

@@ -95,6 +95,8 @@ class Mailbox:
         self.events.append((time.monotonic(), event))
         before = self.distance_of(event.lane)
         packs, *_ = before
+        if not isinstance(event, WorkerHung):  # the lane got further, or begins again
+            self.hung.pop(event.lane, None)
         match event:
             case EpochDone(epoch=epoch):
                 self.distances[event.lane] = max(before, (packs, epoch, 0))
@@ -103,7 +105,7 @@ class Mailbox:
             case StagesDone(committed=committed) if committed:
                 self.distances[event.lane] = (packs + 1, 0, 0)
             case WorkerHung():
-                self.hung.setdefault(event.lane, event.words)  # others may have waited for it
+                self.hung.setdefault(event.lane, event.words)  # others have waited for the first
 
     def take(self) -> list[tuple[float, LaneEvent]]:
         """What was said since it was last taken, and when by the clock that the driver has, too."""
@@ -121,11 +123,10 @@ class Mailbox:
     def lose(self, lane: int) -> None:
         """Ray Train replaces a lane's workers, of which it has lost one in training."""
         self.losses[lane] += 1
-        self.hung.pop(lane, None)
         self.put(LaneRestarted(lane=lane))
 
     def hang_of(self, lane: int) -> str | None:
-        """Which worker hung, where one did since the lane began or began again."""
+        """Which worker hung, where that is the last that was heard of the lane."""
         return self.hung.get(lane)
 
     def losses_of(self, lane: int) -> int:

@@ -56,6 +56,8 @@ class _Tally:
 
     def add(self, used: Usage, lanes: Sequence[Sequence[Sharer]]) -> None:
         self.total = self.total.plus(used)
+        if not used.pod_hours:
+            return
         for sharers in lanes:
             part = used.part(len(lanes) * len(sharers))
             for sharer in sharers:

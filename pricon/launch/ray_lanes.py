@@ -16,7 +16,7 @@ from typing import Any
 
 import ray
 from ray.train import RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.config import FailureConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -25,7 +25,7 @@ from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
 from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
-from pricon.launch.ray_worker import train_lane
+from pricon.launch.ray_worker import collective_timeout_s, train_lane
 from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import (
     callbacks_of,
@@ -258,4 +258,5 @@ def _fit(work: _Work, retries: int) -> None:
             failure_config=FailureConfig(max_failures=retries, controller_failure_limit=0),
             callbacks=callbacks_of(work.mailbox, assignment.lane),
         ),
+        torch_config=TorchConfig(timeout_s=collective_timeout_s(resources.hung_after_s)),
     ).fit()

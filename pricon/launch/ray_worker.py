@@ -1,8 +1,8 @@
 """What Ray Train runs in every worker of a lane, and which of its errors are worth another try."""
 
 import faulthandler
+import math
 import os
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,10 @@ from pricon.launch.worker import run_lane
 from pricon.train.ranks import Ranks
 
 _LAST_WORDS_S = 10.0
+_START_S = 600
+"""Ranks wait for each other while they start as well."""
+_LONGEST_S = 20 * 24 * 3600
+"""Sockets are waited for in milliseconds of 32 bits."""
 
 
 def train_lane(config: dict[str, Any]) -> None:
@@ -45,14 +49,20 @@ def train_lane(config: dict[str, Any]) -> None:
     teller.flush()
 
 
+def collective_timeout_s(hung_after_s: float | None) -> int:
+    """So long ranks wait for each other: longer than for one that hangs, which is told by name."""
+    return min(max(_START_S, math.ceil(1.5 * (hung_after_s or _LONGEST_S))), _LONGEST_S)
+
+
 def _end(assignment: Assignment, ranks: Ranks, mailbox: Any, place: str) -> None:
     """End this process, of which nothing comes any more. Ray replaces it as one that was lost."""
-    seconds = assignment.job.resources.hung_after_s or 0.0
-    hung = WorkerHung(lane=assignment.lane, rank=ranks.index, seconds=seconds, place=place)
-    with suppress(Exception):  # a cluster that cannot hear of it loses a worker all the same
+    try:
+        faulthandler.dump_traceback(2)  # into the worker's own log
+        seconds = assignment.job.resources.hung_after_s or 0.0
+        hung = WorkerHung(lane=assignment.lane, rank=ranks.index, seconds=seconds, place=place)
         ray.get(mailbox.put.remote(hung), timeout=_LAST_WORDS_S)
-    faulthandler.dump_traceback(2)  # into the worker's own log
-    os._exit(1)
+    finally:  # who cannot be heard of is lost all the same
+        os._exit(1)
 
 
 def _may_pass(err: Exception, ranks: Ranks) -> bool:

@@ -124,10 +124,12 @@ def _run(
     """Lanes, then the report; every trial is told to view and tracker once."""
     job, plan = prepared.job, prepared.plan
 
+    def used_by(result: TrialResult) -> Mapping[str, float]:
+        return {} if meter is None else meter.metrics_of(Sharer.of(result.trial, result.cell))
+
     def finished(result: TrialResult) -> None:
         view.finished(result)
-        used = {} if meter is None else meter.metrics_of(Sharer.of(result.trial, result.cell))
-        tracker.record(result, {**_metrics(result), **used})
+        tracker.record(result, {**_metrics(result), **used_by(result)})
 
     ledger = Ledger(plan=plan, corpus=corpus, records=_records(job))
     with view:
@@ -135,7 +137,7 @@ def _run(
         results = run_plan(ledger, job, lanes, view.listen, finished)
     for result in results:
         if result.status != "finished":
-            tracker.record(result, {})
+            tracker.record(result, used_by(result))
     from pricon.launch.embeddings import embedding_maps  # imports torch
 
     folder, notes = run_storage(job, plan), _notes(job, ledger)

@@ -72,7 +72,7 @@ class Usage:
         )
 
     def rounded(self, digits: int) -> "Usage":
-        """To so many digits; a cost of nothing is none."""
+        """To so many digits. Without a currency, as of what took nothing, there is no cost."""
         is_priced = self.cost is not None and self.currency is not None
         return Usage(
             pod_hours=round(self.pod_hours, digits),
@@ -84,7 +84,8 @@ class Usage:
     @property
     def metrics(self) -> dict[str, float]:
         """As MLflow has them."""
-        cost = {} if self.cost is None else {f"cost.{self.currency}": self.cost}
+        is_priced = self.cost is not None and self.currency is not None
+        cost = {f"cost.{self.currency}": self.cost or 0.0} if is_priced else {}
         return {"pod_hours": self.pod_hours, "gpu_hours": self.gpu_hours, **cost}
 
 

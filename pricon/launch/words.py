@@ -58,10 +58,10 @@ def _hours(hours: float) -> str:
 
 def _shares(used: UsageBulletin) -> list[tuple[str, float]]:
     """Of each arm, and of what comes beside training, such as starting workers."""
-    if not used.cells:
-        return []
     hours = {arm: sum(folds.values()) for arm, folds in used.cells.items()}
     total = max(used.pod_hours, sum(hours.values()))  # parts are rounded more finely
+    if not any(hours.values()):
+        return []
     beside = total - sum(hours.values())
     return [
         (whose, taken / total) for whose, taken in [*hours.items(), ("beside training", beside)]

@@ -133,8 +133,8 @@ class ResourcesSpec(Spec):
 
     hung_after_s: PositiveFloat | None = 1800.0
     """A worker that has got no further for so long (no batch, shard or record) is ended, which
-    counts as lost: its lane goes on from its checkpoint. Null waits for ever. Where workers are not
-    replaced, as in `inprocess`, nobody looks."""
+    counts as lost: its lane goes on from its checkpoint. One that waits for others has a quarter
+    more. Null waits for ever. Where workers are not replaced, as in `inprocess`, nobody looks."""
 
     checkpoint_interval_s: PositiveFloat = 60.0
     """Seconds between two checkpoints of a pack: the most training that a crash can lose, beside

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import gettempdir
 
+from pricon.heartbeat import waits_for_others
 from pricon.spec.resources import CacheSpec
 
 _PARTIAL, _LOCKS = "partial", "locks"
@@ -56,7 +57,8 @@ class PartCache:
         A process that is killed gives up its turn. Without a usable folder nobody waits.
         """
         try:
-            lock = self._lock(name)
+            with waits_for_others():
+                lock = self._lock(name)
         except OSError as err:
             _pass_over(self.folder, str(err))
             yield

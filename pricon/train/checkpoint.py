@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from pricon.errors import CorpusError, StorageError
+from pricon.heartbeat import beat
 from pricon.storage import Storage
 from pricon.train.notice import Notice
 from pricon.train.pack import Pack
@@ -78,6 +79,7 @@ class Checkpoints:
         name = f"epoch-{pack.num_epochs:06d}-{pack.num_batches:09d}"
         record = {"sha256": hashlib.sha256(payload).hexdigest(), "num_bytes": len(payload)}
         self.storage.write(f"{name}.pt", payload)
+        beat()
         self.storage.write(f"{name}.commit.json", json.dumps(record).encode())
         self.saved_at = time.monotonic()
         self.kept(pack)
@@ -136,6 +138,7 @@ class Checkpoints:
             record = json.loads(self.storage.read(f"{name}.commit.json"))
             expected = record["sha256"]
             payload = self.storage.read(f"{name}.pt")
+            beat()
         except StorageError:
             raise  # a store that fails says nothing about what it holds
         except (CorpusError, ValueError, KeyError, TypeError):

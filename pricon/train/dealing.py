@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pricon.corpus.loader import Features
 from pricon.corpus.order import NOBODY, Turn, given_out, windows_of
 from pricon.corpus.stream import WindowStream
+from pricon.heartbeat import beat
 from pricon.train.examples import PADDING
 from pricon.train.ranks import Ranks
 
@@ -147,6 +148,7 @@ class Dealer:
             self._take(hands, passed)
             for _ in range(self._rounds(hands, passed.number)):
                 self._due(hands)
+            beat()
         return hands
 
     def _give(

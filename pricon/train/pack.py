@@ -127,7 +127,8 @@ class Pack:
                 of the sum is the gradient of each.
             has_windows: members without any are left as they are: no decay, no step counted.
         """
-        losses.sum().backward()  # type: ignore[no-untyped-call]  # torch has no types here
+        with self.ranks.awaited():
+            losses.sum().backward()  # type: ignore[no-untyped-call]  # torch has no types here
         gradient = self._raw.parameters_by_member.grad
         if gradient is None:
             raise RuntimeError("no loss reaches the parameters of the pack")

@@ -1,5 +1,6 @@
 """The ranks of a lane, and the collectives that training needs."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -7,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from pricon.heartbeat import waits_for_others
 
 T = TypeVar("T")
 
@@ -29,6 +32,10 @@ class Ranks:
         """`network` with gradients averaged over ranks in every backward pass."""
         return network if self.size == 1 else DistributedDataParallel(network)
 
+    def awaited(self) -> AbstractContextManager[None]:
+        """Around a backward pass through `parallel`, which waits for the other ranks."""
+        return nullcontext() if self.size == 1 else waits_for_others()
+
     def gather(self, rows: Tensor) -> Tensor:
         """Rows of all ranks, in the order of ranks; gradients do not come back by themselves.
 
@@ -41,7 +48,8 @@ class Ranks:
         if self.size == 1:
             return rows
         parts = [torch.empty_like(rows) for _ in range(self.size)]
-        dist.all_gather(parts, rows.contiguous())
+        with waits_for_others():
+            dist.all_gather(parts, rows.contiguous())
         return torch.cat(parts, dim=1)
 
     def sum_own(self, gathered: Tensor) -> Tensor:
@@ -58,14 +66,16 @@ class Ranks:
         """
         if self.size == 1:
             return gathered
-        dist.all_reduce(gathered)
+        with waits_for_others():
+            dist.all_reduce(gathered)
         return gathered.chunk(self.size, dim=1)[self.index].contiguous()
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over ranks, equal to the bit on all of them, so that they decide alike."""
         if self.size > 1:
             values = values.clone()
-            dist.all_reduce(values)
+            with waits_for_others():
+                dist.all_reduce(values)
         return values
 
     def agree(self, value: T) -> T:
@@ -77,7 +87,8 @@ class Ranks:
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0)
+        with waits_for_others():
+            dist.broadcast_object_list(box, src=0)
         return box[0]
 
     def count(self, name: str, more: int = 0) -> int:
@@ -98,4 +109,5 @@ class Ranks:
     def wait(self) -> None:
         """Return when all ranks have come here."""
         if self.size > 1:
-            dist.barrier()
+            with waits_for_others():
+                dist.barrier()

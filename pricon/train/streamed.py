@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricon.heartbeat import beat
 from pricon.model.keyed import Draws, derive
 from pricon.model.network import EMBEDDING, Dropout, PackedNetwork
 from pricon.model.precision import steps_in
@@ -143,7 +142,6 @@ class Streamed:
                 is_own = np.flatnonzero(own[at] == passing.rows)
                 for of, part in zip(whole, parts, strict=True):
                     of[of_draw, at[is_own]] = part[of_draw, is_own]
-            beat()
         return [
             Evaluation(*(of[member, : len(own)] for of in whole)) for member, own in enumerate(rows)
         ]

@@ -21,6 +21,7 @@ from pricon.corpus.standardise import (
     standardiser_of,
 )
 from pricon.corpus.stream import StreamSpec, WindowStream
+from pricon.heartbeat import beat
 from pricon.plan.plan import POSITION, Cell
 from pricon.spec.job import JobSpec
 from pricon.spec.training import StreamingSpec
@@ -160,6 +161,7 @@ class StreamedWindows(LabelledWindows):
                 some = slice(start, start + size)
                 of_some = {name: values[some] for name, values in features.items()}
                 yield Passing(rows=rows[some], features=of_some)
+                beat()
 
     def _stream(self, one: Pass, kinds: Sequence[_Kind], of_kind: _OfKind) -> WindowStream:
         def prepare(windows: NDArray[np.int64], features: Features) -> Features:

@@ -18,6 +18,7 @@ from pricon.corpus.standardise import (
     standardise_sessions,
 )
 from pricon.errors import CorpusError, TrainingError
+from pricon.heartbeat import beat
 from pricon.plan.plan import POSITION, Cell
 from pricon.spec.corpus import Affect
 from pricon.spec.job import JobSpec
@@ -235,7 +236,9 @@ class GroupWindows(LabelledWindows):
     def _standardiser(self, cell: Cell, modality: str, as_sequence: bool = False) -> Standardiser:
         """Fitted on the cell's training windows that have a label, each frame counting."""
         training = self.raw(modality, as_sequence)[self.rows(cell, "train")]
-        return fit_standardiser(training.reshape(-1, training.shape[-1]), self._incomplete)
+        fitted = fit_standardiser(training.reshape(-1, training.shape[-1]), self._incomplete)
+        beat()
+        return fitted
 
 
 def _fetch(

@@ -1,6 +1,7 @@
 import numpy as np
 
 from pricon.corpus.standardise import fit_standardiser, standardise_sessions
+from pricon.heartbeat import beats
 
 NAN = float("nan")
 
@@ -37,7 +38,9 @@ def test_a_small_spread_around_a_large_mean_is_kept() -> None:
 def test_sessions_are_standardised_each_by_itself() -> None:
     raw = np.array([[0.0], [2.0], [10.0], [30.0], [5.0], [5.0]], dtype=np.float32)
     session = np.array(["a", "a", "b", "b", "c", "c"])
+    before = beats()
     assert standardise_sessions(raw, session, "drop")[:, 0].tolist() == [-1, 1, -1, 1, 0, 0]
+    assert beats() == before + 3
 
 
 def test_unrecorded_features_stay_unrecorded() -> None:

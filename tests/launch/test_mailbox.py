@@ -96,6 +96,9 @@ def test_of_workers_that_hang_the_first_is_named_until_the_lane_goes_on() -> Non
     mailbox.lose(0)
     assert mailbox.hang_of(0) is None
     assert said(mailbox) == [read, waited, LaneRestarted(lane=0)]
+    mailbox.put(waited)  # it had no time to be heard before
+    mailbox.put(kept(0, 1))
+    assert mailbox.hang_of(0) is None, "another loss has another reason"
 
 
 def test_a_lane_gets_further_within_an_epoch_of_hours() -> None:

@@ -93,6 +93,7 @@ def test_trials_of_one_cell_are_one_cell(tmp_path: Path) -> None:
     counted = meter(tmp_path, "s1.0")
     other_seed = Sharer(trial="e5", arm="e2e", fold=0)
     counted.add(HOUR, [[E2E, other_seed, PRICON]])
+    counted.add(NodesHeld(nodes=0, gpus=0.0, seconds=60.0), [[OTHER_FOLD]])  # its node is gone
     assert counted.told().cells == {"e2e": {0: 0.666667}, "pricon": {0: 0.333333}}
     assert counted.metrics_of(other_seed)["pod_hours"] == 0.333333
 

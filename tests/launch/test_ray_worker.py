@@ -3,17 +3,21 @@
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pricon.errors import CorpusError, StorageError
-from pricon.launch.events import Event, LaneDone, LaneRestarted, WorkerHung
-from pricon.launch.ray_worker import _may_pass, _said
+from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, WorkerHung
+from pricon.launch.ray_worker import _may_pass, _said, collective_timeout_s
 from pricon.spec.job import JobSpec
 from pricon.train.ranks import Ranks
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
+from tests.launch.train_workers import train_workers
 
 pytestmark = IN_REAL_RAY
 
@@ -39,6 +43,32 @@ def test_only_what_may_pass_is_tried_again(
 def test_a_bug_is_told_with_its_kind() -> None:
     assert _said(KeyError("width")) == "KeyError: 'width'"
     assert _said(CorpusError("damaged", "build it again")) == "damaged\n\nhint: build it again"
+
+
+@pytest.mark.parametrize(
+    ("hung_after_s", "timeout_s"),
+    [(1800.0, 2700), (1801.0, 2702), (3.0, 600), (None, 20 * 86400), (1e9, 20 * 86400)],
+)
+def test_ranks_wait_for_each_other_longer_than_a_hang_takes(
+    hung_after_s: float | None, timeout_s: int
+) -> None:
+    assert collective_timeout_s(hung_after_s) == timeout_s
+
+
+ENDED = """
+from pricon.launch.ray_worker import _end
+from pricon.train.ranks import Ranks
+try:
+    _end(None, Ranks(), None, "`read`")
+finally:
+    print("goes on")
+"""
+
+
+def test_a_worker_that_hangs_is_ended_even_if_nobody_can_be_told() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"most recent call first" in done.stderr, "where all its threads were"
 
 
 class Stalling(Listener):
@@ -106,3 +136,32 @@ def test_a_lane_that_hangs_more_often_than_allowed_ends_with_the_place(
     assert not report.complete
     out, err = capfd.readouterr()
     assert "most recent call first" not in out + err, "stacks are for the worker's own log"
+
+
+class Freezing(Listener):
+    """Stops one of two workers in the middle of the first pack that trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen: int | None = None
+
+    def listen(self, event: Event) -> None:
+        super().listen(event)
+        if isinstance(event, EpochDone) and self.frozen is None:
+            self.frozen = max(train_workers())
+            os.kill(self.frozen, signal.SIGSTOP)
+
+
+@pytest.mark.ray
+def test_a_rank_that_waits_for_one_that_is_frozen_is_noticed_as_well(job: JobSpec) -> None:
+    alone = with_resources(job, "inprocess", "alone")
+    rehearse(alone)
+    ranks = with_resources(
+        job, "local", "ranks", workers_per_lane=2, cpus_per_worker=0.5, hung_after_s=4
+    )
+    freezer = Freezing()
+    report = rehearse(ranks, freezer)
+    told = [e for e in freezer.events if isinstance(e, WorkerHung | LaneRestarted | LaneDone)]
+    assert [type(event) for event in told] == [WorkerHung, LaneRestarted, LaneDone]
+    assert report.complete
+    assert_same_predictions(alone, ranks)

@@ -10,7 +10,8 @@ import pytest
 
 from pricon.corpus.reader import open_corpus
 from pricon.errors import LaunchError, PlanError
-from pricon.launch.events import Event, StagesDone
+from pricon.launch.events import Event, NodesHeld, StagesDone
+from pricon.launch.meter import Meter, Sharer
 from pricon.launch.preflight import prepare
 from pricon.launch.submit import _headline, _metrics, run, run_storage
 from pricon.plan.plan import Plan
@@ -29,11 +30,15 @@ from tests.report.grids import Grid, Wrong, always, make_run, make_value_run
 
 
 def submitted(
-    job: JobSpec, sink: InMemorySink | None = None, view: Listener | None = None
+    job: JobSpec,
+    sink: InMemorySink | None = None,
+    view: Listener | None = None,
+    meter: Meter | None = None,
 ) -> Report:
     corpus = open_corpus(open_storage(job.corpus.uri))
     prepared = prepare(job, corpus, None)
-    return run(prepared, corpus, Tracker(sink or InMemorySink()), view or Listener())
+    tracker = Tracker(sink or InMemorySink())
+    return run(prepared, corpus, tracker, view or Listener(), meter=meter)
 
 
 def run_folder(job: JobSpec) -> Path:
@@ -201,6 +206,28 @@ def test_a_failed_trial_fails_the_run_and_the_others_count(job: JobSpec) -> None
     assert failed.tags["pricon.error"].startswith("teacher of fps arousal fold ")
     assert failed.points == ()
     assert "INCOMPLETE" in (run_folder(job) / "report.md").read_text(encoding="utf-8")
+
+
+def test_every_trial_has_its_part_of_what_a_run_took_those_that_failed_as_well(
+    job: JobSpec, tmp_path: Path
+) -> None:
+    job = diverging(quick(job, "majority", "pricon"))
+    plan = prepare(job, open_corpus(open_storage(job.corpus.uri)), None).plan
+    paid = [trial for trial in plan.trials if trial.arm == "pricon"]
+    meter = Meter(open_storage(str(tmp_path / "used")), "s1.0", None)
+    lane = [Sharer.of(trial, plan.cells[trial.cell]) for trial in paid]
+    meter.add(NodesHeld(nodes=2, gpus=8.0, seconds=3600.0), [lane])
+    sink = InMemorySink()
+    submitted(job, sink, meter=meter)
+    _, trials, last = parts(sink)
+    hours = {
+        trial.trial_id: {p.key: p.value for p in trial.points if p.key.endswith("_hours")}
+        for trial in trials
+    }
+    assert {trial.status for trial in trials if hours[trial.trial_id]} == {"FAILED"}
+    each = {"pod_hours": 2 / len(paid), "gpu_hours": 8 / len(paid)}
+    assert hours == {trial.id: each if trial.arm == "pricon" else {} for trial in plan.trials}
+    assert last.metrics == {"trials_finished": 2, "pod_hours": 2.0, "gpu_hours": 8.0}
 
 
 def test_nothing_is_written_for_a_job_that_cannot_run(job: JobSpec) -> None:

@@ -47,6 +47,7 @@ def test_metrics_have_a_cost_where_it_is_known() -> None:
     mixed = Usage(pod_hours=1.0, cost=None, currency="EUR").rounded(3)
     assert (mixed.metrics, mixed.currency) == (hours, None)
     assert Usage(pod_hours=1.0, currency=None).rounded(3).cost is None
+    assert Usage().metrics == {"pod_hours": 0.0, "gpu_hours": 0.0}
 
 
 @pytest.mark.parametrize("price", [None, 0.0, 0.2])

@@ -58,6 +58,11 @@ def test_hours_have_digits_that_say_something(hours: float, words: str) -> None:
     assert words_of_usage(told) == f"used     {words} pod-hours"
 
 
+def test_of_nothing_nobody_has_a_part() -> None:
+    told = UsageBulletin(pod_hours=0.0, gpu_hours=0.0, cells={"e2e": {0: 0.0}})
+    assert words_of_usage(told) == "used     0 pod-hours"
+
+
 def test_parts_that_are_rounded_up_are_not_more_than_all() -> None:
     told = UsageBulletin(pod_hours=0.0001, gpu_hours=0.0, cells={"e2e": {0: 0.00012}})
     assert words_of_usage(told).splitlines()[1].strip() == "e2e 100%, beside training 0%"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pricon.errors import CorpusError
+from pricon.heartbeat import beats
 from pricon.storage import open_storage
 from pricon.train.checkpoint import Checkpoints
 from pricon.train.loop import fit
@@ -106,7 +107,9 @@ def test_going_on_gives_the_very_bits_of_not_having_stopped(
 
 def test_a_pack_of_some_members_takes_theirs(tmp_path: Path) -> None:
     train_until(tmp_path, 5)
+    before = beats()
     some = resumed(tmp_path, [20, 3])
+    assert beats() > before
     whole = train("distillation", MEMBERS)
     assert torch.allclose(some.best, whole.best[[3, 1]], atol=1e-6)
     assert [m.best_epoch for m in some.members] == [whole.members[i].best_epoch for i in (3, 1)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pricon.corpus.reader import Corpus
+from pricon.heartbeat import beats
 from pricon.plan.plan import POSITION
 from pricon.train.streamed_windows import Pass, StreamedWindows
 from tests.corpus.recording import RecordingStorage
@@ -40,7 +41,9 @@ def test_standardisers_are_those_of_memory(
 ) -> None:
     bench = bench_of(tmp_path, **changes)
     windows = streamed(bench)
+    before, batches = beats(), len(bench.windows.index) / bench.job.optimisation.batch_size
     windows.fit(bench.plan.cells, (*BOTH, POSITION), as_sequence)
+    assert beats() - before > batches > 2
     for cell in bench.plan.cells:
         for name in (*BOTH, POSITION):
             found = windows.standardiser(cell, name, as_sequence)

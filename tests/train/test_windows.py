@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pricon.corpus.index import WindowIndex
 from pricon.corpus.reader import Corpus, open_corpus
 from pricon.errors import CorpusError
+from pricon.heartbeat import beats
 from pricon.launch.preflight import prepare
 from pricon.plan.plan import Plan, Stage
 from pricon.spec.job import JobSpec
@@ -74,7 +75,9 @@ def test_thresholds_and_standardisers_see_training_participants_only(job: JobSpe
     assert np.array_equal(whole.labels(cell)[rest], spoiled.labels(cell)[rest])
     assert not np.array_equal(whole.labels(cell)[~rest], spoiled.labels(cell)[~rest])
     for modality in ("frames", "telemetry"):
+        before = beats()
         one, other = (windows.standardiser(cell, modality) for windows in (whole, spoiled))
+        assert beats() >= before + 2, "of all cells of a pack, this may take an hour"
         assert np.array_equal(one.mean, other.mean)
         assert np.array_equal(one.scale, other.scale)
         assert one.kept.any()

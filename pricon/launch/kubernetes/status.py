@@ -57,7 +57,10 @@ class Status:
         return {**asdict(self), "cells": cells, "trials": totals, "used": self._used()}
 
     def _cost(self, cell: Cell) -> float | None:
-        """What its part of the pods' hours cost: each hour as much as any other of the run."""
+        """What its part of the pods' hours cost, each hour as much as the run's on average.
+
+        MLflow has what each trial cost at the prices of its own attempts.
+        """
         if self.used is None or self.used.cost is None or not self.used.pod_hours:
             return None
         return round(self.used.cost * cell.pod_hours / self.used.pod_hours, 4)
