@@ -21,7 +21,7 @@ from pricon.launch.kubernetes.rayjob import RenderedRun, render
 from pricon.launch.kubernetes.sending import check_run, submit_run
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submission import Submission
-from pricon.launch.words import words_of
+from pricon.launch.words import words_of, words_of_shares
 from pricon.spec.dump import dump
 from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile
@@ -163,7 +163,9 @@ def _cost(found: Estimate, profile: ClusterProfile) -> str:
     rough = "each worker taken to be as fast as one CPU core; right to a factor of three"
     if found.is_spot:
         rough += "; longer where nodes are taken away"
-    return f"\nestimate: {', '.join(facts)} ({rough})"
+    shares = dict(found.by_arm)
+    shares["starting workers"] = 1 - sum(shares.values())
+    return f"\nestimate: {', '.join(facts)} ({rough})\n          {words_of_shares(shares)}"
 
 
 def _time(hours: float) -> str:

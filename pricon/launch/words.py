@@ -1,5 +1,7 @@
 """Bulletins as people read them."""
 
+from collections.abc import Mapping
+
 from pricon.launch.bulletins import (
     Bulletin,
     EndBulletin,
@@ -46,8 +48,17 @@ def words_of_usage(used: UsageBulletin) -> str:
         facts.append(f"about {used.cost:.2f} {used.currency} (the profile's price, no head)")
     lines = [f"used     {', '.join(facts)}"]
     if shares := _shares(used):
-        lines.append(f"{'':9}{', '.join(f'{whose} {share:.0%}' for whose, share in shares)}")
+        lines.append(f"{'':9}{words_of_shares(shares)}")
     return "\n".join(lines)
+
+
+def words_of_shares(shares: Mapping[str, float]) -> str:
+    """Whose how much is.
+
+    >>> words_of_shares({"e2e": 0.25, "pricon": 0.75})
+    'e2e 25%, pricon 75%'
+    """
+    return ", ".join(f"{whose} {share:.0%}" for whose, share in shares.items())
 
 
 def _hours(hours: float) -> str:
@@ -56,13 +67,11 @@ def _hours(hours: float) -> str:
     return f"{hours:.1f}" if hours >= 10 else f"{hours:.2f}"
 
 
-def _shares(used: UsageBulletin) -> list[tuple[str, float]]:
+def _shares(used: UsageBulletin) -> dict[str, float]:
     """Of each arm, and of what comes beside training, such as starting workers."""
     hours = {arm: sum(folds.values()) for arm, folds in used.cells.items()}
     total = max(used.pod_hours, sum(hours.values()))  # parts are rounded more finely
     if not any(hours.values()):
-        return []
-    beside = total - sum(hours.values())
-    return [
-        (whose, taken / total) for whose, taken in [*hours.items(), ("beside training", beside)]
-    ]
+        return {}
+    hours["beside training"] = total - sum(hours.values())
+    return {whose: taken / total for whose, taken in hours.items()}

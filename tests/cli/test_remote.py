@@ -76,7 +76,8 @@ def test_a_dry_run_prints_the_very_objects(
     assert "tiny: 10 trials" in shown.err
     told = "estimate: 10 trials on at most 1 worker pod on spot nodes, about a minute, 0.0"
     assert told in shown.err
-    assert "; longer where nodes are taken away)" in shown.err
+    assert "; longer where nodes are taken away)\n          e2e 0%, " in shown.err
+    assert ", starting workers 100%\n" in shown.err
     assert "GPU-hours" in shown.err
     assert "USD" in shown.err
     assert "the API server accepts it" in shown.err

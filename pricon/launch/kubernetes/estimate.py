@@ -1,6 +1,8 @@
 """What a run on a cluster will take, before it is sent: pods, hours, money."""
 
 import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pricon.launch.kubernetes.rayjob import pods_at_once
@@ -31,6 +33,7 @@ class Estimate:
         pod_hours: of worker pods.
         gpu_hours: of their GPUs.
         cost: of worker pods, in the profile's currency; None where the pool has no price.
+        by_arm: share of each arm that is trained; lanes that start have the rest.
     """
 
     trials: int
@@ -40,6 +43,7 @@ class Estimate:
     pod_hours: float
     gpu_hours: float
     cost: float | None
+    by_arm: Mapping[str, float]
 
 
 def estimate(prepared: Prepared, job: JobSpec, profile: ClusterProfile) -> Estimate:
@@ -50,8 +54,9 @@ def estimate(prepared: Prepared, job: JobSpec, profile: ClusterProfile) -> Estim
     lanes = len(prepared.plan.lanes)
     wanted = min(lanes, job.resources.lanes_at_once or lanes)
     at_once = max(1, min(wanted, workers // job.resources.workers_per_lane))
-    steps = sum(_steps(prepared, stage) for stage in prepared.plan.stages)
-    seconds = steps * SECONDS_A_STEP / at_once + SECONDS_A_LANE * math.ceil(lanes / at_once)
+    by_arm = _steps_by_arm(prepared)
+    training_s = sum(by_arm.values()) * SECONDS_A_STEP / at_once
+    seconds = training_s + SECONDS_A_LANE * math.ceil(lanes / at_once)
     hours = seconds / 3600
     pod_hours = pods * hours
     price = pool.price_per_hour
@@ -63,7 +68,20 @@ def estimate(prepared: Prepared, job: JobSpec, profile: ClusterProfile) -> Estim
         pod_hours=pod_hours,
         gpu_hours=pod_hours * pool.gpus,
         cost=None if price is None else pod_hours * price,
+        by_arm={arm: steps / at_once * SECONDS_A_STEP / seconds for arm, steps in by_arm.items()},
     )
+
+
+def _steps_by_arm(prepared: Prepared) -> dict[str, float]:
+    """Most steps of each arm; of a stage that several trials need, each has an equal part."""
+    plan, steps = prepared.plan, defaultdict[str, float](float)
+    needed_by = Counter(stage for trial in plan.trials for stage in trial.stages)
+    for trial in plan.trials:
+        for stage in trial.stages:
+            part = _steps(prepared, plan.stage_by_id[stage]) / needed_by[stage]
+            if part:
+                steps[trial.arm] += part
+    return dict(steps)
 
 
 def _steps(prepared: Prepared, stage: Stage) -> int:

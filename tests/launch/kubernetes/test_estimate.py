@@ -1,6 +1,7 @@
 """Hours and money of a run, before it is sent."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,22 @@ def test_hours_follow_from_steps_lanes_and_pods(prepared: Prepared) -> None:
     assert found.trials == len(prepared.plan.trials)
     assert (found.pods, found.gpu_hours, found.is_spot) == (1, 0, False)
     assert found.cost == pytest.approx(found.pod_hours * 0.2)
+
+
+def test_arms_share_what_they_need_together(prepared: Prepared) -> None:
+    """A teacher's steps are those of all its students, in equal parts."""
+    found = estimate(prepared, on_cluster(prepared), make_profile())
+    trials = prepared.plan.trials
+    assert found.by_arm.keys() == {trial.arm for trial in trials} - {"majority"}
+    seconds = found.hours * 3600
+    assert sum(found.by_arm.values()) == pytest.approx(1 - SECONDS_A_LANE / seconds)
+    roles = {stage.id: stage.role for stage in prepared.plan.stages}
+    taught = [trial for trial in trials if trial.arm == "lupi"]
+    teachers = [stage for t in taught for stage in t.stages if roles[stage] == "teacher"]
+    num_users = Counter(stage for trial in trials for stage in trial.stages)
+    assert max(num_users[teacher] for teacher in teachers) > 1
+    steps = 3 * (len(taught) + sum(1 / num_users[teacher] for teacher in teachers))
+    assert found.by_arm["lupi"] * seconds == pytest.approx(steps * SECONDS_A_STEP)
 
 
 def test_lanes_at_once_take_less_time_and_the_same_work(prepared: Prepared) -> None:
