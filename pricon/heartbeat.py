@@ -14,10 +14,10 @@ from types import FrameType
 _HERE = Path(__file__).parent
 _LOOKS = 20
 """Within the limit: a hang is told at most a twentieth late."""
-_PLACES = 3
-
-
 _LOOKS_AT_WAITING = 25
+"""So many, where others are waited for: who hangs by itself is noticed before."""
+_PLACES = 3
+"""Most that are told."""
 
 
 class _Pulse:

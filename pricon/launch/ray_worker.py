@@ -1,4 +1,6 @@
-"""What Ray Train runs in every worker of a lane, and which of its errors are worth another try."""
+"""What Ray Train runs in every worker of a lane: which of its errors are worth another try, and its
+end where nothing comes of it any more.
+"""
 
 import faulthandler
 import math
