@@ -1,5 +1,6 @@
-"""What Ray Train runs in every worker of a lane: which of its errors are worth another try, and its
-end where nothing comes of it any more.
+"""What Ray Train runs in every worker of a lane.
+
+Which of its errors are worth another try is said here, and it is ended where nothing comes any more.
 """
 
 import faulthandler
