@@ -1,6 +1,6 @@
 """What Ray Train runs in every worker of a lane.
 
-Which of its errors are worth another try is said here, and it is ended where nothing comes any more.
+Which of its errors are worth another try; and its end, where nothing comes any more.
 """
 
 import faulthandler
