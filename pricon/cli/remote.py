@@ -15,9 +15,11 @@ from pricon.cli.runs import address_of, attend, echo
 from pricon.corpus.ensure import look_at
 from pricon.errors import INTERRUPTED, CorpusError, LaunchError, SpecError
 from pricon.launch.bulletins import EndBulletin, is_small_talk, read
+from pricon.launch.kubernetes.client import Cluster
 from pricon.launch.kubernetes.estimate import Estimate, estimate
 from pricon.launch.kubernetes.installation import PROFILE, load_profile, read_profile
-from pricon.launch.kubernetes.rayjob import RenderedRun, render
+from pricon.launch.kubernetes.rayjob import render
+from pricon.launch.kubernetes.resolve import resolve
 from pricon.launch.kubernetes.sending import check_run, submit_run
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.submission import Submission
@@ -35,19 +37,28 @@ class Place:
     Args:
         context: of the kubeconfig; None for its current one.
         namespace: None for the context's.
-        profile: ConfigMap of the profile, or a YAML file that holds one.
+        profile: ConfigMap of the profile, or a YAML file that holds one; None for the usual
+            ConfigMap on Kubernetes, and for none at all on another Ray cluster.
         detaches: whether to leave the run alone once it is there.
     """
 
     context: str | None = None
     namespace: str | None = None
-    profile: str = PROFILE
+    profile: str | None = None
     detaches: bool = False
 
     @property
     def has_profile_file(self) -> bool:
         """Whether the profile is a file, not a ConfigMap."""
-        return "/" in self.profile or Path(self.profile).suffix in {".yaml", ".yml"}
+        name = self.profile or PROFILE
+        return "/" in name or Path(name).suffix in {".yaml", ".yml"}
+
+    def read_profile(self, cluster: Cluster | None = None) -> ClusterProfile:
+        """The profile, out of its file or from a cluster, which is that of the kubeconfig."""
+        if self.has_profile_file:
+            return load_profile(Path(self.profile or PROFILE))
+        cluster = cluster or open_cluster(self.context, self.namespace)
+        return read_profile(cluster, self.profile or PROFILE)
 
     def check_suits(self, target: str) -> None:
         """Refuse what another target would have no use for.
@@ -55,11 +66,13 @@ class Place:
         Raises:
             SpecError: an option for Kubernetes, and the job goes elsewhere.
         """
+        is_of_ray = is_address(target)
+        reads_map = is_of_ray and self.profile is not None and not self.has_profile_file
         given = {
-            "--context": self.context is not None,
-            "--namespace": self.namespace is not None,
-            "--profile": self.profile != PROFILE,
-            "--detach": self.detaches and not is_address(target),
+            "--context": self.context is not None and not reads_map,
+            "--namespace": self.namespace is not None and not reads_map,
+            "--profile": self.profile is not None and not is_of_ray,
+            "--detach": self.detaches and not is_of_ray,
         }
         idle = [option for option, is_given in given.items() if is_given]
         if idle and target != "kubernetes":
@@ -76,10 +89,19 @@ def send(job: JobSpec, submission: Submission, place: Place, *, dry_run: bool) -
             dry_run_of_kubernetes(job, submission, place)
             return 0
         return send_to_kubernetes(job, submission, place)
-    if dry_run:
-        show_plan(prepare(job, look_at(job.corpus, job.storage), submission.folds), Console())
-        return 0
-    return send_to_ray(job, submission, place)
+    if place.profile is None:
+        if dry_run:
+            show_plan(prepare(job, look_at(job.corpus, job.storage), submission.folds), Console())
+            return 0
+        return send_to_ray(job, submission, place)
+    resolved = resolve(job, place.read_profile()).model_copy(update={"target": job.target})
+    prepared = _prepared(job, submission.folds)
+    _say_about_recordings(job, resolved)
+    if not dry_run:
+        return send_to_ray(resolved, submission, place)
+    if prepared is not None:
+        show_plan(replace(prepared, job=resolved), Console())
+    return 0
 
 
 def send_to_kubernetes(job: JobSpec, submission: Submission, place: Place) -> int:
@@ -91,9 +113,9 @@ def send_to_kubernetes(job: JobSpec, submission: Submission, place: Place) -> in
             "add `--dry-run`, or name the ConfigMap of the profile",
         )
     cluster = open_cluster(place.context, place.namespace)
-    rendered = render(job, read_profile(cluster, place.profile), submission)
+    rendered = render(job, place.read_profile(cluster), submission)
     _prepared(job, submission.folds)
-    _say_about_recordings(job, rendered)
+    _say_about_recordings(job, rendered.job)
     submitted = submit_run(cluster, rendered, rerun=submission.reruns)
     _say(_FOUND[submitted.found].format(handle=submitted.handle))
     if place.detaches:
@@ -113,18 +135,16 @@ _FOUND = {
 
 def dry_run_of_kubernetes(job: JobSpec, submission: Submission, place: Place) -> None:
     """Print the very objects that would be sent; plan, cost and checks go to stderr."""
-    if place.has_profile_file:
-        profile, cluster = load_profile(Path(place.profile)), None
-    else:
-        cluster = open_cluster(place.context, place.namespace)
-        profile = read_profile(cluster, place.profile)
+    is_there = not place.has_profile_file
+    cluster = open_cluster(place.context, place.namespace) if is_there else None
+    profile = place.read_profile(cluster)
     rendered = render(job, profile, submission)
     errors = Console(stderr=True)
     prepared = _prepared(job, submission.folds)
     if prepared is not None:
         show_plan(replace(prepared, job=rendered.job), errors)
         errors.print(_cost(estimate(prepared, rendered.job, profile), profile), soft_wrap=True)
-    _say_about_recordings(job, rendered)
+    _say_about_recordings(job, rendered.job)
     if cluster is None:
         _say("not checked by an API server: the profile comes from a file")
     else:
@@ -144,10 +164,10 @@ def _prepared(job: JobSpec, folds: tuple[int, ...] | None) -> Prepared | None:
     return prepare(job, found, folds)
 
 
-def _say_about_recordings(job: JobSpec, rendered: RenderedRun) -> None:
+def _say_about_recordings(job: JobSpec, resolved: JobSpec) -> None:
     if job.corpus.source is not None:
         _say(
-            f"recordings stay here; the run reads the corpus at {rendered.job.corpus.uri}, which "
+            f"recordings stay here; the run reads the corpus at {resolved.corpus.uri}, which "
             "`pricon corpus build` writes there"
         )
 

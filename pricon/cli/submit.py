@@ -17,7 +17,6 @@ from pricon.cli.progress import Progress, building
 from pricon.cli.remote import Place, send
 from pricon.corpus.ensure import look_at
 from pricon.errors import SpecError
-from pricon.launch.kubernetes.installation import PROFILE
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.sizing import check_fits
 from pricon.launch.submission import Submission
@@ -66,8 +65,11 @@ Context = Annotated[
     str | None, typer.Option(help="On a cluster: instead of the kubeconfig's current context.")
 ]
 Profile = Annotated[
-    str,
-    typer.Option(help="On a cluster: ConfigMap of its profile; with --dry-run also a YAML file."),
+    str | None,
+    typer.Option(
+        help="On a cluster: ConfigMap of its profile; with --dry-run, or an address of Ray, also a "
+        "YAML file."
+    ),
 ]
 Detach = Annotated[
     bool, typer.Option("--detach", help="On a cluster: send the job and leave it alone.")
@@ -103,7 +105,7 @@ def submit(  # noqa: PLR0913  # options of a command
     rerun: Rerun = False,
     namespace: Namespace = None,
     context: Context = None,
-    profile: Profile = PROFILE,
+    profile: Profile = None,
     detach: Detach = False,
     schema: Schema = False,
     version: Version = False,

@@ -1,10 +1,12 @@
 """`pricon-submit` to a cluster, as a user types it: what is sent, shown, and refused."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,15 +15,19 @@ from ruamel.yaml import YAML
 from pricon.launch.kubernetes.client import CONFIG_MAPS, RAY_JOBS
 from pricon.launch.kubernetes.sending import submission_of
 from pricon.spec.dump import dump
+from pricon.spec.resources import StorageSpec
+from pricon.storage import open_storage
 from tests.cli.invoke import Document, said, submit, write_job
 from tests.kuberay import check_strictly
 from tests.launch.kubernetes.access import connect, write_kubeconfig
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
+from tests.launch.kubernetes.apistore import NAMESPACE
 from tests.launch.kubernetes.clusters import make_profile
 from tests.launch.kubernetes.operator import Operator, end, plan, progress, report
 from tests.launch.tokens import with_token
-from tests.raycluster import TOKEN, RayCluster
+from tests.raycluster import TOKEN, RayCluster, ray_cluster
+from tests.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY
 from tests.tiny import build, tiny_document, tiny_job
 
 PROFILE = dump(make_profile().model_dump(mode="json", by_alias=True))
@@ -41,9 +47,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def document(tmp_path: Path) -> Document:
-    found = tiny_document(tmp_path, target="kubernetes", resources={"pool": "gpu-a100"})
-    del found["output"], found["corpus"]["uri"]
-    return found
+    return by_profile(tmp_path, target="kubernetes", resources={"pool": "gpu-a100"})
 
 
 @pytest.fixture
@@ -224,6 +228,63 @@ def test_a_ray_cluster_by_its_address(
     with with_token(TOKEN):
         assert submit(write_job(job, document), "--target", cluster.dashboard) == 2
     assert "20 folds asked for" in said(capsys)
+
+
+@pytest.mark.ray
+@pytest.mark.s3
+def test_a_ray_cluster_by_the_profile_of_its_owner(
+    s3: StorageSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The very job that Kubernetes takes: places are the profile's."""
+    job = write_job(tmp_path / "job.yaml", by_profile(tmp_path, arms=["majority", "e2e"]))
+    runs = f"s3://{BUCKET}/by-profile"
+    storage = {
+        "corpora": f"{runs}/corpora", "output": f"{runs}/runs",
+        "endpointUrl": s3.endpoint_url, "region": s3.region,
+    }  # fmt: skip
+    profile = tmp_path / "profile.yaml"
+    found = make_profile(storage=storage, tracking=None)
+    profile.write_text(dump(found.model_dump(mode="json", by_alias=True)), encoding="utf-8")
+    keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    with (
+        TemporaryDirectory(prefix="ray-") as folder,
+        ray_cluster(Path(folder), keys) as cluster,
+        with_token(TOKEN),
+    ):
+        assert submit(job, "--target", cluster.dashboard, "--profile", profile) == 0
+    shown = capsys.readouterr()
+    assert "accuracy" in shown.out
+    (report,) = re.findall(r"^report   (\S+)/report\.html$", shown.out, re.MULTILINE)
+    assert report.startswith(f"{runs}/runs/tiny/")
+    assert open_storage(report, s3).exists("results.json")
+
+
+def by_profile(folder: Path, **more: object) -> Document:
+    """A job that says nothing of places."""
+    found = tiny_document(folder, **more)
+    del found["output"], found["corpus"]["uri"]
+    return found
+
+
+def test_a_look_at_a_job_for_ray_by_a_profile(
+    api: ApiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the cluster, or a file; nothing is asked of Ray."""
+    build(tiny_job(tmp_path))
+    job = write_job(tmp_path / "job.yaml", by_profile(tmp_path))
+    file = tmp_path / "profile.yaml"
+    file.write_text(PROFILE, encoding="utf-8")
+    look = ("--target", "http://127.0.0.1:9", "--dry-run")
+    shown = []
+    for options in (("pricon-profile",), ("pricon-profile", "--namespace", NAMESPACE), (file,)):
+        assert submit(job, *look, "--profile", *options) == 0
+        shown.append(capsys.readouterr().out)
+    assert len({*shown}) == 1
+    assert "tiny: 10 trials" in shown[0]
+    assert submit(job, *look, "--namespace", NAMESPACE) == 2
+    assert "`--namespace` is for Kubernetes, and the target is `http://" in said(capsys)
+    assert submit(job, *look, "--profile", "elsewhere") == 3
+    assert "there is no ConfigMap `elsewhere`" in said(capsys)
 
 
 @pytest.mark.parametrize(
