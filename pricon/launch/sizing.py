@@ -83,7 +83,7 @@ def _none_of(noun: str, key: str) -> str:
     """A hint: a cluster that grows has nothing while nobody works on it."""
     return (
         f"a Ray cluster that gets nodes with {noun}s when lanes ask for them needs the name of its "
-        f"worker group, `resources.pool`; elsewhere lower {key}"
+        f"worker group: `resources.pool`, or `--profile`; elsewhere lower {key}"
     )
 
 
