@@ -35,8 +35,8 @@ def test_a_lane_larger_than_the_machine_is_refused() -> None:
         lanes_that_fit(ResourcesSpec(gpus_per_worker=1), 1, machine)
     assert caught.value.hint == (
         "a Ray cluster that gets nodes with GPUs when lanes ask for them needs the name of its "
-        "worker group: `resources.pool`, or `--profile`; elsewhere lower `resources.gpus_per_worker` (0 trains on "
-        "CPUs)"
+        "worker group: `resources.pool`, or `--profile`; elsewhere lower "
+        "`resources.gpus_per_worker` (0 trains on CPUs)"
     )
 
 
