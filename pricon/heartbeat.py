@@ -13,7 +13,7 @@ from types import FrameType
 
 _HERE = Path(__file__).parent
 _LOOKS = 20
-"""Within the limit: a hang is told at most a twentieth late."""
+"""Within the limit."""
 _LOOKS_AT_WAITING = 25
 """So many, where others are waited for: who hangs by itself is noticed before."""
 _PLACES = 3
@@ -51,12 +51,14 @@ def beats() -> int:
 def waits_for_others() -> Iterator[None]:
     """As long as this is open, other processes are waited for, of which one may hang.
 
-    That one is noticed first, and told by its own place, because it waits for nobody.
+    That one is noticed first, and told by its own place, because it waits for nobody. On GPUs the
+    collectives of ranks return before they are done, so that any rank may be told.
     """
     with _PULSE.lock:
         _PULSE.waiting += 1
     try:
         yield
+        beat()
     finally:
         with _PULSE.lock:
             _PULSE.waiting -= 1

@@ -43,6 +43,16 @@ def test_who_waits_for_others_is_told_after_them() -> None:
     assert told_at[0] - begun >= 1.0, "a quarter later"
 
 
+def test_who_is_served_at_last_begins_anew() -> None:
+    """However long others took, the work that follows has its whole time."""
+    places: list[str] = []
+    with watched(1.0, places.append):
+        with waits_for_others():
+            time.sleep(1.15)
+        time.sleep(0.6)
+    assert places == []
+
+
 def test_the_place_is_the_innermost_of_our_own_code(tmp_path: Path) -> None:
     disk = tmp_path / "feature"
     os.mkfifo(disk)  # who opens it waits for a writer

@@ -19,10 +19,10 @@ from pricon.launch.kubernetes.client import Cluster
 from pricon.launch.kubernetes.estimate import Estimate, estimate
 from pricon.launch.kubernetes.installation import PROFILE, load_profile, read_profile
 from pricon.launch.kubernetes.rayjob import render
-from pricon.launch.kubernetes.resolve import resolve
+from pricon.launch.kubernetes.resolve import resolve_for_ray
 from pricon.launch.kubernetes.sending import check_run, submit_run
 from pricon.launch.preflight import Prepared, prepare
-from pricon.launch.submission import Submission
+from pricon.launch.submission import Submission, handle_of
 from pricon.launch.words import words_of, words_of_shares
 from pricon.spec.dump import dump
 from pricon.spec.job import JobSpec
@@ -76,9 +76,12 @@ class Place:
         }
         idle = [option for option, is_given in given.items() if is_given]
         if idle and target != "kubernetes":
+            other = (
+                "name the ConfigMap by `--profile`" if is_of_ray else "add `--target kubernetes`"
+            )
             raise SpecError(
                 f"`{idle[0]}` is for Kubernetes, and the target is `{target}`",
-                f"add `--target kubernetes`, or leave `{idle[0]}` out",
+                f"{other}, or leave `{idle[0]}` out",
             )
 
 
@@ -94,13 +97,15 @@ def send(job: JobSpec, submission: Submission, place: Place, *, dry_run: bool) -
             show_plan(prepare(job, look_at(job.corpus, job.storage), submission.folds), Console())
             return 0
         return send_to_ray(job, submission, place)
-    resolved = resolve(job, place.read_profile()).model_copy(update={"target": job.target})
+    run = handle_of(job, submission.folds)  # the same on all clusters, wherever they keep things
+    resolved = resolve_for_ray(job, place.read_profile(), run)
     prepared = _prepared(job, submission.folds)
     _say_about_recordings(job, resolved)
     if not dry_run:
-        return send_to_ray(resolved, submission, place)
+        return send_to_ray(resolved, replace(submission, handle=run), place)
     if prepared is not None:
         show_plan(replace(prepared, job=resolved), Console())
+    _say(f"corpus {resolved.corpus.uri}, results below {resolved.output}")
     return 0
 
 
@@ -242,7 +247,7 @@ def send_to_ray(job: JobSpec, submission: Submission, place: Place) -> int:
 
 
 def _say_what_ray_does_not_know(job: JobSpec, submission: Submission) -> None:
-    """What no profile of a cluster fills in."""
+    """What neither the job nor a profile says."""
     if submission.is_tracked and job.tracking.uri is None:
         _say("nothing is recorded in MLflow: `tracking.uri` is not set")
     if "://" not in job.output:

@@ -127,9 +127,9 @@ class WorkerNodes:
         if now - self.missing_since > (self.limit_s or math.inf):
             raise NoWorkersError(
                 self._words(room),
-                "submit again to wait again: `pricon status` then says what the worker pods wait "
-                "for; `resources.workers_within_s`, or `pendingLimitS` of the cluster's profile, "
-                "is the limit",
+                "submit again to wait again; on Kubernetes, `pricon status` then says what the "
+                "worker pods wait for. `resources.workers_within_s`, or `pendingLimitS` of the "
+                "cluster's profile, is the limit",
             )
 
     def _words(self, room: int) -> str:

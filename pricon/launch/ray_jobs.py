@@ -90,7 +90,7 @@ class RayJobs:
         Returns:
             The identity of the Ray job, and whether it is new.
         """
-        handle = handle_of(job, submission.folds)
+        handle = submission.handle or handle_of(job, submission.folds)
         running = self.find(handle)
         if running is not None:
             return running, False

@@ -6,6 +6,8 @@ Which of its errors are worth another try; and its end, where nothing comes any 
 import faulthandler
 import math
 import os
+import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -59,12 +61,16 @@ def collective_timeout_s(hung_after_s: float | None) -> int:
 
 def _end(assignment: Assignment, ranks: Ranks, mailbox: Any, place: str) -> None:
     """End this process, of which nothing comes any more. Ray replaces it as one that was lost."""
+    last = threading.Timer(2 * _LAST_WORDS_S, os._exit, (1,))  # the disk of its log may hang
+    last.daemon = True
+    last.start()
     try:
+        with suppress(Exception):  # who cannot be heard of is lost all the same
+            seconds = assignment.job.resources.hung_after_s or 0.0
+            hung = WorkerHung(lane=assignment.lane, rank=ranks.index, seconds=seconds, place=place)
+            ray.get(mailbox.put.remote(hung), timeout=_LAST_WORDS_S)
         faulthandler.dump_traceback(2)  # into the worker's own log
-        seconds = assignment.job.resources.hung_after_s or 0.0
-        hung = WorkerHung(lane=assignment.lane, rank=ranks.index, seconds=seconds, place=place)
-        ray.get(mailbox.put.remote(hung), timeout=_LAST_WORDS_S)
-    finally:  # who cannot be heard of is lost all the same
+    finally:
         os._exit(1)
 
 

@@ -232,6 +232,10 @@ class ClusterProfile(ProfilePart):
     default_pool: Name
     """For jobs that name none."""
 
+    shared_pool: Name | None = None
+    """That of a Ray cluster which stays, as the chart's shared one: for jobs that name none and are
+    sent to its address."""
+
     head: PlacementSpec = PlacementSpec(cpus=2, memory="8Gi")
     """The head pod: plans, watches and reports; trains nothing."""
 
@@ -272,8 +276,9 @@ class ClusterProfile(ProfilePart):
     gate `RayClusterNetworkPolicy`."""
 
     @model_validator(mode="after")
-    def _default_pool_exists(self) -> "ClusterProfile":
-        if self.default_pool not in self.pools:
-            names = ", ".join(f"`{name}`" for name in sorted(self.pools))
-            raise ValueError(f"`defaultPool` is `{self.default_pool}`, `pools` has {names}")
+    def _pools_exist(self) -> "ClusterProfile":
+        for key, pool in (("defaultPool", self.default_pool), ("sharedPool", self.shared_pool)):
+            if pool is not None and pool not in self.pools:
+                names = ", ".join(f"`{name}`" for name in sorted(self.pools))
+                raise ValueError(f"`{key}` is `{pool}`, `pools` has {names}")
         return self

@@ -88,7 +88,8 @@ class PartCache:
         """Keep parts, by their SHA-256, as far as the limit and the disk allow."""
         wanted = {name: data for name, data in parts.items() if len(data) <= self.max_bytes}
         try:
-            lock = self._lock("limit")
+            with waits_for_others():
+                lock = self._lock("limit")
             try:
                 for name, data in wanted.items():
                     self._make_room(len(data))

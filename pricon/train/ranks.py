@@ -30,7 +30,10 @@ class Ranks:
 
     def parallel(self, network: nn.Module) -> nn.Module:
         """`network` with gradients averaged over ranks in every backward pass."""
-        return network if self.size == 1 else DistributedDataParallel(network)
+        if self.size == 1:
+            return network
+        with waits_for_others():
+            return DistributedDataParallel(network)
 
     def awaited(self) -> AbstractContextManager[None]:
         """Around a backward pass through `parallel`, which waits for the other ranks."""

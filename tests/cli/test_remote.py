@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from ruamel.yaml import YAML
 
 from pricon.launch.kubernetes.client import CONFIG_MAPS, RAY_JOBS
 from pricon.launch.kubernetes.sending import submission_of
+from pricon.launch.submission import handle_of
 from pricon.spec.dump import dump
+from pricon.spec.load import load_job
 from pricon.spec.resources import StorageSpec
 from pricon.storage import open_storage
 from tests.cli.invoke import Document, said, submit, write_job
@@ -233,9 +236,12 @@ def test_a_ray_cluster_by_its_address(
 @pytest.mark.ray
 @pytest.mark.s3
 def test_a_ray_cluster_by_the_profile_of_its_owner(
-    s3: StorageSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The very job that Kubernetes takes: places are the profile's."""
+    s3: StorageSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The very job that Kubernetes takes, as the same run: places are the profile's."""
+    there = tmp_path / "there"  # /tmp of a head, which is this machine here
+    monkeypatch.setattr("pricon.launch.kubernetes.resolve.RECORDINGS", str(there))
     job = write_job(tmp_path / "job.yaml", by_profile(tmp_path, arms=["majority", "e2e"]))
     runs = f"s3://{BUCKET}/by-profile"
     storage = {
@@ -253,6 +259,9 @@ def test_a_ray_cluster_by_the_profile_of_its_owner(
     ):
         assert submit(job, "--target", cluster.dashboard, "--profile", profile) == 0
     shown = capsys.readouterr()
+    run = handle_of(load_job(job))
+    assert f"Ray job {run}-" in shown.err
+    assert (there / run / "recordings" / "GENERATED.json").is_file(), "apart from those of others"
     assert "accuracy" in shown.out
     (report,) = re.findall(r"^report   (\S+)/report\.html$", shown.out, re.MULTILINE)
     assert report.startswith(f"{runs}/runs/tiny/")
@@ -278,11 +287,19 @@ def test_a_look_at_a_job_for_ray_by_a_profile(
     shown = []
     for options in (("pricon-profile",), ("pricon-profile", "--namespace", NAMESPACE), (file,)):
         assert submit(job, *look, "--profile", *options) == 0
-        shown.append(capsys.readouterr().out)
+        shown.append(capsys.readouterr())
     assert len({*shown}) == 1
-    assert "tiny: 10 trials" in shown[0]
+    assert "tiny: 10 trials" in shown[0].out
+    places = "corpus s3://affect/corpora/recordings, results below s3://affect/runs"
+    assert places in shown[0].err
+    shutil.rmtree(tmp_path / "corpus")
+    shutil.rmtree(tmp_path / "recordings")
+    assert submit(job, *look, "--profile", file) == 0
+    assert places in said(capsys), "also where plan and labels cannot be checked here"
     assert submit(job, *look, "--namespace", NAMESPACE) == 2
-    assert "`--namespace` is for Kubernetes, and the target is `http://" in said(capsys)
+    told = said(capsys)
+    assert "`--namespace` is for Kubernetes, and the target is `http://" in told
+    assert "name the ConfigMap by `--profile`, or leave" in told
     assert submit(job, *look, "--profile", "elsewhere") == 3
     assert "there is no ConfigMap `elsewhere`" in said(capsys)
 

@@ -113,6 +113,8 @@ def test_the_shared_cluster_is_reached_by_its_name(
     told = section("Reach the shared cluster")
     assert re.findall(r"get secret (\S+)", told) == [name]
     assert re.findall(r"service/(\S+)", told) == [f"{name}-head-svc"]
+    (profile,) = re.findall(r"--target http://localhost:8265 --profile (\S+) --namespace", told)
+    assert named(charts["shared-cluster"], "ConfigMap", profile)["data"].keys() == {"profile.yaml"}
 
 
 def section(title: str) -> str:

@@ -37,11 +37,12 @@ def test_what_the_chart_knows_is_filled_in(charts: dict[str, list[KubernetesObje
     assert profile.tracking.uri == "http://pricon-tracking.affect.svc:5000"
     assert profile.tracking.secret_name == "pricon-tracking-run"
     assert profile.tracking.public_url is None
-    assert (profile.queue, profile.priority_class) == (None, None)
+    assert (profile.queue, profile.priority_class, profile.shared_pool) == (None, None, None)
 
 
 def test_features_reach_the_profile(charts: dict[str, list[KubernetesObject]]) -> None:
     assert profile_of(charts["kueue"]).queue == "pricon"
+    assert profile_of(charts["shared-cluster"]).shared_pool == "gpu"
     assert profile_of(charts["limits"]).priority_class == "pricon-run"
     assert profile_of(charts["nothing-tracked"]).tracking is None
     assert profile_of(charts["isolated-runs"]).isolate_runs

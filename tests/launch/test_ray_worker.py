@@ -14,6 +14,7 @@ from pricon.errors import CorpusError, StorageError
 from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, WorkerHung
 from pricon.launch.ray_worker import _may_pass, _said, collective_timeout_s
 from pricon.spec.job import JobSpec
+from pricon.spec.training import StageSpec
 from pricon.train.ranks import Ranks
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
@@ -103,7 +104,7 @@ def first_shard(job: JobSpec) -> Path:
 
 
 WORDS = (
-    r"worker 0 got no further for 3 s, in `gather` \(pricon/corpus/gather\.py:\d+\), "
+    r"worker 0 got no further for 6 s, in `gather` \(pricon/corpus/gather\.py:\d+\), "
     r"`read_range` \(pricon/stores/folder\.py:\d+\)"
 )
 
@@ -112,13 +113,14 @@ WORDS = (
 def test_a_lane_whose_worker_hangs_goes_on(own_corpus: JobSpec) -> None:
     alone = with_resources(own_corpus, "inprocess", "alone")
     rehearse(alone)
-    lane = with_resources(own_corpus, "local", "lane", hung_after_s=3)
+    lane = with_resources(own_corpus, "local", "lane", hung_after_s=6)
     disk = Stalling(first_shard(lane))
     report = rehearse(lane, disk)
-    told = [e for e in disk.events if isinstance(e, WorkerHung | LaneRestarted | LaneDone)]
-    assert [type(event) for event in told] == [WorkerHung, LaneRestarted, LaneDone]
-    assert isinstance(told[0], WorkerHung)
-    assert re.fullmatch(WORDS, told[0].words), told[0].words
+    hung, begun_again, *_, done = told_of(disk)
+    assert isinstance(hung, WorkerHung)
+    assert re.fullmatch(WORDS, hung.words), hung.words
+    assert begun_again == LaneRestarted(lane=0)
+    assert done == LaneDone(lane=0)
     assert report.complete
     assert_same_predictions(alone, lane)
 
@@ -127,7 +129,7 @@ def test_a_lane_whose_worker_hangs_goes_on(own_corpus: JobSpec) -> None:
 def test_a_lane_that_hangs_more_often_than_allowed_ends_with_the_place(
     own_corpus: JobSpec, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lane = with_resources(own_corpus, "local", "lane", hung_after_s=3, max_failures=0)
+    lane = with_resources(own_corpus, "local", "lane", hung_after_s=6, max_failures=0)
     disk = Stalling(first_shard(lane))
     report = rehearse(lane, disk)
     (done,) = (event for event in disk.events if isinstance(event, LaneDone))
@@ -154,14 +156,26 @@ class Freezing(Listener):
 
 @pytest.mark.ray
 def test_a_rank_that_waits_for_one_that_is_frozen_is_noticed_as_well(job: JobSpec) -> None:
+    """It trains for long enough not to be done when it is to be frozen."""
+    long = StageSpec(learning_rate=0.01, epochs=300, patience=300)
+    optimisation = job.optimisation.model_copy(update={"supervised": long})
+    job = job.model_copy(update={"arms": ("majority", "e2e"), "optimisation": optimisation})
     alone = with_resources(job, "inprocess", "alone")
     rehearse(alone)
     ranks = with_resources(
-        job, "local", "ranks", workers_per_lane=2, cpus_per_worker=0.5, hung_after_s=4
+        job, "local", "ranks", workers_per_lane=2, cpus_per_worker=0.5, hung_after_s=6
     )
     freezer = Freezing()
     report = rehearse(ranks, freezer)
-    told = [e for e in freezer.events if isinstance(e, WorkerHung | LaneRestarted | LaneDone)]
-    assert [type(event) for event in told] == [WorkerHung, LaneRestarted, LaneDone]
+    hung, begun_again, *_, done = told_of(freezer)
+    assert isinstance(hung, WorkerHung)
+    assert begun_again == LaneRestarted(lane=0)
+    assert done == LaneDone(lane=0)
     assert report.complete
     assert_same_predictions(alone, ranks)
+
+
+def told_of(listener: Listener) -> list[Event]:
+    """Hangs, and how lanes went on."""
+    kinds = WorkerHung | LaneRestarted | LaneDone
+    return [event for event in listener.events if isinstance(event, kinds)]

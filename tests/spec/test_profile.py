@@ -40,6 +40,7 @@ POOL = SMALL | {"maxWorkers": 1}
     ("changes", "expected"),
     [
         ({"defaultPool": "gpu"}, "`defaultPool` is `gpu`, `pools` has `gpu-a100`"),
+        ({"sharedPool": "cpu"}, "`sharedPool` is `cpu`, `pools` has `gpu-a100`"),
         ({"pools": {}}, "at least 1 item"),
         ({"pools": {"gpu-a100": POOL | {"minWorkers": 2}}}, "`minWorkers` is 2, above `maxWork"),
         ({"pools": {"gpu-a100": POOL | {"memory": "lots"}}}, "should match pattern"),

@@ -14,6 +14,9 @@
 {{- if .Values.objectStore.enabled -}}
 {{- $_ := set $known "storage" (dict "endpointUrl" (printf "http://%s:8333" (include "pricon.objectStoreHost" .)) "region" "us-east-1" "secretName" "pricon-storage") -}}
 {{- end -}}
+{{- if .Values.sharedCluster.enabled -}}
+{{- $_ := set $known "sharedPool" .Values.sharedCluster.pool -}}
+{{- end -}}
 {{- if .Values.kueue.enabled -}}
 {{- $_ := set $known "queue" .Values.kueue.localQueue -}}
 {{- end -}}

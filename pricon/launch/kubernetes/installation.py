@@ -68,7 +68,7 @@ def public_tracking(cluster: Cluster) -> str | None:
 
 
 def load_profile(file: Path) -> ClusterProfile:
-    """A profile from a file, for a look at what would be sent to a cluster that is not here.
+    """A profile from a file: of a cluster that cannot be asked for it.
 
     Raises:
         SpecError: there is no such file, it is damaged, or of another version of pricon.

@@ -11,8 +11,8 @@ from pricon.spec.job import JobSpec
 from pricon.spec.profile import ClusterProfile, PoolSpec
 from pricon.spec.resources import ResourcesSpec
 
-RECORDINGS = "/tmp/pricon/recordings"  # of a pod, which nobody shares
-"""Where a driver on a cluster writes generated recordings."""
+RECORDINGS = "/tmp/pricon/recordings"
+"""Of a head: where its driver writes generated recordings."""
 
 _CONTROLLER_BYTES = 288 * 2**20
 """Of the head's memory, for every lane that runs: Ray Train's controller of it. 240 MiB as
@@ -45,6 +45,25 @@ def resolve(job: JobSpec, profile: ClusterProfile) -> JobSpec:
         "target": "ray",
     }
     return job.model_copy(update=changes)
+
+
+def resolve_for_ray(job: JobSpec, profile: ClusterProfile, run: str) -> JobSpec:
+    """As `resolve`, for a Ray cluster of the same profile that stays, at the job's own address.
+
+    Others use its head and its workers at the same time: recordings of `run` are apart from theirs.
+
+    Raises:
+        SpecError: as `resolve`.
+    """
+    pool = job.resources.pool or profile.shared_pool
+    named = job.model_copy(update={"resources": job.resources.model_copy(update={"pool": pool})})
+    found = resolve(named, profile).model_copy(update={"target": job.target})
+    if found.corpus.generate is None:
+        return found
+    into = f"{RECORDINGS}/{run}/{PurePosixPath(str(found.corpus.generate.into)).name}"
+    generate = found.corpus.generate.model_copy(update={"into": into})
+    corpus = found.corpus.model_copy(update={"generate": generate})
+    return found.model_copy(update={"corpus": corpus})
 
 
 def pool_of(resources: ResourcesSpec, profile: ClusterProfile) -> tuple[str, PoolSpec]:

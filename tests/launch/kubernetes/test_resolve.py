@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pricon.errors import SpecError
-from pricon.launch.kubernetes.resolve import resolve, workers_of_pod
+from pricon.launch.kubernetes.resolve import resolve, resolve_for_ray, workers_of_pod
 from pricon.spec.job import JobSpec
 from tests.launch.kubernetes.clusters import make_profile
 from tests.plan.problem import job
@@ -27,6 +27,20 @@ def test_places_are_the_clusters() -> None:
     assert found.corpus.generate is not None
     assert found.corpus.generate.into == "/tmp/pricon/recordings/nine"
     assert found.corpus.generate.seed == 3
+
+
+def test_a_cluster_that_stays_has_its_own_pool_and_recordings_of_each_run() -> None:
+    asked = job(corpus=GENERATED, target="http://127.0.0.1:8265")
+    found = resolve_for_ray(asked, make_profile(sharedPool="gpu-a100"), "nine-cv-1")
+    assert found.target == "http://127.0.0.1:8265"
+    assert (found.resources.pool, found.resources.gpus_per_worker) == ("gpu-a100", 1)
+    assert found.output == "s3://affect/runs"
+    assert found.corpus.generate is not None
+    assert found.corpus.generate.into == "/tmp/pricon/recordings/nine-cv-1/nine"
+    assert resolve_for_ray(asked, make_profile(), "nine-cv-1").resources.pool == "cpu"
+    own = job(corpus={**GENERATED, "source": "/data/AGAIN"}, resources={"pool": "cpu"})
+    found = resolve_for_ray(own, make_profile(sharedPool="gpu-a100"), "nine-cv-1")
+    assert (found.resources.pool, found.corpus.generate) == ("cpu", None)
 
 
 def test_what_the_job_says_stays() -> None:
