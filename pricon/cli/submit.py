@@ -67,8 +67,8 @@ Context = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="On a cluster: ConfigMap of its profile; with --dry-run, or an address of Ray, also a "
-        "YAML file."
+        help="On a cluster: ConfigMap of its profile; a YAML file with --dry-run or to an address "
+        "of Ray."
     ),
 ]
 Detach = Annotated[
