@@ -69,6 +69,7 @@ def commands() -> typer.Typer:
     from pricon.cli import runs
     from pricon.cli.arguments import help_without_command
     from pricon.cli.bundle import bundle
+    from pricon.cli.chaos import chaos
     from pricon.cli.corpus import app as corpus
     from pricon.cli.doctor import examine_cluster
     from pricon.cli.drive import drive_job
@@ -83,6 +84,7 @@ def commands() -> typer.Typer:
     )
     app.add_typer(corpus, name="corpus")
     app.command("reproduce")(reproduce_run)
+    app.command("chaos")(chaos)
     app.command("list")(runs.list_all)
     app.command("status")(runs.show_status)
     app.command("logs")(runs.show_logs)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from pricon.cli.arguments import parse_target
 from pricon.cli.progress import Progress
+from pricon.launch.compare import Reproduction
 from pricon.launch.preflight import Prepared
 from pricon.launch.reproduce import reproduce
 from pricon.storage import open_storage
@@ -38,6 +39,11 @@ def reproduce_run(
     wanted = None if target is None else parse_target(target)
     with TemporaryDirectory(prefix="pricon-") as folder:
         found = reproduce(open_storage(run), Path(folder), wanted, tolerance, view)
+    return tell_deviations(found)
+
+
+def tell_deviations(found: Reproduction) -> int:
+    """Say how far a run is from its record; exit code, 0 where it is the same."""
     typer.echo(
         f"run {found.run_id}: {found.num_trials} of {found.num_planned} trials compared, "
         f"predictions differ by at most {found.largest:.2g}"

@@ -20,32 +20,70 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+_DAEMONS = ("gcs_server", "raylet")
+"""Without one of these there is no Ray."""
 
 
-def own_ray() -> Machine:
-    """Start a Ray of our own, quiet, without dashboard; what this machine has.
+class OwnRay:
+    """A Ray of this process, on this machine."""
 
-    Raises:
-        LaunchError: it does not start.
-    """
+    def __init__(self) -> None:
+        self._daemons: dict[str, psutil.Process] = {}
+
+    def start(self) -> Machine:
+        """Start it, quiet, without dashboard; what this machine has.
+
+        Raises:
+            LaunchError: it does not start.
+        """
+        try:
+            start_ray(
+                ENVIRONMENT,
+                address="local",
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+            )
+        except Exception as err:  # Ray raises whatever failed inside it
+            raise LaunchError(
+                f"Ray did not start on this machine: {type(err).__name__}: {err}",
+                "`--target inprocess` runs the job without Ray",
+            ) from err
+        children = {child.name(): child for child in psutil.Process().children()}
+        self._daemons = {name: children[name] for name in _DAEMONS if name in children}
+        return ray.cluster_resources()  # type: ignore[no-untyped-call,no-any-return]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its daemons are there. Ray waits for one that is gone, ten seconds or sixty."""
+        return not self._gone
+
+    def check(self) -> None:
+        """Tell of a daemon that is gone, before Ray ends this process without a word.
+
+        Raises:
+            LaunchError: one is.
+        """
+        if gone := self._gone:
+            raise LaunchError(
+                f"Ray's `{gone[0]}` has ended beside the driver, and all of Ray with it",
+                "submit again to go on: finished trials are kept; if it happens again, look at the "
+                "memory of this machine",
+            )
+
+    @property
+    def _gone(self) -> list[str]:
+        return [name for name, daemon in self._daemons.items() if not _lives(daemon)]
+
+    def end_controllers(self) -> None:
+        """Kill the controllers of its Ray Train runs, so that nobody waits for them."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # it has ended by itself
+                if " ".join(process.cmdline()).startswith("ray::TrainController"):
+                    process.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
     try:
-        start_ray(
-            ENVIRONMENT,
-            address="local",
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-        )
-    except Exception as err:  # Ray raises whatever failed inside it
-        raise LaunchError(
-            f"Ray did not start on this machine: {type(err).__name__}: {err}",
-            "`--target inprocess` runs the job without Ray",
-        ) from err
-    return ray.cluster_resources()  # type: ignore[no-untyped-call,no-any-return]
-
-
-def end_controllers() -> None:
-    """Kill the controllers of the Ray Train runs of our own Ray, so that nobody waits for them."""
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # it has ended by itself
-            if " ".join(process.cmdline()).startswith("ray::TrainController"):
-                process.kill()
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

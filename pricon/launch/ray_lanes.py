@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.config import FailureConfig
@@ -23,6 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pricon.launch.events import LaneDone, LaneRestarted, Listen, NodesHeld, PackBegun, StagesDone
 from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
+from pricon.launch.local import OwnRay
 from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, rays_failures
 from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
 from pricon.launch.ray_worker import collective_timeout_s, train_lane
@@ -30,8 +32,8 @@ from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import (
     callbacks_of,
     has_waited_in_vain,
+    may_start_again,
     want_of_memory,
-    was_lost_in_start,
 )
 from pricon.spec.resources import ResourcesSpec
 
@@ -48,19 +50,19 @@ class RayLanes:
     Args:
         resources: of a lane.
         connect: starts Ray, or joins one.
-        end_controllers: ends Ray Train runs of a Ray of our own that nobody wants any more; None
-            for a Ray that was joined, which is left when this process ends.
+        own: the Ray that `connect` starts; None for one that it joins, which is left when this
+            process ends.
     """
 
     def __init__(
         self,
         resources: ResourcesSpec,
         connect: Connect,
-        end_controllers: Callable[[], None] | None = None,
+        own: OwnRay | None = None,
     ) -> None:
         self.resources = resources
         self.connect = connect
-        self.end_controllers = end_controllers
+        self.own = own
 
     def run(self, lanes: Sequence[Assignment], listen: Listen) -> None:
         """See `Lanes`.
@@ -95,7 +97,8 @@ class RayLanes:
                 worker = share.of_worker(self.resources)
                 limit_s, size = self.resources.workers_within_s, self.resources.workers_per_lane
                 nodes = WorkerNodes(limit_s, worker, num_workers=size)
-                _relay(futures, mailbox, listen, nodes)
+                check = _nothing if self.own is None else self.own.check
+                _relay(futures, mailbox, listen, nodes, check)
             finally:
                 is_over.set()
                 self._shut_down_unless_waited_for(futures)
@@ -107,13 +110,13 @@ class RayLanes:
         1 and without a word. Then it is rather left to end with this process, as is a Ray that was
         joined: its client once crashed a process just after the shutdown, and a report is to come.
         """
-        if self.end_controllers is None:
+        if self.own is None or not self.own.is_whole:
             return
         until = time.monotonic() + _LEAVE_S
         while waiting := not all(future.done() for future in futures):
             if time.monotonic() > until:
                 break
-            self.end_controllers()
+            self.own.end_controllers()
             time.sleep(POLL_S)
         if not waiting:
             ray.shutdown()
@@ -138,10 +141,25 @@ class _Work:
     is_over: threading.Event
 
 
+def _nothing() -> None:
+    """What a Ray of others is checked for."""
+
+
 def _relay(
-    futures: dict[Future[None], Assignment], mailbox: Any, listen: Listen, nodes: WorkerNodes
+    futures: dict[Future[None], Assignment],
+    mailbox: Any,
+    listen: Listen,
+    nodes: WorkerNodes,
+    check: Callable[[], None],
 ) -> None:
     """Pass on what workers say until every lane has ended.
+
+    Args:
+        futures: the lanes.
+        mailbox: where workers say it.
+        listen: told what they say.
+        nodes: that the lanes are worked on.
+        check: of Ray, each time before it is asked.
 
     Raises:
         LaunchError: Ray failed, or no nodes for workers come.
@@ -155,6 +173,7 @@ def _relay(
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
+        check()
         ended = [future for future in waiting if future.done()]
         for moment, event in answer_of(mailbox.take):
             # What is held until a lane changes its work is counted for those at work till then.
@@ -192,7 +211,8 @@ def _lost(future: Future[None], hung: str | None) -> str | None:
     if hung is not None:
         return f"its workers hung: {hung}"
     first = str(err).strip().splitlines() or [""]
-    return f"its workers were lost: {type(err).__name__}: {first[-1][:300]}"
+    lost = "controller was" if isinstance(err, RayActorError) else "workers were"
+    return f"its {lost} lost: {type(err).__name__}: {first[-1][:300]}"
 
 
 def _settle(future: Future[None], slots: threading.Semaphore, work: _Work) -> None:
@@ -212,7 +232,8 @@ def _fit_through_losses(work: _Work) -> None:
 
     Preemption is nobody's failure, and costs no retry, as long as the lane gets further between two
     losses: a worker that takes its node with it at every start, for want of memory, does not. A
-    worker that is lost while it starts costs one, beside those that Ray Train has used until then.
+    worker that is lost while it starts costs one, beside those that Ray Train has used until then,
+    and so does a controller.
     """
     resources, mailbox = work.assignment.job.resources, work.mailbox
     lane, retries = work.assignment.lane, resources.max_failures
@@ -229,7 +250,7 @@ def _fit_through_losses(work: _Work) -> None:
             now = ray.get(mailbox.distance_of.remote(lane))
             if now > before and has_lost_more_than(lost, work.is_over):
                 before, retries = now, resources.max_failures
-            elif retries > used and was_lost_in_start(err, resources.workers_per_lane):
+            elif retries > used and may_start_again(err, resources.workers_per_lane):
                 retries -= used + 1
             else:
                 raise

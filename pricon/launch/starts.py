@@ -1,9 +1,10 @@
-"""Worker groups that fail while they start: whether to try again, and what they leave behind.
+"""Worker groups that fail outside of training: whether to try again, and what they leave behind.
 
 Ray Train (2.60) applies `max_failures` to workers that die in training only. Of those that die
 before, it replaces some without end (the group was being set up) and gives the run up for others
 at once (they were being handed the training function, some tenths of a second later). So a start
-that fails ends Ray's run, and the lane decides, in `ray_lanes`.
+that fails ends Ray's run, and the lane decides, in `ray_lanes`. So does the death of a controller,
+which nobody else replaces.
 """
 
 import re
@@ -34,13 +35,15 @@ def has_waited_in_vain(err: Exception) -> bool:
     return isinstance(_of_controller(err), WorkerGroupStartupTimeoutError)
 
 
-def was_lost_in_start(err: Exception, num_workers: int) -> bool:
-    """Whether a worker died while its group started, so that another start may do better.
+def may_start_again(err: Exception, num_workers: int) -> bool:
+    """Whether the controller died, or a worker while its group started: another may do better.
 
     Args:
         err: what `fit` of Ray Train raised.
         num_workers: of the lane.
     """
+    if isinstance(err, RayActorError):  # the controller itself; its workers go with it
+        return True
     cause = _of_controller(err)
     if isinstance(cause, RayTaskError):
         # Of a lost rank another may hear first: torch calls that, like much else, a RuntimeError.

@@ -20,10 +20,11 @@ def lanes_for(target: Target, resources: ResourcesSpec) -> Lanes:
             return InprocessLanes()
         case "local":
             _quieten_daemons()
-            from pricon.launch.local import end_controllers, own_ray
+            from pricon.launch.local import OwnRay
             from pricon.launch.ray_lanes import RayLanes
 
-            return RayLanes(resources, own_ray, end_controllers=end_controllers)
+            own = OwnRay()
+            return RayLanes(resources, own.start, own)
         case "ray":
             _quieten_daemons()
             from pricon.launch.joined import joined_ray

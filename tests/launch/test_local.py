@@ -1,9 +1,12 @@
 """Real Ray: lanes at once, DDP ranks, a killed worker. Results are those of one process."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
+from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, StagesDone
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
@@ -40,6 +43,73 @@ def test_lanes_at_once_survive_the_death_of_their_workers(job: JobSpec) -> None:
     assert report.complete
     assert_same_predictions(alone, lanes)
     assert not train_workers(), "Ray stops with the run"
+
+
+class Decapitator(Listener):
+    """Kills the controller of a lane, in the middle of the first pack that trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.killed: list[int] = []
+
+    def listen(self, event: Event) -> None:
+        super().listen(event)
+        if isinstance(event, EpochDone) and not self.killed:
+            self.killed = actors(b"ray::TrainController")
+            kill(self.killed)
+
+
+@pytest.mark.ray
+def test_a_lane_survives_the_death_of_its_controller(job: JobSpec) -> None:
+    alone = with_resources(job, "inprocess", "alone")
+    rehearse(alone)
+    lane = with_resources(job, "local", "lane", max_failures=1)
+    killer = Decapitator()
+    assert rehearse(lane, killer).complete
+    assert len(killer.killed) == 1
+    restarts = [event for event in killer.events if isinstance(event, LaneRestarted)]
+    assert [event.lane for event in restarts] == [0]
+    assert_same_predictions(alone, lane)
+    assert not train_workers(), "Ray stops with the run"
+
+
+@pytest.mark.ray
+def test_the_loss_of_a_controller_that_may_not_be_lost_ends_its_lane(job: JobSpec) -> None:
+    killer = Decapitator()
+    report = rehearse(with_resources(job, "local", "lane", max_failures=0), killer)
+    assert not report.complete
+    (ended,) = [event for event in killer.events if isinstance(event, LaneDone)]
+    assert ended.lost
+    assert ended.error is not None
+    assert ended.error.startswith("its controller was lost: ActorDiedError: ")
+
+
+WITHOUT_DAEMON = """
+import os, sys, psutil
+from pricon.errors import LaunchError
+from pricon.launch.local import OwnRay
+own = OwnRay()
+own.start()
+own.check()
+(daemon,) = [one for one in psutil.Process().children() if one.name() == sys.argv[1]]
+daemon.kill()
+psutil.wait_procs([daemon])
+try:
+    own.check()
+except LaunchError as err:
+    print(own.is_whole, err.exit_code, err.message, sep="|", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("daemon", ["raylet", "gcs_server"])
+def test_a_daemon_of_ray_that_is_gone_is_told_before_ray_ends_the_driver(daemon: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DAEMON, daemon], capture_output=True, text=True, check=True
+    )
+    said = f"False|3|Ray's `{daemon}` has ended beside the driver, and all of Ray with it"
+    assert said in done.stdout
 
 
 @pytest.mark.ray

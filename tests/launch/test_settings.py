@@ -11,9 +11,10 @@ import pytest
 
 from pricon.corpus.reader import open_corpus
 from pricon.errors import TrainingError
+from pricon.launch.compare import surfaces_off
 from pricon.launch.events import StagesDone
 from pricon.launch.preflight import prepare
-from pricon.launch.reproduce import reproduce, surfaces_off
+from pricon.launch.reproduce import reproduce
 from pricon.launch.submit import run
 from pricon.plan.plan import Plan
 from pricon.report.summary import Report

@@ -17,7 +17,7 @@ from ray.train.v2._internal.exceptions import (
 from ray.train.v2.api.exceptions import WorkerGroupError
 
 from pricon.launch.events import EpochDone, Event, LaneDone
-from pricon.launch.starts import has_waited_in_vain, want_of_memory, was_lost_in_start
+from pricon.launch.starts import has_waited_in_vain, may_start_again, want_of_memory
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
@@ -67,14 +67,14 @@ def test_what_is_a_worker_lost_in_the_start(
     cause: Exception, alone: bool, among_others: bool
 ) -> None:
     err = through_ray(ControllerError(cause))
-    assert was_lost_in_start(err, 1) is alone
-    assert was_lost_in_start(err, 2) is among_others
+    assert may_start_again(err, 1) is alone
+    assert may_start_again(err, 2) is among_others
     assert has_waited_in_vain(err) is isinstance(cause, WorkerGroupStartupTimeoutError)
 
 
 def test_a_worker_lost_in_training_is_ray_trains_to_count() -> None:
     err = WorkerGroupError("lost", {0: ActorDiedError()})
-    assert not was_lost_in_start(err, 1)
+    assert not may_start_again(err, 1)
     assert not has_waited_in_vain(err)
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from pricon.errors import SpecError
 from pricon.launch.inprocess import InprocessLanes
-from pricon.launch.local import own_ray
 from pricon.launch.ray_lanes import RayLanes
 from pricon.launch.targets import lanes_for
 from pricon.spec.resources import ResourcesSpec
@@ -18,8 +17,10 @@ def test_a_target_gets_its_runner() -> None:
     assert isinstance(lanes_for("inprocess", resources), InprocessLanes)
     local = lanes_for("local", resources)
     assert isinstance(local, RayLanes)
-    assert (local.resources, local.connect) == (resources, own_ray)
-    assert isinstance(lanes_for("ray", resources), RayLanes)
+    assert (local.resources, local.own is None) == (resources, False)
+    joined = lanes_for("ray", resources)
+    assert isinstance(joined, RayLanes)
+    assert joined.own is None
     with pytest.raises(SpecError, match="`target` is `kubernetes`, where lanes cannot be run from"):
         lanes_for("kubernetes", resources)
 

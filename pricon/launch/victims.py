@@ -1,0 +1,83 @@
+"""Processes of a run on this machine: what there is to kill, and killing it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, get_args
+
+import psutil
+
+Victim = Literal["worker", "controller", "mailbox", "raylet", "gcs", "driver", "machine"]
+"""What is killed; `machine` is every process of the run at once."""
+VICTIMS: tuple[Victim, ...] = get_args(Victim)
+
+_TITLES: dict[str, Victim] = {
+    "ray::RayTrainWorker": "worker",
+    "ray::TrainController": "controller",
+    "ray::Mailbox": "mailbox",
+    "raylet": "raylet",
+    "gcs_server": "gcs",
+}
+"""Names of processes of a run."""
+_IDLE = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+"""Names of what waits for a GCS that is gone, for a minute, and does nothing."""
+WORDS: dict[Victim, str] = {
+    "worker": "a worker",
+    "controller": "the controller of a lane",
+    "mailbox": "the mailbox",
+    "raylet": "the raylet",
+    "gcs": "the GCS",
+    "driver": "the driver",
+    "machine": "everything at once",
+}
+"""For a line."""
+
+
+def victims_of(submission: psutil.Process) -> dict[Victim, list[psutil.Process]]:
+    """What there is of each kind.
+
+    Raylet and GCS count from when Ray is up: while it starts, it waits a minute for a GCS that is
+    gone, and then ends the driver without a word.
+
+    Args:
+        submission: the driver.
+    """
+    family = family_of(submission)
+    found: dict[Victim, list[psutil.Process]] = {"driver": [submission], "machine": family}
+    for process in family:
+        kind = _TITLES.get(title_of(process))
+        if kind is not None:
+            found.setdefault(kind, []).append(process)
+    if "mailbox" not in found:
+        found.pop("raylet", None)
+        found.pop("gcs", None)
+    return found
+
+
+def family_of(submission: psutil.Process) -> list[psutil.Process]:
+    """A submission and all that it has started, as far as it is there."""
+    with suppress(psutil.NoSuchProcess):
+        return [submission, *submission.children(recursive=True)]
+    return []
+
+
+def at_work(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those of them that may still do something."""
+    return [process for process in processes if title_of(process) not in _IDLE]
+
+
+def title_of(process: psutil.Process) -> str:
+    """Of a worker of Ray what it calls itself, without what it does: `ray::TrainController`."""
+    with suppress(psutil.Error, IndexError):
+        return Path(process.cmdline()[0]).name.partition(".")[0].strip()
+    return ""
+
+
+def kill(processes: Iterable[psutil.Process]) -> bool:
+    """Kill them; whether one was there."""
+    num_killed = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            num_killed += 1
+    return num_killed > 0
