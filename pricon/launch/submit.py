@@ -12,6 +12,7 @@ from pricon.corpus.survey import Survey
 from pricon.launch.driver import Ledger, run_plan
 from pricon.launch.environment import environment
 from pricon.launch.events import Event
+from pricon.launch.lanes import absolute
 from pricon.launch.lock import only_one
 from pricon.launch.meter import Meter, Sharer
 from pricon.launch.preflight import Prepared, prepare
@@ -25,7 +26,7 @@ from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.spec.training import EncoderSpec, StreamingSpec
 from pricon.storage import Storage, open_storage
-from pricon.track.records import EndStatus, RunRecord
+from pricon.track.records import Dataset, EndStatus, RunRecord
 from pricon.track.tracker import Tracker
 from pricon.train.records import Records
 
@@ -98,7 +99,7 @@ def run(
             folder.write(name, document)
         if rerun:
             _forget(prepared)
-        tracker.start(_run_record(prepared, facts, documents))
+        tracker.start(_run_record(prepared, corpus, facts, documents))
         try:
             report = _run(prepared, corpus, tracker, view, meter)
             artifacts = _artifacts(folder)
@@ -187,7 +188,7 @@ def _headline(report: Report) -> dict[str, float]:
 
 
 def _run_record(
-    prepared: Prepared, facts: Mapping[str, str], documents: Mapping[str, bytes]
+    prepared: Prepared, corpus: Corpus, facts: Mapping[str, str], documents: Mapping[str, bytes]
 ) -> RunRecord:
     job, plan = prepared.job, prepared.plan
     return RunRecord(
@@ -201,6 +202,23 @@ def _run_record(
             **{f"pricon.{name}": value for name, value in facts.items()},
         },
         artifacts=documents,
+        dataset=_dataset(job.corpus.uri, corpus),
+    )
+
+
+def _dataset(uri: str, corpus: Corpus) -> Dataset:
+    manifest, summary = corpus.manifest, corpus.summary
+    frames = manifest.windows.frames
+    return Dataset(
+        name=manifest.adapter,
+        uri=absolute(uri),
+        digest=summary.digest,
+        shapes={one.name: (frames, len(one.features)) for one in manifest.modalities},
+        counts={
+            "windows": sum(session.num_windows for session in manifest.sessions),
+            "sessions": len(summary.sessions),
+            "participants": len(summary.participants),
+        },
     )
 
 

@@ -23,7 +23,8 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)  # noqa: TID251 - MLflow has no other place for these
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset as DatasetEntity
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from pricon.errors import LaunchError
@@ -31,6 +32,9 @@ from pricon.track.background import RecordRefusedError
 from pricon.track.explain import explain, public
 
 __all__ = [
+    "DatasetEntity",
+    "DatasetInput",
+    "InputTag",
     "Metric",
     "MlflowClient",
     "MlflowException",

@@ -24,6 +24,7 @@ from pricon.track.client import (
     open_client,
     translated,
 )
+from pricon.track.datasets import input_of
 from pricon.track.explain import public
 from pricon.track.records import (
     FinishRecord,
@@ -116,6 +117,8 @@ class MlflowRecorder:
             tags |= {CHANGED: "; ".join(changed)} if changed else {}
             params = {key: value for key, value in params.items() if key not in held}
         self._log(run, (), params, tags)
+        if record.dataset is not None:
+            self._client.log_inputs(run.id, [input_of(record.dataset)])  # the same adds nothing
         self._close_trials(run, "KILLED")  # their driver is gone, or this would not be a start
         self._write_files(run, record.artifacts)
 

@@ -31,6 +31,26 @@ class Point:
 
 @with_config(_FOR_JOURNAL)
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """The corpus that a submission reads.
+
+    Args:
+        name: short, such as that of its adapter.
+        uri: where it lies.
+        digest: SHA-256 of its manifest, in hex.
+        shapes: of one window, by modality.
+        counts: of windows, sessions and participants, by those names.
+    """
+
+    name: str
+    uri: str
+    digest: str
+    shapes: Mapping[str, tuple[int, ...]]
+    counts: Mapping[str, int]
+
+
+@with_config(_FOR_JOURNAL)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One submission of a job begins, or goes on.
 
@@ -40,6 +60,7 @@ class RunRecord:
         params: flat, such as `student.encoder.width`.
         tags: such as the git commit; each trial gets them too.
         artifacts: file name -> bytes, such as job.yaml and plan.json.
+        dataset: what it reads, or None where nobody says so.
     """
 
     kind: Literal["run"] = "run"
@@ -48,6 +69,7 @@ class RunRecord:
     params: Mapping[str, Value] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    dataset: Dataset | None = None
 
 
 @with_config(_FOR_JOURNAL)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pricon.report.results import Curve, TrialResult
-from pricon.track.records import RunRecord
+from pricon.track.records import Dataset, RunRecord
 from tests.report.grids import Grid, always, make_run
 
 
@@ -31,4 +31,15 @@ def make_run_record(job_name: str = "again-tiny", run_id: str = "run0") -> RunRe
         params={"student.encoder.width": 96, "resources.lanes": 1},
         tags={"pricon.git_commit": "0123abc", "pricon.corpus_digest": "c" * 64},
         artifacts={"job.yaml": b"name: again-tiny\n", "plan.json": b"{}"},
+        dataset=make_dataset(),
+    )
+
+
+def make_dataset(uri: str = "s3://affect/again") -> Dataset:
+    return Dataset(
+        name="again",
+        uri=uri,
+        digest="c" * 64,
+        shapes={"frames": (1, 62), "telemetry": (12, 41)},
+        counts={"windows": 720, "sessions": 9, "participants": 3},
     )

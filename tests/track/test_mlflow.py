@@ -93,6 +93,9 @@ def test_a_run_and_its_trials(job: Job, tmp_path: Path) -> None:
     assert parent.data.tags["pricon.run_id"] == "run0"
     assert parent.data.params == {"student.encoder.width": "96", "resources.lanes": "1"}
     assert parent.data.metrics == {"accuracy/pricon": 0.9}
+    assert parent.inputs is not None
+    (read,) = parent.inputs.dataset_inputs
+    assert (read.dataset.name, read.dataset.digest) == ("again", "c" * 36)
     assert set(children) == {result.trial.id for result in results}
     child = children["pricon-audio-heist-0-0"]
     assert child.info.status == "FINISHED"

@@ -1,0 +1,37 @@
+"""A corpus as MLflow shows data sets."""
+
+import json
+
+import pytest
+
+from pricon.track.datasets import input_of
+from tests.track.examples import make_dataset
+
+
+def test_a_corpus_is_described_as_mlflow_reads_it() -> None:
+    read = input_of(make_dataset())
+    assert [(tag.key, tag.value) for tag in read.tags] == [
+        ("mlflow.data.context", "participant-wise cross-validation")
+    ]
+    assert (read.dataset.name, read.dataset.digest) == ("again", "c" * 36)
+    schema = json.loads(read.dataset.schema or "")["mlflow_tensorspec"]
+    assert json.loads(schema["features"]) == [
+        {
+            "name": name,
+            "type": "tensor",
+            "tensor-spec": {"dtype": "float32", "shape": [-1, *shape]},
+        }
+        for name, shape in (("frames", (1, 62)), ("telemetry", (12, 41)))
+    ]
+    assert json.loads(read.dataset.profile or "") == {
+        "windows": 720,
+        "sessions": 9,
+        "participants": 3,
+    }
+
+
+@pytest.mark.parametrize(("uri", "kind"), [("s3://affect/again", "s3"), ("/data/again", "local")])
+def test_where_it_lies(uri: str, kind: str) -> None:
+    dataset = input_of(make_dataset(uri)).dataset
+    assert dataset.source_type == kind
+    assert json.loads(dataset.source) == {"uri": uri}
