@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pricon.cli.arguments import parse_target
 from pricon.cli.progress import Progress
-from pricon.launch.compare import Reproduction
+from pricon.launch.compare import TOLERANCE, Reproduction
 from pricon.launch.preflight import Prepared
 from pricon.launch.reproduce import reproduce
 from pricon.storage import open_storage
@@ -25,7 +25,7 @@ def reproduce_run(
     ] = None,
     tolerance: Annotated[
         float, typer.Option(help="Largest difference of predictions that counts as none.")
-    ] = 1e-3,
+    ] = TOLERANCE,
 ) -> int:
     """Train a recorded run again, in a temporary folder; compare predictions and metrics.
 

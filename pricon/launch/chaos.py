@@ -8,15 +8,16 @@ last words ask for. What is found in the end has to be what the record says.
 import random
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from pricon.errors import LaunchError, SpecError
-from pricon.launch.compare import Reproduction
+from pricon.launch.compare import Reproduction, check_tolerance
 from pricon.launch.reproduce import prepare_again
+from pricon.launch.sizing import check_fits
 from pricon.launch.victims import (
     VICTIMS,
     WORDS,
@@ -31,114 +32,131 @@ from pricon.spec.dump import dump_job
 from pricon.spec.job import JobSpec
 from pricon.storage import Storage
 
+LOG = "submission-{}.log"
 _LOOK_EVERY_S = 0.2
 _GONE_WITHIN_S = 30.0
 """So long Ray's processes may take to see that their driver is gone."""
-_TOLERANCE = 1e-3
-"""As of `pricon reproduce`."""
 _LAST_LINES = 12
 _SIGKILL = -9
+_ENDS_BY_SIGNAL = {"driver", "machine"}
+_ENDS_WITH_WORDS = {"mailbox", "raylet", "gcs"}
+"""Without one of these a driver cannot go on, and says so. Others are replaced."""
+_SHORT = 35
+"""Characters of a folder in which Ray's sockets have paths that a system takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Storm:
+class Faults:
     """What is killed, and how often.
 
     Args:
-        victims: of what is there, it is the turn of one that was killed least often.
-        num_faults: at most so many.
+        victims: it is the turn of the one that was killed least often.
+        number: of faults, at most.
         every_s: seconds between two, on average.
-        seed: of the moments and of the choice.
+        within_s: a submission that takes longer has hung.
+        seed: of the moments, and of the choice between those whose turn it is.
 
     Raises:
         SpecError: nothing would be killed.
     """
 
     victims: tuple[Victim, ...] = VICTIMS
-    num_faults: int = 20
+    number: int = 20
     every_s: float = 15.0
+    within_s: float = 3600.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (self.victims and self.num_faults >= 1 and 0 < self.every_s < float("inf")):
+        if not (self.victims and self.number >= 1 and 0 < self.every_s < self.within_s):
             raise SpecError(
-                f"nothing is killed by {self.num_faults} faults, one every {self.every_s:g} s",
+                f"nothing is killed by {self.number} faults, one every {self.every_s:g} s, in "
+                f"submissions of {self.within_s:g} s",
                 "give at least one fault, and seconds above 0",
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ordeal:
+class Outcome:
     """What became of a run.
 
     Args:
         killed: what was killed, in that order.
         num_submissions: that it took.
         seconds: from the first submission to the end of the last.
-        off: a line for everything that did not go as is promised, besides what differs.
-        reproduction: how the results differ from the record.
+        num_off: how often something did not go as is promised, besides what differs.
+        reproduction: how the results differ from the record; None where there are none.
     """
 
     killed: tuple[Victim, ...]
     num_submissions: int
     seconds: float
-    off: tuple[str, ...]
-    reproduction: Reproduction
+    num_off: int
+    reproduction: Reproduction | None
 
 
-def survive(
+def reproduce_under_faults(  # what, where, how, and two ways to judge it
     recorded: Storage,
     folder: Path,
-    storm: Storm,
+    faults: Faults,
     command: Sequence[str],
+    tolerance: float,
     say: Callable[[str], None],
-) -> Ordeal:
-    """Train a recorded run again, on this machine, through a storm.
+) -> Outcome:
+    """Train a recorded run again on this machine, while its processes are killed.
 
     Args:
         recorded: folder of the run.
-        folder: where to run; an empty folder.
-        storm: what is killed, and how often.
+        folder: where to run; an empty folder. What submissions say is there, too.
+        faults: what is killed, and how often.
         command: submits the job whose file is added to it.
-        say: told of each fault.
+        tolerance: see `reproduce`.
+        say: told of each fault, and of what does not go as is promised.
 
     Raises:
         CorpusError, PlanError: see `prepare_again`.
         LaunchError: the run fails without a fault.
-        SpecError: the record is not complete; or the run was over before the first fault.
+        SpecError: tolerance or job do not suit; or the run was over before the first fault.
     """
+    check_tolerance(tolerance)
     again = prepare_again(recorded, folder / "runs", "local")
-    num_missing = again.recorded.num_missing
-    if num_missing:
+    job = again.prepared.job
+    check_fits(job.target, job.resources)
+    if missing := again.recorded.num_missing:
         raise SpecError(
-            f"{num_missing} trials of the run have not finished, and will not without faults",
-            "give a run whose report is complete",
+            f"of the run's {len(again.recorded.plan.trials)} trials {missing} have not finished",
+            "submit its job again, until its report is complete",
         )
     file = folder / "job.yaml"
-    file.write_text(dump_job(_hardened(again.prepared.job, storm)), encoding="utf-8")
+    file.write_text(dump_job(_made_to_last(job, faults)), encoding="utf-8")
     folds = [] if again.folds is None else ["--only-folds", ",".join(map(str, again.folds))]
-    run = _Run([*command, str(file), "--no-track", *folds], folder / "log", storm, say)
-    run.to_its_end()
+    whole = [*_environment(folder), *command, str(file), "--no-track", *folds]
+    run = _Run(whole, folder, faults, say)
+    is_done = run.to_its_end()
     if not run.killed:
         raise SpecError(
             f"the run was over before anything was killed, after {run.seconds:.0f} s",
             "give a smaller `--every`, or a run that takes longer",
         )
-    return Ordeal(
+    return Outcome(
         killed=tuple(run.killed),
         num_submissions=run.num_submissions,
         seconds=run.seconds,
-        off=tuple(run.off),
-        reproduction=again.compare({}, _TOLERANCE),
+        num_off=run.num_off,
+        reproduction=again.compare({}, tolerance) if is_done else None,
     )
 
 
-def _hardened(job: JobSpec, storm: Storm) -> JobSpec:
+def _environment(folder: Path) -> list[str]:
+    """What a driver that is killed leaves behind, and its Ray, is to lie in the folder as well."""
+    return ["env", f"TMPDIR={folder}"] if len(str(folder)) <= _SHORT else []
+
+
+def _made_to_last(job: JobSpec, faults: Faults) -> JobSpec:
     """The same job; it may lose as many workers as will be killed, and saves between two faults."""
     resources = job.resources.model_copy(
         update={
-            "max_failures": storm.num_faults,
-            "checkpoint_interval_s": min(job.resources.checkpoint_interval_s, storm.every_s / 4),
+            "max_failures": max(job.resources.max_failures, faults.number),
+            "checkpoint_interval_s": min(job.resources.checkpoint_interval_s, faults.every_s / 4),
         }
     )
     return job.model_copy(update={"resources": resources})
@@ -149,74 +167,83 @@ class _Run:
 
     Args:
         command: one of them.
-        log: file for what they say.
-        storm: what is killed.
+        folder: for what they say, and what they leave behind.
+        faults: what is killed.
         say: told of it.
     """
 
     def __init__(
-        self, command: Sequence[str], log: Path, storm: Storm, say: Callable[[str], None]
+        self, command: Sequence[str], folder: Path, faults: Faults, say: Callable[[str], None]
     ) -> None:
         self.command = command
-        self.log = log
-        self.storm = storm
+        self.folder = folder
+        self.faults = faults
         self.say = say
-        self.random = random.Random(storm.seed)
+        self.random = random.Random(faults.seed)
         self.began = time.monotonic()
         self.next_at = self.began  # of the next fault
         self.seconds = 0.0
         self.num_submissions = 0
         self.killed: list[Victim] = []
-        self.off: list[str] = []
+        self.num_off = 0
 
-    def to_its_end(self) -> None:
-        """Submit until that ends well.
+    def to_its_end(self) -> bool:
+        """Submit until that ends well; False where a submission hung.
 
         Raises:
             LaunchError: a submission failed by itself.
         """
-        code = None
-        while code != 0:
+        while True:
             before = len(self.killed)
             code = self._submit()
             self.seconds = time.monotonic() - self.began
-            if code != 0 and len(self.killed) == before:
+            if code == 0 or code is None:
+                return code == 0
+            if len(self.killed) == before or code == SpecError.exit_code:
                 raise LaunchError(
-                    f"submission {self.num_submissions} ended with exit code {code}, and nothing "
-                    f"of it was killed\n{self._last_lines()}",
+                    f"submission {self.num_submissions} ended with exit code {code}, and that is "
+                    f"no fault's\n{self._last_lines()}",
                     "see that the job runs on this machine by itself: `pricon reproduce`",
                 )
+            self._judge(code, {*self.killed[before:]})
 
-    def _submit(self) -> int:
-        """One submission; its exit code, negative for a signal."""
+    def _submit(self) -> int | None:
+        """One submission; its exit code, negative for a signal, None where it hung."""
         self.num_submissions += 1
         self._wait()
+        until = time.monotonic() + self.faults.within_s
         family: set[psutil.Process] = set()
-        with self.log.open("wb") as log:
+        with self._log.open("wb") as log:
             submission = psutil.Popen(
-                self.command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
             try:
-                while submission.poll() is None:
+                while submission.poll() is None and time.monotonic() < until:
                     family.update(family_of(submission))
-                    if time.monotonic() > self.next_at and len(self.killed) < self.storm.num_faults:
+                    if time.monotonic() > self.next_at and len(self.killed) < self.faults.number:
                         self._strike(submission)
                     time.sleep(_LOOK_EVERY_S)
-                code: int = submission.wait()
-                self._judge(code)
-                self._see_gone(family)
+                code: int | None = submission.poll()
+                if code is None:
+                    self._tell_off(f"has not ended within {self.faults.within_s:g} s")
+                else:
+                    self._see_gone(family)
             finally:
-                kill([*family, *family_of(submission)])
+                _end({submission, *_expanded(family)})
         return code
 
-    def _strike(self, submission: psutil.Process) -> None:
-        """Kill one of what there is."""
+    def _strike(self, submission: psutil.Popen) -> None:
+        """Kill what has its turn, as soon as it is there."""
         there = victims_of(submission)
-        kinds = [kind for kind in self.storm.victims if there.get(kind)]
-        if not kinds:
-            return  # it is just starting
-        fewest = min(map(self.killed.count, kinds))
-        kind = self.random.choice([one for one in kinds if self.killed.count(one) == fewest])
+        fewest = min(map(self.killed.count, self.faults.victims))
+        kinds = [one for one in self.faults.victims if self.killed.count(one) == fewest]
+        kinds = [one for one in kinds if there.get(one)]
+        if not kinds or submission.poll() is not None:
+            return
+        kind = self.random.choice(kinds)
         victims = there[kind] if kind == "machine" else [self.random.choice(there[kind])]
         if kill(victims):
             self.killed.append(kind)
@@ -224,33 +251,47 @@ class _Run:
             self._wait()
 
     def _wait(self) -> None:
-        self.next_at = time.monotonic() + self.random.expovariate(1.0 / self.storm.every_s)
+        self.next_at = time.monotonic() + self.random.expovariate(1.0 / self.faults.every_s)
 
-    def _judge(self, code: int) -> None:
-        """Whether a submission that a fault has ended says so: exit code 3, or the signal."""
-        if code == 0 or not self.killed:
-            return
+    def _judge(self, code: int, killed: set[Victim]) -> None:
+        """Whether what was killed may end a submission, and does so with words: exit code 3."""
         self.say(f"{self._clock()}  submission {self.num_submissions} ended with exit code {code}")
-        if code not in (LaunchError.exit_code, _SIGKILL):
-            self.off.append(
-                f"submission {self.num_submissions} ended with exit code {code}, not 3, after "
-                f"{WORDS[self.killed[-1]]} was killed\n{self._last_lines()}"
-            )
+        by_signal = code == _SIGKILL and killed & _ENDS_BY_SIGNAL
+        if not by_signal and not (code == LaunchError.exit_code and killed & _ENDS_WITH_WORDS):
+            words = ", ".join(WORDS[one] for one in VICTIMS if one in killed)
+            self._tell_off(f"should not have ended so, where this was killed: {words}")
 
     def _see_gone(self, family: set[psutil.Process]) -> None:
         """See that nothing outlives a submission; what does would train beside the next."""
-        _, alive = psutil.wait_procs(at_work(family), timeout=_GONE_WITHIN_S)
+        until = time.monotonic() + _GONE_WITHIN_S
+        while (alive := at_work(_expanded(family))) and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
         if alive:
             names = ", ".join(sorted({title_of(process) for process in alive}))
-            self.off.append(
-                f"submission {self.num_submissions} left behind, {_GONE_WITHIN_S:g} s after its "
-                f"end: {names}"
-            )
+            self._tell_off(f"left behind, {_GONE_WITHIN_S:g} s after its end: {names}")
+
+    def _tell_off(self, words: str) -> None:
+        self.num_off += 1
+        self.say(f"submission {self.num_submissions} {words}\n{self._last_lines()}")
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / LOG.format(self.num_submissions)
 
     def _last_lines(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
 
     def _clock(self) -> str:
         minutes, seconds = divmod(round(time.monotonic() - self.began), 60)
         return f"{minutes}:{seconds:02d}"
+
+
+def _expanded(family: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """A family with those whom its members have started since."""
+    return {one for member in family for one in (member, *family_of(member))}
+
+
+def _end(processes: set[psutil.Process]) -> None:
+    kill(processes)
+    psutil.wait_procs(at_work(processes), timeout=_GONE_WITHIN_S)

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
+from pricon.errors import SpecError
 from pricon.launch.recorded import Contents, Predicted, Recorded
 from pricon.plan.plan import Plan, Setting, Trial
 from pricon.report.write import RESULTS
 from pricon.report.yardstick import YARDSTICKS
 
+TOLERANCE = 1e-3
+"""Largest difference of predictions that counts as none, where nobody says otherwise."""
 _SAME = 1e-6
 """Predictions this close give the same tables."""
 
@@ -37,6 +41,16 @@ class Reproduction:
     num_planned: int
     largest: float
     off: tuple[str, ...]
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance by which nothing, or everything, would count as the same.
+
+    Raises:
+        SpecError: it is not in [0, 1).
+    """
+    if not (isfinite(tolerance) and 0 <= tolerance < 1):
+        raise SpecError(f"the tolerance is {tolerance}", "give a number from 0 to 1, such as 1e-3")
 
 
 def compare(

@@ -1,13 +1,12 @@
 """A Ray of our own on this machine: it starts with a run and stops with it."""
 
-from contextlib import suppress
-
 import psutil
 import ray
 
 from pricon.errors import LaunchError
 from pricon.launch.ray_start import start_ray
 from pricon.launch.sizing import Machine
+from pricon.launch.victims import CONTROLLER, kill, lives, title_of
 
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Ray's shared memory. Plans and events are small; the corpus never travels through it."""
@@ -48,8 +47,9 @@ class OwnRay:
                 f"Ray did not start on this machine: {type(err).__name__}: {err}",
                 "`--target inprocess` runs the job without Ray",
             ) from err
-        children = {child.name(): child for child in psutil.Process().children()}
-        self._daemons = {name: children[name] for name in _DAEMONS if name in children}
+        for child in psutil.Process().children():
+            if (name := title_of(child)) in _DAEMONS:
+                self._daemons[name] = child
         return ray.cluster_resources()  # type: ignore[no-untyped-call,no-any-return]
 
     @property
@@ -72,18 +72,10 @@ class OwnRay:
 
     @property
     def _gone(self) -> list[str]:
-        return [name for name, daemon in self._daemons.items() if not _lives(daemon)]
+        return [name for name, daemon in self._daemons.items() if not lives(daemon)]
 
     def end_controllers(self) -> None:
         """Kill the controllers of its Ray Train runs, so that nobody waits for them."""
         for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):  # it has ended by itself
-                if " ".join(process.cmdline()).startswith("ray::TrainController"):
-                    process.kill()
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+            if title_of(process) == CONTROLLER:
+                kill([process])

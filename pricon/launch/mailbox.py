@@ -89,6 +89,7 @@ class Mailbox:
         self.distances: dict[int, Distance] = {}
         self.losses: Counter[int] = Counter()
         self.hung: dict[int, str] = {}
+        self.reserved: dict[int, Any] = {}
 
     def put(self, event: LaneEvent) -> None:
         """A worker says something."""
@@ -128,6 +129,14 @@ class Mailbox:
     def hang_of(self, lane: int) -> str | None:
         """Which worker hung, where that is the last that was heard of the lane."""
         return self.hung.get(lane)
+
+    def reserve(self, lane: int, group: Any) -> None:
+        """A placement group that a lane's workers have."""
+        self.reserved[lane] = group
+
+    def reserved_by(self, lane: int) -> Any | None:
+        """The last one that they had, given back or not."""
+        return self.reserved.get(lane)
 
     def losses_of(self, lane: int) -> int:
         """How often it has done so."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.config import FailureConfig
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pricon.launch.events import LaneDone, LaneRestarted, Listen, NodesHeld, PackBegun, StagesDone
@@ -32,6 +32,7 @@ from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import (
     callbacks_of,
     has_waited_in_vain,
+    lost_its_controller,
     may_start_again,
     want_of_memory,
 )
@@ -211,7 +212,7 @@ def _lost(future: Future[None], hung: str | None) -> str | None:
     if hung is not None:
         return f"its workers hung: {hung}"
     first = str(err).strip().splitlines() or [""]
-    lost = "controller was" if isinstance(err, RayActorError) else "workers were"
+    lost = "controller was" if lost_its_controller(err) else "workers were"  # type: ignore[arg-type]
     return f"its {lost} lost: {type(err).__name__}: {first[-1][:300]}"
 
 
@@ -233,10 +234,12 @@ def _fit_through_losses(work: _Work) -> None:
     Preemption is nobody's failure, and costs no retry, as long as the lane gets further between two
     losses: a worker that takes its node with it at every start, for want of memory, does not. A
     worker that is lost while it starts costs one, beside those that Ray Train has used until then,
-    and so does a controller.
+    and so does a controller. What one has reserved that dies before its workers are there nobody
+    knows: from then on a wait in vain may be for that, and costs one as well.
     """
     resources, mailbox = work.assignment.job.resources, work.mailbox
     lane, retries = work.assignment.lane, resources.max_failures
+    cost_of_waiting = 0
     before = ray.get(mailbox.distance_of.remote(lane))
     while not work.is_over.is_set():
         lost, known = lost_nodes(), ray.get(mailbox.losses_of.remote(lane))
@@ -244,17 +247,26 @@ def _fit_through_losses(work: _Work) -> None:
             return _fit(work, retries)
         except Exception as err:
             used = ray.get(mailbox.losses_of.remote(lane)) - known
-            if has_waited_in_vain(err):
-                retries -= used
+            if has_waited_in_vain(err) and retries >= used + cost_of_waiting:
+                retries -= used + cost_of_waiting
                 continue
             now = ray.get(mailbox.distance_of.remote(lane))
-            if now > before and has_lost_more_than(lost, work.is_over):
+            if is_headless := lost_its_controller(err):
+                cost_of_waiting = 1
+                _give_back(ray.get(mailbox.reserved_by.remote(lane)))
+            # A controller is on the driver's own node, which is there.
+            if not is_headless and now > before and has_lost_more_than(lost, work.is_over):
                 before, retries = now, resources.max_failures
             elif retries > used and may_start_again(err, resources.workers_per_lane):
                 retries -= used + 1
             else:
                 raise
             ray.get(mailbox.put.remote(LaneRestarted(lane=lane)))
+
+
+def _give_back(group: PlacementGroup | None) -> None:
+    if group is not None:
+        remove_placement_group(group)
 
 
 def _fit(work: _Work, retries: int) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 
 from pricon.corpus.ensure import open_built
 from pricon.corpus.reader import Corpus
-from pricon.errors import PlanError, SpecError
-from pricon.launch.compare import Reproduction, compare
+from pricon.errors import PlanError
+from pricon.launch.compare import Reproduction, check_tolerance, compare
 from pricon.launch.preflight import Prepared, prepare
 from pricon.launch.recorded import Recorded, contents_of, read_recorded
 from pricon.launch.submit import View, run, run_storage
@@ -65,8 +64,7 @@ def reproduce(
         SpecError: the tolerance is none.
         CorpusError, PlanError: see `prepare_again`.
     """
-    if not (isfinite(tolerance) and 0 <= tolerance < 1):
-        raise SpecError(f"the tolerance is {tolerance}", "give a number from 0 to 1, such as 1e-3")
+    check_tolerance(tolerance)
     again = prepare_again(recorded, folder, target)
     report = run(again.prepared, again.corpus, no_tracker(), view(again.prepared))
     errors = {result.trial.id: result.error for result in report.unfinished}

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import (
     WorkerGroupStartupFailedError,
@@ -42,13 +42,25 @@ def may_start_again(err: Exception, num_workers: int) -> bool:
         err: what `fit` of Ray Train raised.
         num_workers: of the lane.
     """
-    if isinstance(err, RayActorError):  # the controller itself; its workers go with it
+    if lost_its_controller(err):
         return True
     cause = _of_controller(err)
     if isinstance(cause, RayTaskError):
         # Of a lost rank another may hear first: torch calls that, like much else, a RuntimeError.
         return num_workers > 1 and isinstance(cause.cause, (RuntimeError, OSError))
     return isinstance(cause, (RayActorError, OutOfMemoryError, WorkerGroupStartupFailedError))
+
+
+def lost_its_controller(err: Exception) -> bool:
+    """Whether a controller died, and its workers with it.
+
+    One that is out of reach may live, and what its own code raises is a defect.
+
+    Args:
+        err: what `fit` of Ray Train raised.
+    """
+    is_dead = isinstance(err, (ActorDiedError, OutOfMemoryError))
+    return is_dead and not isinstance(err, RayTaskError)
 
 
 def want_of_memory(err: Exception) -> str | None:
@@ -58,7 +70,7 @@ def want_of_memory(err: Exception) -> str | None:
         err: what `fit` of Ray Train raised.
     """
     failures = err.worker_failures.values() if isinstance(err, WorkerGroupError) else ()
-    for failure in (_of_controller(err), *failures):
+    for failure in (err, _of_controller(err), *failures):
         cause = getattr(failure, "health_check_failure", failure)
         if isinstance(cause, OutOfMemoryError):
             taken = _TAKEN.search(str(cause))
@@ -72,7 +84,7 @@ def _of_controller(err: Exception) -> Exception | None:
 
 def callbacks_of(mailbox: Any, lane: int) -> list[Any]:
     """What Ray Train has to call for a lane; Ray says of its first version what callbacks are."""
-    return [GpusUsable(mailbox, lane), GivenBack(), LossesTold(mailbox, lane)]
+    return [GpusUsable(mailbox, lane), GivenBack(mailbox, lane), LossesTold(mailbox, lane)]
 
 
 class _OfLane:
@@ -129,20 +141,23 @@ class LossesTold(_OfLane, ControllerCallback):
             ray.get(self.mailbox.lose.remote(self.lane))
 
 
-class GivenBack(WorkerGroupCallback, ControllerCallback):
+class GivenBack(_OfLane, WorkerGroupCallback, ControllerCallback):
     """Gives back what the workers of a start that failed had reserved.
 
     When a group fails after its workers are initialised and before they train, Ray Train (2.60)
     forgets it, and what it reserved outlives even the controller. The lane's next group would wait
-    until another lane ends; for ever, where the lane has the machine for itself.
+    until another lane ends; for ever, where the lane has the machine for itself. What a controller
+    that dies has reserved is given back by the driver, which the mailbox tells of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mailbox: Any, lane: int) -> None:
+        super().__init__(mailbox, lane)
         self.reserved: PlacementGroup | None = None
 
     def before_init_train_context(self, workers: list[Any]) -> dict[str, list[Any]]:
         """The workers are there: what they have reserved, which only they can tell."""
         self.reserved = ray.get(workers[0].execute_async(get_current_placement_group))
+        ray.get(self.mailbox.reserve.remote(self.lane, self.reserved))
         return {}
 
     def after_worker_group_training_start(self, worker_group: Any) -> None:

@@ -11,9 +11,11 @@ Victim = Literal["worker", "controller", "mailbox", "raylet", "gcs", "driver", "
 """What is killed; `machine` is every process of the run at once."""
 VICTIMS: tuple[Victim, ...] = get_args(Victim)
 
+CONTROLLER = "ray::TrainController"
+"""Name of the process in which Ray Train runs a lane."""
 _TITLES: dict[str, Victim] = {
     "ray::RayTrainWorker": "worker",
-    "ray::TrainController": "controller",
+    CONTROLLER: "controller",
     "ray::Mailbox": "mailbox",
     "raylet": "raylet",
     "gcs_server": "gcs",
@@ -63,7 +65,14 @@ def family_of(submission: psutil.Process) -> list[psutil.Process]:
 
 def at_work(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Those of them that may still do something."""
-    return [process for process in processes if title_of(process) not in _IDLE]
+    return [one for one in processes if lives(one) and title_of(one) not in _IDLE]
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it is there, and not only waited for by whoever started it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def title_of(process: psutil.Process) -> str:

@@ -1,5 +1,6 @@
 """`pricon chaos` as a user types it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,17 @@ def test_what_cannot_be_disturbed(tmp_path: Path, capsys: pytest.CaptureFixture[
     )
     assert run_chaos(tmp_path, "--every", "0") == 2
     assert "error: nothing is killed by 20 faults, one every 0 s" in said(capsys)
+
+
+def test_what_submissions_said_is_kept_where_they_did_not_do_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = rehearse(build(tiny_job(tmp_path, arms=["majority"])))
+    run = tmp_path / "runs" / "tiny" / report.run_id
+    assert run_chaos(run, "--kill", "worker", "--every", "0.2", "--within", "0.5") == 2
+    told = said(capsys)
+    assert "submission 1 has not ended within 0.5 s" in told
+    assert "error: the run was over before anything was killed" in told
+    kept = Path(told.partition("are kept in ")[2].splitlines()[0])
+    assert (kept / "submission-1.log").exists()
+    shutil.rmtree(kept)

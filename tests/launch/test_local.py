@@ -1,5 +1,6 @@
 """Real Ray: lanes at once, DDP ranks, a killed worker. Results are those of one process."""
 
+import os
 import subprocess
 import sys
 
@@ -10,9 +11,12 @@ from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, Stag
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
-from tests.launch.train_workers import actors, kill, train_workers
+from tests.launch.train_workers import actors, at_most, kill, train_workers
+from tests.tiny import QUICK
 
 pytestmark = IN_REAL_RAY
+
+LONG = {"learning_rate": 1e-3, "epochs": 4000, "patience": 4000}
 
 
 class Killer(Listener):
@@ -45,7 +49,7 @@ def test_lanes_at_once_survive_the_death_of_their_workers(job: JobSpec) -> None:
     assert not train_workers(), "Ray stops with the run"
 
 
-class Decapitator(Listener):
+class ControllerKiller(Listener):
     """Kills the controller of a lane, in the middle of the first pack that trains."""
 
     def __init__(self) -> None:
@@ -63,9 +67,11 @@ class Decapitator(Listener):
 def test_a_lane_survives_the_death_of_its_controller(job: JobSpec) -> None:
     alone = with_resources(job, "inprocess", "alone")
     rehearse(alone)
-    lane = with_resources(job, "local", "lane", max_failures=1)
-    killer = Decapitator()
-    assert rehearse(lane, killer).complete
+    all_cores = float(os.cpu_count() or 1)  # so that what the dead one has reserved is in the way
+    lane = with_resources(job, "local", "lane", max_failures=1, cpus_per_worker=all_cores)
+    killer = ControllerKiller()
+    with at_most(200):
+        assert rehearse(lane, killer).complete
     assert len(killer.killed) == 1
     restarts = [event for event in killer.events if isinstance(event, LaneRestarted)]
     assert [event.lane for event in restarts] == [0]
@@ -75,8 +81,10 @@ def test_a_lane_survives_the_death_of_its_controller(job: JobSpec) -> None:
 
 @pytest.mark.ray
 def test_the_loss_of_a_controller_that_may_not_be_lost_ends_its_lane(job: JobSpec) -> None:
-    killer = Decapitator()
-    report = rehearse(with_resources(job, "local", "lane", max_failures=0), killer)
+    killer = ControllerKiller()
+    optimisation = job.optimisation.model_validate({**QUICK, "supervised": LONG})
+    longer = job.model_copy(update={"optimisation": optimisation, "arms": ("e2e",)})
+    report = rehearse(with_resources(longer, "local", "lane", max_failures=0), killer)
     assert not report.complete
     (ended,) = [event for event in killer.events if isinstance(event, LaneDone)]
     assert ended.lost

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray
 import torch
-from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
 from ray.train import ControllerError
 from ray.train.v2._internal.exceptions import (
     WorkerGroupStartupFailedError,
@@ -17,7 +17,12 @@ from ray.train.v2._internal.exceptions import (
 from ray.train.v2.api.exceptions import WorkerGroupError
 
 from pricon.launch.events import EpochDone, Event, LaneDone
-from pricon.launch.starts import has_waited_in_vain, may_start_again, want_of_memory
+from pricon.launch.starts import (
+    has_waited_in_vain,
+    lost_its_controller,
+    may_start_again,
+    want_of_memory,
+)
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
@@ -70,6 +75,27 @@ def test_what_is_a_worker_lost_in_the_start(
     assert may_start_again(err, 1) is alone
     assert may_start_again(err, 2) is among_others
     assert has_waited_in_vain(err) is isinstance(cause, WorkerGroupStartupTimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("err", "is_lost"),
+    [
+        (ActorDiedError(), True),
+        (out_of_memory("memory is low: 7.5GB used / 8.0GB"), True),
+        (ActorUnavailableError("no answer", None), False),
+        (in_task(ActorDiedError()), False),
+        (ControllerError(ActorDiedError()), False),
+    ],
+)
+def test_a_controller_is_lost_where_it_is_dead(err: Exception, is_lost: bool) -> None:
+    arrived = through_ray(err)
+    assert lost_its_controller(arrived) is is_lost
+    assert may_start_again(arrived, 1) is (is_lost or isinstance(err, ControllerError))
+    assert not has_waited_in_vain(arrived)
+
+
+def test_a_controller_killed_for_want_of_memory_says_how_much_was_taken() -> None:
+    assert want_of_memory(out_of_memory("7.5GB used / 8.0GB")) == "7.5GB of 8.0GB"
 
 
 def test_a_worker_lost_in_training_is_ray_trains_to_count() -> None:

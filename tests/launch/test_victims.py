@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from pricon.launch.victims import VICTIMS, WORDS, at_work, family_of, kill, title_of, victims_of
+from pricon.launch.victims import (
+    VICTIMS,
+    WORDS,
+    at_work,
+    family_of,
+    kill,
+    lives,
+    title_of,
+    victims_of,
+)
 
 FAMILY = """
 exec -a raylet sleep 60 &
@@ -21,10 +30,12 @@ wait
 @pytest.fixture
 def submission() -> Iterator[psutil.Process]:
     process = psutil.Popen(["bash", "-c", FAMILY])
-    while len({title_of(one) for one in family_of(process)}) < 5:
+    until = time.monotonic() + 60
+    while len({title_of(one) for one in family_of(process)}) < 5 and time.monotonic() < until:
         time.sleep(0.01)
+    family = family_of(process)
     yield process
-    kill(family_of(process))
+    kill(family)
     process.wait()
 
 
@@ -48,6 +59,17 @@ def test_rays_own_counts_once_it_is_up(submission: psutil.Process) -> None:
 def test_an_agent_does_nothing(submission: psutil.Process) -> None:
     family = family_of(submission)
     assert len(at_work(family)) == len(family) - 1
+
+
+def test_who_is_dead_and_not_buried_does_not_live(submission: psutil.Process) -> None:
+    assert lives(submission)
+    kill([submission])
+    while submission.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert submission.is_running()
+    assert not lives(submission)
+    submission.wait()
+    assert not lives(submission)
 
 
 def test_what_is_gone_cannot_be_killed(submission: psutil.Process) -> None:
