@@ -255,11 +255,13 @@ class ClusterProfile(ProfilePart):
     """Of all prices."""
 
     time_limit_s: PositiveInt = 7 * 24 * 3600
-    """A run that takes longer is ended."""
+    """An attempt of a run that takes longer is ended, and the run with it: KubeRay begins to count
+    anew with each Ray cluster that it makes for a run (`retries.cluster_failures`)."""
 
     pending_limit_s: PositiveInt = 24 * 3600
     """A run whose head has not started by then is ended, and one that has had no nodes on which all
-    workers of a lane fit for so long. Waiting in a queue does not count."""
+    workers of a lane fit for so long. Each attempt counts for itself, and waiting in a queue does
+    not count."""
 
     keep_s: NonNegativeInt = 300
     """How long the pods of an ended run stay, so that `pricon status` can say what ended them. Its

@@ -238,6 +238,10 @@ QUEUE = ("kueue.enabled=true", "kueue.createClusterQueue=true")
             "`profile.storage.secretName` is null: the store would be open to every pod",
         ),
         (("quota.enabled=true",), "`quota.enabled` is true, and `quota.hard` limits nothing"),
+        (
+            ("profile.isolateRuns=true", "networkPolicy.enabled=false"),
+            "`networkPolicy.enabled` is false: KubeRay would close runs to its own operator",
+        ),
         *(
             (
                 (*QUEUE, f"kueue.quota.{resource}=null"),

@@ -57,6 +57,9 @@
 {{- if and .quota.enabled (not .quota.hard) -}}
 {{- fail "`quota.enabled` is true, and `quota.hard` limits nothing\n\nhint: say what the namespace may hold, such as requests.nvidia.com/gpu: \"8\"" -}}
 {{- end -}}
+{{- if and $.profile.isolateRuns (not .networkPolicy.enabled) -}}
+{{- fail "`profile.isolateRuns` is true, and `networkPolicy.enabled` is false: KubeRay would close runs to its own operator, which fails them then\n\nhint: keep the chart's policies, which let the operator in, or do without `isolateRuns`" -}}
+{{- end -}}
 {{- if and $.profile.tracking (not $.profile.tracking.uri) -}}
 {{- fail "`profile.tracking` has no `uri`\n\nhint: give the address of your MLflow server, or set `tracking.enabled: true` for one of the chart's own" -}}
 {{- end -}}

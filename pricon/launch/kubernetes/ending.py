@@ -31,6 +31,26 @@ _TAKEN = {
 """Reason of a pod's condition `DisruptionTarget` -> what happened."""
 
 
+_ASK_OWNER = (
+    "submit the job again: it goes on from its checkpoints; if it ends so again, whoever owns the "
+    "cluster must see that network policies let KubeRay's operator in (`kuberay.namespace` of the "
+    "chart)"
+)
+_UNSEEN = {
+    "JobStatusCheckTimeoutExceeded": Reason(
+        sentence="KubeRay could not ask its head for minutes how it goes", hint=_ASK_OWNER
+    ),
+    "JobDeploymentStatusTransitionGracePeriodExceeded": Reason(
+        sentence="its log ended, and KubeRay did not hear from its head how", hint=_ASK_OWNER
+    ),
+    "SubmissionFailed": Reason(
+        sentence="the pod that submits it and reads its log failed, so KubeRay gave it up",
+        hint="submit the job again: it goes on from its checkpoints",
+    ),
+}
+"""Reason of a RayJob -> what happened, where nothing of the run itself went wrong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a run ended.
@@ -126,7 +146,15 @@ def why_ended(ray_job: Object, pods: Sequence[Object], events: Sequence[Object])
         for pod in by_role(pods):
             for reason in find(pod, events):
                 return reason
-    return None
+    return _unseen(status)
+
+
+def _unseen(status: Object) -> Reason | None:
+    reason = _UNSEEN.get(str(status.get("reason")))
+    said = " ".join(str(status.get("message") or "").split())
+    if reason is None or not said:
+        return reason
+    return Reason(sentence=f"{reason.sentence} ({said})", hint=reason.hint)
 
 
 def _killed_for_memory(pod: Object, events: Sequence[Object]) -> Iterator[Reason]:

@@ -133,7 +133,11 @@ def _ray_cluster_spec(
                 "replicas": least,
                 "minReplicas": least,
                 "maxReplicas": most,
-                "rayStartParams": {"object-store-memory": str(_OBJECT_STORE_BYTES)},
+                "rayStartParams": {
+                    "object-store-memory": str(_OBJECT_STORE_BYTES),
+                    # Ray's autoscaler knows a GPU by its resource's last three letters, at most.
+                    **({"num-gpus": str(pool.gpus)} if pool.gpus else {}),
+                },
                 "template": worker,
             }
         ],

@@ -154,6 +154,28 @@ def test_it_did_not_start_in_time() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "sentence", "hint"),
+    [
+        ("JobStatusCheckTimeoutExceeded", "KubeRay could not ask its head", "`kuberay.namespace`"),
+        (
+            "JobDeploymentStatusTransitionGracePeriodExceeded",
+            "its log ended, and KubeRay did not hear from its head how",
+            "`kuberay.namespace`",
+        ),
+        ("SubmissionFailed", "the pod that submits it and reads its log failed", "goes on"),
+    ],
+)
+def test_kuberay_gave_it_up_though_nothing_of_it_failed(
+    reason: str, sentence: str, hint: str
+) -> None:
+    found = why(ended(reason=reason))
+    assert found.sentence.startswith(sentence)
+    assert hint in str(found.hint)
+    told = why(ended(reason=reason, message="the head\n did not answer"))
+    assert told == Reason(sentence=f"{found.sentence} (the head did not answer)", hint=found.hint)
+
+
+@pytest.mark.parametrize(
     ("cause", "expected"),
     [("done", True), ("trials", True), ("input", True), ("defect", True), ("infrastructure", False),
      ("interrupted", False)],
