@@ -66,7 +66,7 @@ def test_the_operator_is_let_in_from_one_namespace(helm: Binary, noted_chart: Pa
     warning = "Network policies let the KubeRay operator in from namespace kuberay-system only."
     text = notes(helm, noted_chart)
     assert warning in text
-    assert "fails every run 30 s after its end" in text
+    assert "fails every run, after five minutes or 30 s after its end" in text
     assert warning not in notes(helm, noted_chart, "nothing-tracked"), "it has no policies"
 
 
