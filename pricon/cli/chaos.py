@@ -11,8 +11,9 @@ import typer
 
 from pricon.cli.reproduce import tell_deviations
 from pricon.errors import SpecError
-from pricon.launch.chaos import LOG, Faults, Outcome, reproduce_under_faults
+from pricon.launch.chaos import Outcome, reproduce_under_faults
 from pricon.launch.compare import TOLERANCE
+from pricon.launch.faults import LOG, Faults
 from pricon.launch.victims import VICTIMS, Victim
 from pricon.storage import open_storage
 
@@ -43,12 +44,13 @@ def chaos(  # noqa: PLR0913  # options of a command
 ) -> int:
     """Train a recorded run again on this machine, kill its processes meanwhile, and compare.
 
-    It runs in a temporary folder, with checkpoints at least four times as often as faults, may lose
-    as many workers as there are faults, and is submitted again where a fault has ended it.
+    It runs in a temporary folder, MLflow's database included, with checkpoints at least four times
+    as often as faults, may lose as many workers as there are faults, and is submitted again where a
+    fault has ended it.
 
-    Exit codes: 0 the same as the record, 1 not, or a submission did not end as it should, 2 the run
-    or its corpus is not there or has changed, or it was over before the first fault, 3 the run
-    fails without faults.
+    Exit codes: 0 the same as the record, and every trial once in MLflow, 1 not, or a submission did
+    not end as it should, 2 the run or its corpus is not there or has changed, or it was over before
+    the first fault, 3 the run fails without faults.
     """
     wanted = Faults(
         victims=_victims(kill), number=faults, every_s=every, within_s=within, seed=seed
@@ -87,7 +89,10 @@ def _tell(found: Outcome) -> int:
     """Say what was found; exit code."""
     typer.echo(_summary(found))
     code = 1 if found.reproduction is None else tell_deviations(found.reproduction)
-    return 1 if found.num_off else code
+    if found.num_off:
+        return 1
+    typer.echo("every submission ended as it should, and MLflow has every trial once")
+    return code
 
 
 def _summary(found: Outcome) -> str:

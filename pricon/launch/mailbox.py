@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from pricon.errors import LaunchError
 from pricon.launch.events import (
@@ -21,6 +21,7 @@ from pricon.launch.events import (
 
 POLL_S = 0.2
 """So often is it emptied, and so often does a lane tell of its epochs at most."""
+_CHECK_EVERY_S = 1.0
 Distance = tuple[int, int, int]
 """Packs committed, epochs of the next one, batches in a checkpoint of its next epoch."""
 
@@ -45,14 +46,28 @@ def rays_failures() -> Iterator[None]:
         ) from err
 
 
-def answer_of(method: Any, *args: Any) -> Any:
+def nothing() -> None:
+    """What a Ray of others is checked for."""
+
+
+def answer_of(method: Any, *args: Any, check: Callable[[], None] = nothing) -> Any:
     """What the mailbox answers its driver.
+
+    Args:
+        method: of the mailbox.
+        *args: of the method.
+        check: of Ray, each second without an answer; it ends the wait by an error.
 
     Raises:
         LaunchError: it is gone, or Ray did not answer.
     """
     with rays_failures():
-        return ray.get(method.remote(*args))
+        answer = method.remote(*args)
+        while True:
+            try:
+                return ray.get(answer, timeout=_CHECK_EVERY_S)
+            except GetTimeoutError:
+                check()
 
 
 class Teller:

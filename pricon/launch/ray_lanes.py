@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -25,7 +26,7 @@ from pricon.launch.events import LaneDone, LaneRestarted, Listen, NodesHeld, Pac
 from pricon.launch.gauges import Gauges
 from pricon.launch.lanes import Assignment
 from pricon.launch.local import OwnRay
-from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, rays_failures
+from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, nothing, rays_failures
 from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
 from pricon.launch.ray_worker import collective_timeout_s, train_lane
 from pricon.launch.sizing import Machine, Share
@@ -98,7 +99,7 @@ class RayLanes:
                 worker = share.of_worker(self.resources)
                 limit_s, size = self.resources.workers_within_s, self.resources.workers_per_lane
                 nodes = WorkerNodes(limit_s, worker, num_workers=size)
-                check = _nothing if self.own is None else self.own.check
+                check = nothing if self.own is None else self.own.check
                 _relay(futures, mailbox, listen, nodes, check)
             finally:
                 is_over.set()
@@ -142,10 +143,6 @@ class _Work:
     is_over: threading.Event
 
 
-def _nothing() -> None:
-    """What a Ray of others is checked for."""
-
-
 def _relay(
     futures: dict[Future[None], Assignment],
     mailbox: Any,
@@ -160,7 +157,7 @@ def _relay(
         mailbox: where workers say it.
         listen: told what they say.
         nodes: that the lanes are worked on.
-        check: of Ray, each time before it is asked.
+        check: of Ray, each time before it is asked, and while it does not answer.
 
     Raises:
         LaunchError: Ray failed, or no nodes for workers come.
@@ -170,13 +167,14 @@ def _relay(
         if held is not None:
             listen(held)
 
+    ask = partial(answer_of, check=check)
     waiting = dict(futures)
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
         check()
         ended = [future for future in waiting if future.done()]
-        for moment, event in answer_of(mailbox.take):
+        for moment, event in ask(mailbox.take):
             # What is held until a lane changes its work is counted for those at work till then.
             if isinstance(event, PackBegun | StagesDone | LaneRestarted):
                 listen_to(nodes.until(moment))
@@ -186,8 +184,8 @@ def _relay(
         gauges.repeat()
         for future in ended:
             assignment = waiting.pop(future)
-            error = answer_of(mailbox.error_of, assignment.lane)
-            hung = answer_of(mailbox.hang_of, assignment.lane)
+            error = ask(mailbox.error_of, assignment.lane)
+            hung = ask(mailbox.hang_of, assignment.lane)
             lost = _lost(future, hung) if error is None else None
             done = LaneDone(lane=assignment.lane, error=error or lost, lost=lost is not None)
             gauges.show(done)

@@ -38,8 +38,8 @@ WORDS: dict[Victim, str] = {
 def victims_of(submission: psutil.Process) -> dict[Victim, list[psutil.Process]]:
     """What there is of each kind.
 
-    Raylet and GCS count from when Ray is up: while it starts, it waits a minute for a GCS that is
-    gone, and then ends the driver without a word.
+    Raylet and GCS count from when lanes work: before, Ray ends a driver that needs one of them and
+    finds it gone, at once or after a minute, without a word.
 
     Args:
         submission: the driver.
@@ -50,7 +50,7 @@ def victims_of(submission: psutil.Process) -> dict[Victim, list[psutil.Process]]
         kind = _TITLES.get(title_of(process))
         if kind is not None:
             found.setdefault(kind, []).append(process)
-    if "mailbox" not in found:
+    if "worker" not in found:
         found.pop("raylet", None)
         found.pop("gcs", None)
     return found

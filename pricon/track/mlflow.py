@@ -17,6 +17,7 @@ from pricon.track.background import RecordRefusedError
 from pricon.track.batches import batches, text
 from pricon.track.client import (
     Metric,
+    MlflowClient,
     MlflowException,
     Param,
     Run,
@@ -186,7 +187,7 @@ class MlflowRecorder:
 
     def _find_run(self, job_name: str, run_id: str) -> _Known:
         if (job_name, run_id) not in self._runs:
-            found = self._search(self._experiment(job_name), RUN_ID, run_id)
+            found = search(self._client, self._experiment(job_name), RUN_ID, run_id)
             name, tags = f"{job_name} {run_id}", {RUN_ID: run_id}
             run = _known(found[0]) if found else self._create(job_name, name, tags)
             self._runs[job_name, run_id] = run
@@ -196,27 +197,10 @@ class MlflowRecorder:
         """All trials of the run by trial id, from one search; of duplicates the oldest."""
         if run.id not in self._trials:
             experiment_id = self._client.get_run(run.id).info.experiment_id
-            found = self._search(experiment_id, PARENT, run.id)
+            found = search(self._client, experiment_id, PARENT, run.id)
             known = {trial.data.tags.get(TRIAL_ID, ""): _known(trial) for trial in reversed(found)}
             self._trials[run.id] = known
         return self._trials[run.id]
-
-    def _search(self, experiment_id: str, tag: str, value: str) -> list[Run]:
-        """Runs with this tag, oldest first."""
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [experiment_id],
-                f"tags.`{tag}` = '{value}'",
-                max_results=1000,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
-            runs += page
-            token = page.token
-            if not token:
-                return runs
 
     def _create(self, job_name: str, name: str, tags: Mapping[str, str]) -> _Known:
         values = {key: text(value) for key, value in tags.items()}
@@ -269,6 +253,24 @@ class MlflowRecorder:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
             self._client.log_artifacts(run.id, folder)
+
+
+def search(client: MlflowClient, experiment_id: str, tag: str, value: str) -> list[Run]:
+    """Runs with this tag, oldest first; see `client` for errors."""
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            f"tags.`{tag}` = '{value}'",
+            max_results=1000,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        runs += page
+        token = page.token
+        if not token:
+            return runs
 
 
 def _known(run: Run) -> _Known:

@@ -32,10 +32,11 @@ def test_a_run_is_disturbed_and_is_the_same(
     run = tmp_path / "runs" / "tiny" / report.run_id
     assert run_chaos(run, "--kill", "machine", "--faults", "1", "--every", "3") == 0
     shown = capsys.readouterr()
-    first, second = shown.out.splitlines()
+    first, second, third = shown.out.splitlines()
     assert first.startswith("1 fault in ")
     assert first.endswith(" s: machine 1; submitted 2 times")
     assert second.startswith(f"run {report.run_id}: 4 of 4 trials compared, predictions differ by")
+    assert third == "every submission ended as it should, and MLflow has every trial once"
     assert "  1: killed everything at once\n" in shown.err
 
 

@@ -93,17 +93,27 @@ def test_the_loss_of_a_controller_that_may_not_be_lost_ends_its_lane(job: JobSpe
 
 
 WITHOUT_DAEMON = """
-import os, sys, psutil
+import os, sys, threading, time
+import psutil, ray
 from pricon.errors import LaunchError
 from pricon.launch.local import OwnRay
+from pricon.launch.mailbox import answer_of
+
+@ray.remote
+class Silent:
+    def greet(self):
+        return "hello"
+    def take(self):
+        time.sleep(600)
+
 own = OwnRay()
 own.start()
-own.check()
+silent = Silent.remote()
+print(answer_of(silent.greet, check=own.check))
 (daemon,) = [one for one in psutil.Process().children() if one.name() == sys.argv[1]]
-daemon.kill()
-psutil.wait_procs([daemon])
+threading.Timer(1.5, daemon.kill).start()
 try:
-    own.check()
+    answer_of(silent.take, check=own.check)
 except LaunchError as err:
     print(own.is_whole, err.exit_code, err.message, sep="|", flush=True)
 os._exit(0)
@@ -117,7 +127,8 @@ def test_a_daemon_of_ray_that_is_gone_is_told_before_ray_ends_the_driver(daemon:
         [sys.executable, "-c", WITHOUT_DAEMON, daemon], capture_output=True, text=True, check=True
     )
     said = f"False|3|Ray's `{daemon}` has ended beside the driver, and all of Ray with it"
-    assert said in done.stdout
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-1]) == ("hello", said)
 
 
 @pytest.mark.ray
