@@ -13,21 +13,18 @@ _CONTEXT = "participant-wise cross-validation"
 
 def input_of(dataset: Dataset) -> DatasetInput:
     """What a run has read, for MLflow's pages and its search."""
-    features = [
-        {
-            "name": modality,
-            "type": "tensor",
-            "tensor-spec": {"dtype": "float32", "shape": [-1, *shape]},
-        }
-        for modality, shape in dataset.shapes.items()
+    # Of tensors the pages show nothing; of columns names and types.
+    columns = [
+        {"name": modality, "type": "array", "items": {"type": "float"}, "required": True}
+        for modality in dataset.shapes
     ]
-    schema = {"mlflow_tensorspec": {"features": json.dumps(features), "targets": None}}
+    profile = {**dataset.counts, **{f"shape of {k}": list(v) for k, v in dataset.shapes.items()}}
     entity = DatasetEntity(
         name=dataset.name,
         digest=dataset.digest[:_DIGEST],
         source_type="s3" if dataset.uri.startswith("s3://") else "local",
         source=json.dumps({"uri": dataset.uri}),
-        schema=json.dumps(schema),
-        profile=json.dumps(dataset.counts),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps(profile),
     )
     return DatasetInput(entity, [InputTag("mlflow.data.context", _CONTEXT)])

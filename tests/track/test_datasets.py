@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mlflow.types.schema import Schema
 
 from pricon.track.datasets import input_of
 from tests.track.examples import make_dataset
@@ -14,19 +15,16 @@ def test_a_corpus_is_described_as_mlflow_reads_it() -> None:
         ("mlflow.data.context", "participant-wise cross-validation")
     ]
     assert (read.dataset.name, read.dataset.digest) == ("again", "c" * 36)
-    schema = json.loads(read.dataset.schema or "")["mlflow_tensorspec"]
-    assert json.loads(schema["features"]) == [
-        {
-            "name": name,
-            "type": "tensor",
-            "tensor-spec": {"dtype": "float32", "shape": [-1, *shape]},
-        }
-        for name, shape in (("frames", (1, 62)), ("telemetry", (12, 41)))
-    ]
+    columns = json.loads(read.dataset.schema or "")["mlflow_colspec"]
+    schema = Schema.from_json(json.dumps(columns))
+    assert schema.input_names() == ["frames", "telemetry"]
+    assert {str(column) for column in schema.input_types()} == {"Array(float)"}
     assert json.loads(read.dataset.profile or "") == {
         "windows": 720,
         "sessions": 9,
         "participants": 3,
+        "shape of frames": [1, 62],
+        "shape of telemetry": [12, 41],
     }
 
 
