@@ -66,7 +66,7 @@ def chaos(  # noqa: PLR0913  # options of a command
         raise
     finally:
         if code != 0 and any(folder.glob(LOG.format("*"))):
-            _say(f"logs of all submissions, and what they left, are kept in {folder}")
+            _say(f"logs of all submissions are kept in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return code
@@ -105,4 +105,5 @@ def _summary(found: Outcome) -> str:
     kinds = ", ".join(f"{kind} {number}" for kind, number in Counter(found.killed).most_common())
     times = "once" if found.num_submissions == 1 else f"{found.num_submissions} times"
     faults = "1 fault" if len(found.killed) == 1 else f"{len(found.killed)} faults"
-    return f"{faults} in {found.seconds:.0f} s: {kinds}; submitted {times}"
+    what = f": {kinds}" if kinds else ""
+    return f"{faults} in {found.seconds:.0f} s{what}; submitted {times}"

@@ -82,7 +82,7 @@ def reproduce_under_faults(  # what, where, how, and two ways to judge it
     folds = [] if again.folds is None else ["--only-folds", ",".join(map(str, again.folds))]
     run = DisturbedRun([*_environment(folder), *command, str(file), *folds], folder, faults, say)
     is_done = run.to_its_end()
-    if not run.killed:
+    if is_done and not run.killed:
         raise SpecError(
             f"the run was over before anything was killed, after {run.seconds:.0f} s",
             "give a smaller `--every`, or a run that takes longer",
@@ -108,8 +108,12 @@ def _audit(again: Again) -> list[str]:
 
 
 def _environment(folder: Path) -> list[str]:
-    """What a driver that is killed leaves behind, and its Ray, is to lie in the folder as well."""
-    return ["env", f"TMPDIR={folder}"] if len(str(folder)) <= _SHORT else []
+    """What a driver that is killed leaves behind, and its Ray, is to lie in the folder as well.
+
+    That has its limit where temporary folders have long paths.
+    """
+    names = ("TMPDIR", "RAY_TMPDIR") if len(str(folder)) <= _SHORT else ()
+    return ["env", *(f"{name}={folder}" for name in names)]
 
 
 def _made_to_last(job: JobSpec, faults: Faults) -> JobSpec:

@@ -10,16 +10,8 @@ from pathlib import Path
 import psutil
 
 from pricon.errors import LaunchError, SpecError
-from pricon.launch.victims import (
-    VICTIMS,
-    WORDS,
-    Victim,
-    at_work,
-    family_of,
-    kill,
-    title_of,
-    victims_of,
-)
+from pricon.launch.processes import family_of, kill, title_of
+from pricon.launch.victims import VICTIMS, WORDS, Victim, at_work, victims_of
 
 LOG = "submission-{}.log"
 _LOOK_EVERY_S = 0.2
@@ -128,7 +120,8 @@ class DisturbedRun:
                     time.sleep(_LOOK_EVERY_S)
                 code: int | None = submission.poll()
                 if code is None:
-                    self._tell_off(f"has not ended within {self.faults.within_s:g} s")
+                    limit = f"{self.faults.within_s:g} s"
+                    self._tell_off(f"has not ended within {limit} (`--within`), so it is ended")
                 else:
                     self._see_gone(family)
             finally:

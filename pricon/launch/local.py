@@ -4,9 +4,9 @@ import psutil
 import ray
 
 from pricon.errors import LaunchError
+from pricon.launch.processes import CONTROLLER, kill, lives, title_of
 from pricon.launch.ray_start import start_ray
 from pricon.launch.sizing import Machine
-from pricon.launch.victims import CONTROLLER, kill, lives, title_of
 
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Ray's shared memory. Plans and events are small; the corpus never travels through it."""

@@ -46,11 +46,7 @@ def rays_failures() -> Iterator[None]:
         ) from err
 
 
-def nothing() -> None:
-    """What a Ray of others is checked for."""
-
-
-def answer_of(method: Any, *args: Any, check: Callable[[], None] = nothing) -> Any:
+def answer_of(method: Any, *args: Any, check: Callable[[], None] | None = None) -> Any:
     """What the mailbox answers its driver.
 
     Args:
@@ -66,8 +62,11 @@ def answer_of(method: Any, *args: Any, check: Callable[[], None] = nothing) -> A
         while True:
             try:
                 return ray.get(answer, timeout=_CHECK_EVERY_S)
+            except RayTaskError:
+                raise  # whatever the method raised, a time-out of its own among it
             except GetTimeoutError:
-                check()
+                if check is not None:
+                    check()
 
 
 class Teller:

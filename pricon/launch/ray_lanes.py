@@ -1,40 +1,27 @@
-"""Lanes as concurrent Ray Train runs.
-
-One worker group a lane, however many trials the lane holds: starting a group costs ten seconds and
-more, training an affect model often less. Ray Train's own checkpoints are not used; what counts is
-in storage under our commit records, because a returned `report` does not mean a durable checkpoint.
-"""
+"""Lanes as concurrent Ray Train runs, and what is heard of them."""
 
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import ray
-from ray.train import RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.v2.api.config import FailureConfig
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pricon.launch.events import LaneDone, LaneRestarted, Listen, NodesHeld, PackBegun, StagesDone
 from pricon.launch.gauges import Gauges
+from pricon.launch.lane_run import Work, fit_through_losses
 from pricon.launch.lanes import Assignment
 from pricon.launch.local import OwnRay
-from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, nothing, rays_failures
-from pricon.launch.nodes import WorkerNodes, has_lost_more_than, lost_nodes
-from pricon.launch.ray_worker import collective_timeout_s, train_lane
+from pricon.launch.mailbox import POLL_S, Mailbox, answer_of, rays_failures
+from pricon.launch.nodes import WorkerNodes
 from pricon.launch.sizing import Machine, Share
 from pricon.launch.starts import (
-    callbacks_of,
     has_waited_in_vain,
     lost_its_controller,
-    may_start_again,
     want_of_memory,
 )
 from pricon.spec.resources import ResourcesSpec
@@ -86,12 +73,13 @@ class RayLanes:
                 for assignment in lanes:
                     future: Future[None] = Future()
                     futures[future] = assignment
-                    work = _Work(
+                    work = Work(
                         assignment=assignment,
                         share=share,
                         mailbox=mailbox,
                         folder=folder,
                         is_over=is_over,
+                        is_alone=self.own is not None and share.at_once == 1,
                     )
                     # Daemons: a `fit` that never hears of Ray's end must not keep us alive.
                     args = (future, slots, work)
@@ -99,7 +87,7 @@ class RayLanes:
                 worker = share.of_worker(self.resources)
                 limit_s, size = self.resources.workers_within_s, self.resources.workers_per_lane
                 nodes = WorkerNodes(limit_s, worker, num_workers=size)
-                check = nothing if self.own is None else self.own.check
+                check = None if self.own is None else self.own.check
                 _relay(futures, mailbox, listen, nodes, check)
             finally:
                 is_over.set()
@@ -132,23 +120,12 @@ def _mailbox() -> Any:
         return actor.options(num_cpus=0, scheduling_strategy=here).remote()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """A lane's work, where it is done, and whether anybody still wants it."""
-
-    assignment: Assignment
-    share: Share
-    mailbox: Any
-    folder: str
-    is_over: threading.Event
-
-
 def _relay(
     futures: dict[Future[None], Assignment],
     mailbox: Any,
     listen: Listen,
     nodes: WorkerNodes,
-    check: Callable[[], None],
+    check: Callable[[], None] | None,
 ) -> None:
     """Pass on what workers say until every lane has ended.
 
@@ -157,7 +134,7 @@ def _relay(
         mailbox: where workers say it.
         listen: told what they say.
         nodes: that the lanes are worked on.
-        check: of Ray, each time before it is asked, and while it does not answer.
+        check: of a Ray of our own, each time before it is asked, and while it does not answer.
 
     Raises:
         LaunchError: Ray failed, or no nodes for workers come.
@@ -172,7 +149,8 @@ def _relay(
     gauges = Gauges()
     while waiting:
         time.sleep(POLL_S)
-        check()
+        if check is not None:
+            check()
         ended = [future for future in waiting if future.done()]
         for moment, event in ask(mailbox.take):
             # What is held until a lane changes its work is counted for those at work till then.
@@ -200,94 +178,39 @@ def _lost(future: Future[None], hung: str | None) -> str | None:
         hung: which worker was ended at last, where one was, for it got no further.
     """
     err = future.exception()
-    if err is None:
+    if not isinstance(err, Exception):
         return None
-    if (taken := want_of_memory(err)) is not None:  # type: ignore[arg-type]  # `_settle` sets these
-        return (
-            f"its workers were killed for want of memory: {taken} were taken on their node; fewer "
-            "`resources.pack_members` take less, and so do fewer workers beside each other"
-        )
+    has_no_controller = lost_its_controller(err)
+    if (taken := want_of_memory(err)) is not None:
+        return f"its {_killed_for_memory(taken, is_controller=has_no_controller)}"
+    if has_waited_in_vain(err):
+        return "its workers found no room, perhaps for what a controller that was lost had reserved"
     if hung is not None:
         return f"its workers hung: {hung}"
     first = str(err).strip().splitlines() or [""]
-    lost = "controller was" if lost_its_controller(err) else "workers were"  # type: ignore[arg-type]
+    lost = "controller was" if has_no_controller else "workers were"
     return f"its {lost} lost: {type(err).__name__}: {first[-1][:300]}"
 
 
-def _settle(future: Future[None], slots: threading.Semaphore, work: _Work) -> None:
+def _killed_for_memory(taken: str, *, is_controller: bool) -> str:
+    if is_controller:
+        return (
+            f"controller was killed for want of memory: {taken} were taken on the driver's node; "
+            "fewer `resources.lanes_at_once` take less there"
+        )
+    return (
+        f"workers were killed for want of memory: {taken} were taken on their node; fewer "
+        "`resources.pack_members` take less, and so do fewer workers beside each other"
+    )
+
+
+def _settle(future: Future[None], slots: threading.Semaphore, work: Work) -> None:
     """Wait for a slot, run the lane, and leave what became of it in `future`."""
     with slots:
         try:
             if not work.is_over.is_set():
-                _fit_through_losses(work)
+                fit_through_losses(work)
         except Exception as err:  # whatever Ray raises is this lane's end, not the driver's
             future.set_exception(err)
         else:
             future.set_result(None)
-
-
-def _fit_through_losses(work: _Work) -> None:
-    """Begin again where workers are lost that Ray Train does not replace by itself.
-
-    Preemption is nobody's failure, and costs no retry, as long as the lane gets further between two
-    losses: a worker that takes its node with it at every start, for want of memory, does not. A
-    worker that is lost while it starts costs one, beside those that Ray Train has used until then,
-    and so does a controller. What one has reserved that dies before its workers are there nobody
-    knows: from then on a wait in vain may be for that, and costs one as well.
-    """
-    resources, mailbox = work.assignment.job.resources, work.mailbox
-    lane, retries = work.assignment.lane, resources.max_failures
-    cost_of_waiting = 0
-    before = ray.get(mailbox.distance_of.remote(lane))
-    while not work.is_over.is_set():
-        lost, known = lost_nodes(), ray.get(mailbox.losses_of.remote(lane))
-        try:
-            return _fit(work, retries)
-        except Exception as err:
-            used = ray.get(mailbox.losses_of.remote(lane)) - known
-            if has_waited_in_vain(err) and retries >= used + cost_of_waiting:
-                retries -= used + cost_of_waiting
-                continue
-            now = ray.get(mailbox.distance_of.remote(lane))
-            if is_headless := lost_its_controller(err):
-                cost_of_waiting = 1
-                _give_back(ray.get(mailbox.reserved_by.remote(lane)))
-            # A controller is on the driver's own node, which is there.
-            if not is_headless and now > before and has_lost_more_than(lost, work.is_over):
-                before, retries = now, resources.max_failures
-            elif retries > used and may_start_again(err, resources.workers_per_lane):
-                retries -= used + 1
-            else:
-                raise
-            ray.get(mailbox.put.remote(LaneRestarted(lane=lane)))
-
-
-def _give_back(group: PlacementGroup | None) -> None:
-    if group is not None:
-        remove_placement_group(group)
-
-
-def _fit(work: _Work, retries: int) -> None:
-    """One Ray Train run, which replaces workers lost in training `retries` times.
-
-    Its name is new each time: Ray takes a known one for finished work.
-    """
-    assignment = work.assignment
-    resources = assignment.job.resources
-    TorchTrainer(
-        train_lane,
-        train_loop_config={"assignment": assignment, "mailbox": work.mailbox},
-        scaling_config=ScalingConfig(
-            num_workers=resources.workers_per_lane,
-            use_gpu=work.share.gpus > 0,
-            resources_per_worker=work.share.of_worker(resources),
-        ),
-        run_config=RunConfig(
-            name=f"{assignment.plan.run_id}-{assignment.lane}-{uuid.uuid4().hex[:8]}",
-            storage_path=work.folder,
-            # A start that fails is ours to judge; Ray would start again without end.
-            failure_config=FailureConfig(max_failures=retries, controller_failure_limit=0),
-            callbacks=callbacks_of(work.mailbox, assignment.lane),
-        ),
-        torch_config=TorchConfig(timeout_s=collective_timeout_s(resources.hung_after_s)),
-    ).fit()

@@ -54,13 +54,14 @@ def may_start_again(err: Exception, num_workers: int) -> bool:
 def lost_its_controller(err: Exception) -> bool:
     """Whether a controller died, and its workers with it.
 
-    One that is out of reach may live, and what its own code raises is a defect.
+    One that is out of reach may live, and what its own code raises is a defect, in its making too.
 
     Args:
         err: what `fit` of Ray Train raised.
     """
     is_dead = isinstance(err, (ActorDiedError, OutOfMemoryError))
-    return is_dead and not isinstance(err, RayTaskError)
+    is_defect = isinstance(err, RayTaskError) or getattr(err, "actor_init_failed", False)
+    return is_dead and not is_defect
 
 
 def want_of_memory(err: Exception) -> str | None:
@@ -84,7 +85,8 @@ def _of_controller(err: Exception) -> Exception | None:
 
 def callbacks_of(mailbox: Any, lane: int) -> list[Any]:
     """What Ray Train has to call for a lane; Ray says of its first version what callbacks are."""
-    return [GpusUsable(mailbox, lane), GivenBack(mailbox, lane), LossesTold(mailbox, lane)]
+    # What is reserved is known as early as can be: the next one imports torch in every worker.
+    return [GivenBack(mailbox, lane), GpusUsable(mailbox, lane), LossesTold(mailbox, lane)]
 
 
 class _OfLane:

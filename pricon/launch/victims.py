@@ -1,18 +1,16 @@
-"""Processes of a run on this machine: what there is to kill, and killing it."""
+"""What there is to kill of a run on this machine."""
 
 from collections.abc import Iterable
-from contextlib import suppress
-from pathlib import Path
 from typing import Literal, get_args
 
 import psutil
+
+from pricon.launch.processes import CONTROLLER, family_of, lives, title_of
 
 Victim = Literal["worker", "controller", "mailbox", "raylet", "gcs", "driver", "machine"]
 """What is killed; `machine` is every process of the run at once."""
 VICTIMS: tuple[Victim, ...] = get_args(Victim)
 
-CONTROLLER = "ray::TrainController"
-"""Name of the process in which Ray Train runs a lane."""
 _TITLES: dict[str, Victim] = {
     "ray::RayTrainWorker": "worker",
     CONTROLLER: "controller",
@@ -56,37 +54,6 @@ def victims_of(submission: psutil.Process) -> dict[Victim, list[psutil.Process]]
     return found
 
 
-def family_of(submission: psutil.Process) -> list[psutil.Process]:
-    """A submission and all that it has started, as far as it is there."""
-    with suppress(psutil.NoSuchProcess):
-        return [submission, *submission.children(recursive=True)]
-    return []
-
-
 def at_work(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Those of them that may still do something."""
     return [one for one in processes if lives(one) and title_of(one) not in _IDLE]
-
-
-def lives(process: psutil.Process) -> bool:
-    """Whether it is there, and not only waited for by whoever started it."""
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def title_of(process: psutil.Process) -> str:
-    """Of a worker of Ray what it calls itself, without what it does: `ray::TrainController`."""
-    with suppress(psutil.Error, IndexError):
-        return Path(process.cmdline()[0]).name.partition(".")[0].strip()
-    return ""
-
-
-def kill(processes: Iterable[psutil.Process]) -> bool:
-    """Kill them; whether one was there."""
-    num_killed = 0
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-            num_killed += 1
-    return num_killed > 0

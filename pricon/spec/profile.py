@@ -204,8 +204,8 @@ class RetrySpec(ProfilePart):
     alone. 0 leaves it failed."""
 
     lost_workers: NonNegativeInt = 2
-    """Restarts of a lane that lost a worker. Overrides `resources.max_failures` of jobs that do not
-    give it."""
+    """Restarts of a lane that lost a worker or its controller. Overrides `resources.max_failures`
+    of jobs that do not give it."""
 
 
 class ClusterProfile(ProfilePart):
@@ -256,7 +256,7 @@ class ClusterProfile(ProfilePart):
 
     time_limit_s: PositiveInt = 7 * 24 * 3600
     """An attempt of a run that takes longer is ended, and the run with it: KubeRay begins to count
-    anew with each Ray cluster that it makes for a run (`retries.cluster_failures`)."""
+    anew with each Ray cluster that it makes for a run (`retries.clusterFailures`)."""
 
     pending_limit_s: PositiveInt = 24 * 3600
     """A run whose head has not started by then is ended, and one that has had no nodes on which all

@@ -127,9 +127,9 @@ class ResourcesSpec(Spec):
     CPUs where there is none."""
 
     max_failures: NonNegativeInt = 2
-    """How often a lane starts again after losing a worker, in training or while it starts. Counted
-    anew, with as many, after a lost node if the lane had got further since the last one. A trial
-    that fails by itself is not retried."""
+    """How often a lane starts again after losing a worker, in training or while it starts, or Ray
+    Train's controller. Counted anew, with as many, after a lost node if the lane had got further
+    since the last one. A trial that fails by itself is not retried."""
 
     hung_after_s: PositiveFloat | None = 1800.0
     """A worker that has got no further for so long (no batch, shard or record) is ended, which

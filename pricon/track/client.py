@@ -42,6 +42,7 @@ __all__ = [
     "Run",
     "RunTag",
     "open_client",
+    "status_of",
     "translated",
 ]
 
@@ -86,7 +87,7 @@ def translated(uri: str, *, reads: bool = False) -> Iterator[None]:
     try:
         yield
     except MlflowException as err:
-        status = _status(err)
+        status = status_of(err)
         if status == 400:
             raise RecordRefusedError(_first_line(err)) from err
         raise explain(public(uri), status, _first_line(err), reads=reads) from err
@@ -94,7 +95,7 @@ def translated(uri: str, *, reads: bool = False) -> Iterator[None]:
         raise LaunchError(f"tracking to {public(uri)} failed: {err}") from err
 
 
-def _status(err: MlflowException) -> int:
+def status_of(err: MlflowException) -> int:
     """The HTTP status; MLflow gives every status it does not know the code of an internal error."""
     named = re.search(r"failed with error code (\d+)", err.message or "")
     return int(named[1] if named else err.get_http_status_code())  # type: ignore[no-untyped-call]  # MLflow has no types

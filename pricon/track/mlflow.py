@@ -23,11 +23,13 @@ from pricon.track.client import (
     Run,
     RunTag,
     open_client,
+    status_of,
     translated,
 )
 from pricon.track.datasets import input_of
 from pricon.track.explain import public
 from pricon.track.records import (
+    Dataset,
     FinishRecord,
     LogRecord,
     Point,
@@ -44,6 +46,8 @@ TRIAL_ID = "pricon.trial_id"
 ERROR = "pricon.error"
 CHANGED = "pricon.changed_params"
 PARENT = "mlflow.parentRunId"
+_NO_SUCH_THING = {400, 404, 405, 501}
+"""What servers of others, or old ones, answer where they do not know a part of MLflow's API."""
 
 
 @dataclass(kw_only=True)
@@ -118,10 +122,18 @@ class MlflowRecorder:
             tags |= {CHANGED: "; ".join(changed)} if changed else {}
             params = {key: value for key, value in params.items() if key not in held}
         self._log(run, (), params, tags)
-        if record.dataset is not None:
-            self._client.log_inputs(run.id, [input_of(record.dataset)])  # the same adds nothing
         self._close_trials(run, "KILLED")  # their driver is gone, or this would not be a start
         self._write_files(run, record.artifacts)
+        if record.dataset is not None:
+            self._show(run, record.dataset)
+
+    def _show(self, run: _Known, dataset: Dataset) -> None:
+        """A data set, where the server knows such; the same again adds nothing."""
+        try:
+            self._client.log_inputs(run.id, [input_of(dataset)])
+        except MlflowException as err:
+            if status_of(err) not in _NO_SUCH_THING:
+                raise
 
     def _record(self, record: TrialRecord) -> None:
         run = self._find_run(record.job_name, record.run_id)

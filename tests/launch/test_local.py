@@ -1,22 +1,18 @@
 """Real Ray: lanes at once, DDP ranks, a killed worker. Results are those of one process."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 
 from pricon.errors import LaunchError
-from pricon.launch.events import EpochDone, Event, LaneDone, LaneRestarted, StagesDone
+from pricon.launch.events import EpochDone, Event, LaneDone, StagesDone
 from pricon.spec.job import JobSpec
 from tests.launch.real_ray import IN_REAL_RAY, assert_same_predictions, with_resources
 from tests.launch.rehearsal import Listener, rehearse
-from tests.launch.train_workers import actors, at_most, kill, train_workers
-from tests.tiny import QUICK
+from tests.launch.train_workers import actors, kill, train_workers
 
 pytestmark = IN_REAL_RAY
-
-LONG = {"learning_rate": 1e-3, "epochs": 4000, "patience": 4000}
 
 
 class Killer(Listener):
@@ -47,49 +43,6 @@ def test_lanes_at_once_survive_the_death_of_their_workers(job: JobSpec) -> None:
     assert report.complete
     assert_same_predictions(alone, lanes)
     assert not train_workers(), "Ray stops with the run"
-
-
-class ControllerKiller(Listener):
-    """Kills the controller of a lane, in the middle of the first pack that trains."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.killed: list[int] = []
-
-    def listen(self, event: Event) -> None:
-        super().listen(event)
-        if isinstance(event, EpochDone) and not self.killed:
-            self.killed = actors(b"ray::TrainController")
-            kill(self.killed)
-
-
-@pytest.mark.ray
-def test_a_lane_survives_the_death_of_its_controller(job: JobSpec) -> None:
-    alone = with_resources(job, "inprocess", "alone")
-    rehearse(alone)
-    all_cores = float(os.cpu_count() or 1)  # so that what the dead one has reserved is in the way
-    lane = with_resources(job, "local", "lane", max_failures=1, cpus_per_worker=all_cores)
-    killer = ControllerKiller()
-    with at_most(200):
-        assert rehearse(lane, killer).complete
-    assert len(killer.killed) == 1
-    restarts = [event for event in killer.events if isinstance(event, LaneRestarted)]
-    assert [event.lane for event in restarts] == [0]
-    assert_same_predictions(alone, lane)
-    assert not train_workers(), "Ray stops with the run"
-
-
-@pytest.mark.ray
-def test_the_loss_of_a_controller_that_may_not_be_lost_ends_its_lane(job: JobSpec) -> None:
-    killer = ControllerKiller()
-    optimisation = job.optimisation.model_validate({**QUICK, "supervised": LONG})
-    longer = job.model_copy(update={"optimisation": optimisation, "arms": ("e2e",)})
-    report = rehearse(with_resources(longer, "local", "lane", max_failures=0), killer)
-    assert not report.complete
-    (ended,) = [event for event in killer.events if isinstance(event, LaneDone)]
-    assert ended.lost
-    assert ended.error is not None
-    assert ended.error.startswith("its controller was lost: ActorDiedError: ")
 
 
 WITHOUT_DAEMON = """

@@ -1,6 +1,10 @@
 """What is said of a lane that lost its workers."""
 
 from concurrent.futures import Future
+from typing import Any
+
+from ray.exceptions import OutOfMemoryError
+from ray.train import ControllerError
 
 from pricon.launch.ray_lanes import _lost
 
@@ -28,3 +32,15 @@ def test_the_last_line_of_an_error_is_told() -> None:
 def test_a_hang_is_told_rather_than_the_death_that_ended_it() -> None:
     hung = "worker 1 got no further for 1800 s, in `read` (pricon/stores/s3.py:112)"
     assert _lost(ended(RuntimeError("The actor died")), hung) == f"its workers hung: {hung}"
+
+
+def test_who_was_killed_for_want_of_memory_is_told_and_where() -> None:
+    err: Any = OutOfMemoryError
+    controller = _lost(ended(err("7.5GB used / 8.0GB")), None)
+    assert controller == (
+        "its controller was killed for want of memory: 7.5GB of 8.0GB were taken on the driver's "
+        "node; fewer `resources.lanes_at_once` take less there"
+    )
+    workers = _lost(ended(ControllerError(err("7.5GB used / 8.0GB"))), None)
+    assert workers is not None
+    assert workers.startswith("its workers were killed for want of memory: 7.5GB of 8.0GB were")

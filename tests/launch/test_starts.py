@@ -48,6 +48,14 @@ def out_of_memory(said: str) -> Exception:
     return told
 
 
+def never_made() -> Exception:
+    """Of an actor whose making raised an error."""
+    err: Any = ActorDiedError()
+    err._actor_init_failed = True
+    told: Exception = err
+    return told
+
+
 def through_ray(err: Exception) -> Exception:
     """As it arrives from another process."""
     pickled: Any = ray.cloudpickle
@@ -84,6 +92,7 @@ def test_what_is_a_worker_lost_in_the_start(
         (out_of_memory("memory is low: 7.5GB used / 8.0GB"), True),
         (ActorUnavailableError("no answer", None), False),
         (in_task(ActorDiedError()), False),
+        (never_made(), False),
         (ControllerError(ActorDiedError()), False),
     ],
 )

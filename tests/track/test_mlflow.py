@@ -4,10 +4,12 @@ import base64
 import http.server
 import json
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from mlflow import MlflowClient
@@ -127,6 +129,9 @@ def test_recording_everything_again_adds_nothing(job: Job) -> None:
         assert job.curve(child, "teacher/training_loss") == LOSSES
         assert job.curve(child, "accuracy") == [(0, 0.9)]
     assert job.curve(job.parent(), "accuracy") == [(0, 0.9)]
+    read = job.parent().inputs
+    assert read is not None
+    assert len(read.dataset_inputs) == 1
 
 
 def test_a_crash_in_the_middle_of_a_trial_leaves_no_gap_and_no_double(job: Job) -> None:
@@ -378,3 +383,48 @@ def test_a_server_that_is_not_mlflow_is_called_so() -> None:
         with pytest.raises(LaunchError, match="does not answer as an MLflow server"):
             MlflowRecorder(uri).check("job")
         website.shutdown()
+
+
+class _WithoutDatasets(http.server.BaseHTTPRequestHandler):
+    """Passes everything on to an MLflow server but what older ones do not know."""
+
+    behind: ClassVar[str]
+
+    def do_POST(self) -> None:
+        if self.path.endswith("/runs/log-inputs"):
+            self.send_error(404)
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(
+            f"{self.behind}{self.path}", body or None, headers, method=self.command
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                status, content = answer.status, answer.read()
+        except urllib.error.HTTPError as err:
+            status, content = err.code, err.read()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PATCH = do_PUT = do_POST  # noqa: N815  # names of the library
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.tracking
+def test_a_server_without_data_sets_is_told_all_else(server: MlflowServer, tmp_path: Path) -> None:
+    handler = type("Handler", (_WithoutDatasets,), {"behind": server.uri})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as older:
+        threading.Thread(target=older.serve_forever, daemon=True).start()
+        job = Job(f"http://127.0.0.1:{older.server_port}", "older", tmp_path / "artifacts")
+        record_all(job, make_results())
+        parent, children = job.parent(), job.children()
+        older.shutdown()
+    assert parent.info.status == "FINISHED"
+    assert len(children) == len(make_results())
+    assert parent.inputs is not None
+    assert parent.inputs.dataset_inputs == []
