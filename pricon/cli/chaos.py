@@ -90,6 +90,7 @@ def _tell(found: Outcome) -> int:
     typer.echo(_summary(found))
     code = 1 if found.reproduction is None else tell_deviations(found.reproduction)
     if found.num_off:
+        _say(f"what went otherwise than it should is told above: {found.num_off}")
         return 1
     typer.echo("every submission ended as it should, and MLflow has every trial once")
     return code

@@ -41,7 +41,8 @@ def open_corpus(storage: Storage, cache: PartCache | None = None) -> "Corpus":
             raise
         raise CorpusError(
             f"there is no corpus at {storage.uri}\n  expected `{MANIFEST_PATH}` in it",
-            "build it with `pricon corpus build JOB`, or mend `corpus.uri`",
+            "build it with `pricon corpus build JOB`, or mend `corpus.uri`; a relative folder is "
+            "looked for from where you are",
         ) from err
     manifest = parse_manifest(data, f"{storage.uri}/{MANIFEST_PATH}")
     return Corpus(storage=storage, manifest=manifest, cache=cache)

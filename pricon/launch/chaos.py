@@ -80,6 +80,10 @@ def reproduce_under_faults(  # what, where, how, and two ways to judge it
     file = folder / "job.yaml"
     file.write_text(dump_job(_made_to_last(job, faults)), encoding="utf-8")
     folds = [] if again.folds is None else ["--only-folds", ",".join(map(str, again.folds))]
+    say(
+        f"run {again.recorded.plan.run_id} again in {folder}, with at most {faults.number} faults, "
+        f"one every {faults.every_s:g} s on average; it may take several times as long as the run"
+    )
     run = DisturbedRun([*_environment(folder), *command, str(file), *folds], folder, faults, say)
     is_done = run.to_its_end()
     if is_done and not run.killed:

@@ -4,6 +4,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ _SIGKILL = -9
 _ENDS_BY_SIGNAL = {"driver", "machine"}
 _ENDS_WITH_WORDS = {"mailbox", "raylet", "gcs"}
 """Without one of these a driver cannot go on, and says so. Others are replaced."""
+_ENDS_BY_RAY = {"raylet", "gcs"}
+"""Who asks one of these just then is ended by Ray, before it can say anything."""
+_BY_RAY = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,8 @@ class DisturbedRun:
                 raise LaunchError(
                     f"submission {self.num_submissions} ended with exit code {code}, and that is "
                     f"no fault's\n{self._last_lines()}",
-                    "see that the job runs on this machine by itself: `pricon reproduce`",
+                    "see that the job runs on this machine by itself (`pricon reproduce`), and "
+                    "that there is room for temporary files",
                 )
             self._judge(code, {*self.killed[before:]})
 
@@ -126,6 +131,8 @@ class DisturbedRun:
                     self._see_gone(family)
             finally:
                 _end({submission, *_expanded(family)})
+                with suppress(psutil.TimeoutExpired):
+                    submission.wait(timeout=_GONE_WITHIN_S)
         return code
 
     def _strike(self, submission: psutil.Popen) -> None:
@@ -140,17 +147,22 @@ class DisturbedRun:
         victims = there[kind] if kind == "machine" else [self.random.choice(there[kind])]
         if kill(victims):
             self.killed.append(kind)
-            self.say(f"{self._clock()}  {len(self.killed)}: killed {WORDS[kind]}")
+            last = ", the last one" if len(self.killed) == self.faults.number else ""
+            self.say(f"{self._clock()}  {len(self.killed)}: killed {WORDS[kind]}{last}")
             self._wait()
 
     def _wait(self) -> None:
         self.next_at = time.monotonic() + self.random.expovariate(1.0 / self.faults.every_s)
 
     def _judge(self, code: int, killed: set[Victim]) -> None:
-        """Whether what was killed may end a submission, and does so with words: exit code 3."""
+        """Whether what was killed may end a submission, and so."""
         self.say(f"{self._clock()}  submission {self.num_submissions} ended with exit code {code}")
-        by_signal = code == _SIGKILL and killed & _ENDS_BY_SIGNAL
-        if not by_signal and not (code == LaunchError.exit_code and killed & _ENDS_WITH_WORDS):
+        ends = {
+            _SIGKILL: _ENDS_BY_SIGNAL,
+            LaunchError.exit_code: _ENDS_WITH_WORDS,
+            _BY_RAY: _ENDS_BY_RAY,
+        }
+        if not killed & ends.get(code, set()):
             words = ", ".join(WORDS[one] for one in VICTIMS if one in killed)
             self._tell_off(f"should not have ended so, where this was killed: {words}")
 

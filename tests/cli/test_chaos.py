@@ -37,7 +37,7 @@ def test_a_run_is_disturbed_and_is_the_same(
     assert first.endswith(" s: machine 1; submitted 2 times")
     assert second.startswith(f"run {report.run_id}: 4 of 4 trials compared, predictions differ by")
     assert third == "every submission ended as it should, and MLflow has every trial once"
-    assert "  1: killed everything at once\n" in shown.err
+    assert "  1: killed everything at once, the last one\n" in shown.err
 
 
 def test_what_cannot_be_disturbed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +62,7 @@ def test_what_submissions_said_is_kept_where_they_did_not_do_well(
     assert shown.out.endswith(" s; submitted once\n")
     told = shown.err
     assert "submission 1 has not ended within 0.5 s (`--within`), so it is ended" in told
+    assert "what went otherwise than it should is told above: 1" in told
     kept = Path(told.partition("are kept in ")[2].splitlines()[0])
     assert (kept / "submission-1.log").exists()
     shutil.rmtree(kept)

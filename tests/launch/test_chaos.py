@@ -69,7 +69,7 @@ def test_a_driver_that_is_killed_again_and_again_finishes_all_the_same(
     assert found.num_off == 0
     assert is_as_recorded(found)
     told = capsys.readouterr().out
-    assert "  2: killed the driver\n" in told
+    assert "  2: killed the driver, the last one\n" in told
     assert "  submission 2 ended with exit code -9\n" in told
     assert len([*folder.glob("submission-*.log")]) == 3
 

@@ -84,3 +84,18 @@ def test_a_submission_that_hangs_is_told_and_ended(
     told = capsys.readouterr().out
     said = "submission 1 has not ended within 4 s (`--within`), so it is ended"
     assert told == f"{said}\n  waiting for ever\n"
+
+
+@pytest.mark.parametrize("code", [1, 3])
+def test_without_its_raylet_a_submission_may_end_without_words(code: int, tmp_path: Path) -> None:
+    script = f"""
+    [ -e {tmp_path}/second ] && exit 0
+    touch {tmp_path}/second
+    (exec -a ray::RayTrainWorker sleep 60) &
+    (exec -a raylet sleep 60)
+    kill %1
+    exit {code}
+    """
+    run = run_of(script, tmp_path, "raylet")
+    assert run.to_its_end()
+    assert (run.killed, run.num_submissions, run.num_off) == (["raylet"], 2, 0)
