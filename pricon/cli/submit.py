@@ -151,7 +151,8 @@ def run_here(spec: JobSpec, submission: Submission) -> int:
         out.print(_where(prepared, is_tracked=submission.is_tracked), soft_wrap=True)
         for lane, error in sorted(view.errors.items()):
             errors.print(f"\nlane {lane} ended early: {error}", soft_wrap=True, markup=False)
-        if tracker.num_waiting >= MANY_RECORDS:
+        is_behind = tracker.num_waiting >= MANY_RECORDS
+        if is_behind:
             errors.print(
                 f"\nMLflow is still to hear {tracker.num_waiting} records; those that a Ctrl-C "
                 "leaves out are recorded when the job is submitted again",
@@ -160,6 +161,8 @@ def run_here(spec: JobSpec, submission: Submission) -> int:
             )
     finally:
         tracker.close()
+    if is_behind and not tracker.is_behind:
+        errors.print("MLflow has heard them all")
     return 1 if report.unfinished else 0
 
 

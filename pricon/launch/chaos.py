@@ -45,7 +45,7 @@ class Outcome:
     reproduction: Reproduction | None
 
 
-def reproduce_under_faults(  # what, where, how, and two ways to judge it
+def reproduce_under_faults(
     recorded: Storage,
     folder: Path,
     faults: Faults,
@@ -81,8 +81,8 @@ def reproduce_under_faults(  # what, where, how, and two ways to judge it
     file.write_text(dump_job(_made_to_last(job, faults)), encoding="utf-8")
     folds = [] if again.folds is None else ["--only-folds", ",".join(map(str, again.folds))]
     say(
-        f"run {again.recorded.plan.run_id} again in {folder}, with at most {faults.number} faults, "
-        f"one every {faults.every_s:g} s on average; it may take several times as long as the run"
+        f"run {again.recorded.plan.run_id} again in {folder}: faults at most {faults.number}, one "
+        f"every {faults.every_s:g} s on average; it may take several times as long as the run"
     )
     run = DisturbedRun([*_environment(folder), *command, str(file), *folds], folder, faults, say)
     is_done = run.to_its_end()

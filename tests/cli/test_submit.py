@@ -226,6 +226,26 @@ def test_what_was_found_is_shown_before_the_rest_is_recorded(
     assert submit(write_job(tmp_path / "job.yaml", document)) == 0
     assert "report.html" in sink.before_waiting.out
     assert "MLflow is still to hear 100 records; those that a Ctrl-C" in sink.before_waiting.err
+    assert capsys.readouterr().err == "MLflow has heard them all\n"
+
+
+class Lost(Behind):
+    """One that gave up: what it had is in its journal, as it has said itself."""
+
+    is_behind = True
+
+
+def test_mlflow_has_not_heard_what_is_left_in_the_journal(
+    document: Document,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = Lost(capsys)
+    monkeypatch.setattr("pricon.cli.submit.open_tracker", lambda *_: Tracker(sink))
+    document["arms"] = ["majority"]
+    assert submit(write_job(tmp_path / "job.yaml", document)) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_damaged_shard_is_named_and_other_trials_are_kept(
