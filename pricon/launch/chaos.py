@@ -69,16 +69,9 @@ def reproduce_under_faults(
         SpecError: tolerance or job do not suit; or the run was over before the first fault.
     """
     check_tolerance(tolerance)
-    again = prepare_again(recorded, folder / "runs", "local")
-    job = again.prepared.job
-    check_fits(job.target, job.resources)
-    if missing := again.recorded.num_missing:
-        raise SpecError(
-            f"of the run's {len(again.recorded.plan.trials)} trials {missing} have not finished",
-            "submit its job again, until its report is complete",
-        )
+    again = _prepare(recorded, folder)
     file = folder / "job.yaml"
-    file.write_text(dump_job(_made_to_last(job, faults)), encoding="utf-8")
+    file.write_text(dump_job(_made_to_last(again.prepared.job, faults)), encoding="utf-8")
     folds = [] if again.folds is None else ["--only-folds", ",".join(map(str, again.folds))]
     say(
         f"run {again.recorded.plan.run_id} again in {folder}: faults at most {faults.number}, one "
@@ -100,6 +93,19 @@ def reproduce_under_faults(
         num_off=run.num_off + len(lines),
         reproduction=again.compare({}, tolerance) if is_done else None,
     )
+
+
+def _prepare(recorded: Storage, folder: Path) -> Again:
+    """A run that can be whole on this machine."""
+    again = prepare_again(recorded, folder / "runs", "local")
+    job = again.prepared.job
+    check_fits(job.target, job.resources)
+    if missing := again.recorded.num_missing:
+        raise SpecError(
+            f"of the run's {len(again.recorded.plan.trials)} trials {missing} have not finished",
+            "submit its job again, until its report is complete",
+        )
+    return again
 
 
 def _audit(again: Again) -> list[str]:

@@ -10,6 +10,7 @@ from tests.launch.kubernetes.access import connect
 from tests.launch.kubernetes.apifaults import ApiServer
 from tests.launch.kubernetes.apiserver import api_server
 from tests.launch.kubernetes.operator import Operator
+from tests.launch.rehearsal import rehearse
 from tests.tiny import build, tiny_job
 
 
@@ -17,6 +18,14 @@ from tests.tiny import build, tiny_job
 def built(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
     """The tiny job with its corpus; tests give it an output of their own."""
     return build(tiny_job(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture(scope="session")
+def finished(built: JobSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the tiny job; who changes it takes a copy."""
+    output = tmp_path_factory.mktemp("finished")
+    report = rehearse(built.model_copy(update={"output": str(output)}))
+    return output / "tiny" / report.run_id
 
 
 @pytest.fixture

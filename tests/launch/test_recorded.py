@@ -8,27 +8,17 @@ import pytest
 
 from pricon.errors import CorpusError
 from pricon.launch.recorded import read_recorded
-from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
-from tests.launch.rehearsal import rehearse
-
-
-@pytest.fixture(scope="module")
-def run(built: JobSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of the tiny job."""
-    output = tmp_path_factory.mktemp("runs")
-    report = rehearse(built.model_copy(update={"output": str(output)}))
-    return output / "tiny" / report.run_id
 
 
 @pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(run, tmp_path / "run"))
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def test_what_a_run_holds(run: Path) -> None:
-    recorded = read_recorded(open_storage(str(run)))
-    assert recorded.plan.run_id == run.name
+def test_what_a_run_holds(finished: Path) -> None:
+    recorded = read_recorded(open_storage(str(finished)))
+    assert recorded.plan.run_id == finished.name
     assert recorded.num_missing == 0
     assert recorded.contents.predictions.keys() == {trial.id for trial in recorded.plan.trials}
     for predicted in recorded.contents.predictions.values():

@@ -13,24 +13,15 @@ from pricon.errors import CorpusError, PlanError
 from pricon.launch.compare import Reproduction
 from pricon.launch.preflight import Prepared
 from pricon.launch.reproduce import reproduce
-from pricon.spec.job import JobSpec
 from pricon.storage import open_storage
-from tests.launch.rehearsal import Listener, rehearse
+from tests.launch.rehearsal import Listener
 
 TRIALS = 10
 
 
-@pytest.fixture(scope="module")
-def recorded(built: JobSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of the tiny job."""
-    output = tmp_path_factory.mktemp("recorded")
-    report = rehearse(built.model_copy(update={"output": str(output)}))
-    return output / "tiny" / report.run_id
-
-
 @pytest.fixture
-def copy(recorded: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(recorded, tmp_path / "run"))
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def again(folder: Path, tmp_path: Path, tolerance: float = 1e-3) -> Reproduction:
@@ -40,10 +31,10 @@ def again(folder: Path, tmp_path: Path, tolerance: float = 1e-3) -> Reproduction
     return reproduce(open_storage(str(folder)), tmp_path / "again", "inprocess", tolerance, view)
 
 
-def test_the_same_job_gives_the_same_predictions(recorded: Path, tmp_path: Path) -> None:
-    found = again(recorded, tmp_path)
+def test_the_same_job_gives_the_same_predictions(finished: Path, tmp_path: Path) -> None:
+    found = again(finished, tmp_path)
     assert found == Reproduction(
-        run_id=recorded.name, num_trials=TRIALS, num_planned=TRIALS, largest=found.largest, off=()
+        run_id=finished.name, num_trials=TRIALS, num_planned=TRIALS, largest=found.largest, off=()
     )
     assert found.largest < 1e-5
     assert len([*(tmp_path / "again" / "stages").glob("*.json")]) == 14, "nothing was taken over"
